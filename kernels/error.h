@@ -27,7 +27,8 @@ class ConfigError : public Error {
   using Error::Error;
 };
 
-/// A file that is damaged, hostile or of the wrong kind: exit code 3. The text names file and place.
+/// A file that is damaged, hostile or of the wrong kind: exit code 3. The text names file and
+/// place.
 class FileError : public Error {
  public:
   using Error::Error;

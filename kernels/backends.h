@@ -1,0 +1,54 @@
+/// The twins of every contract: the same name and signature in `kernels::cpu` and `kernels::cuda`.
+/// Only kernels/dispatch.cpp and the backends themselves include this.
+#pragma once
+
+#include "kernels/batch_norm.h"
+#include "kernels/channel_gather.h"
+#include "kernels/concat.h"
+#include "kernels/conv2d.h"
+#include "kernels/elementwise.h"
+#include "kernels/linear.h"
+#include "kernels/optimizer.h"
+#include "kernels/pool.h"
+#include "kernels/resize.h"
+#include "kernels/softmax_cross_entropy.h"
+
+// A declaration of a function by the type of another gives the twin exactly the contract's
+// signature, so the two can't drift apart.
+#define TRIFOLD_FOR_EACH_KERNEL(X) \
+  X(conv2d_forward)                \
+  X(conv2d_backward_data)          \
+  X(conv2d_backward_weight)        \
+  X(batch_norm_train)              \
+  X(batch_norm_eval)               \
+  X(batch_norm_backward)           \
+  X(batch_norm_eval_backward)      \
+  X(relu_forward)                  \
+  X(relu_backward)                 \
+  X(add)                           \
+  X(fill)                          \
+  X(scale)                         \
+  X(resize_forward)                \
+  X(resize_backward)               \
+  X(max_pool_forward)              \
+  X(max_pool_backward)             \
+  X(avg_pool_forward)              \
+  X(avg_pool_backward)             \
+  X(global_avg_pool_forward)       \
+  X(global_avg_pool_backward)      \
+  X(linear_forward)                \
+  X(linear_backward_data)          \
+  X(linear_backward_weight)        \
+  X(softmax_cross_entropy)         \
+  X(count_top1)                    \
+  X(copy_channels)                 \
+  X(channel_gather_forward)        \
+  X(channel_gather_backward)       \
+  X(sgd_step)                      \
+  X(ema_update)
+
+namespace trifold::kernels::cpu {
+#define TRIFOLD_DECLARE_TWIN(op) decltype(kernels::op) op;
+TRIFOLD_FOR_EACH_KERNEL(TRIFOLD_DECLARE_TWIN)
+#undef TRIFOLD_DECLARE_TWIN
+}  // namespace trifold::kernels::cpu

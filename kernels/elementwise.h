@@ -1,0 +1,25 @@
+/// Element-wise maps over contiguous arrays of `count` elements.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/exec.h"
+
+namespace trifold::kernels {
+
+/// y = max(x, 0). y may be x. NaN stays NaN.
+void relu_forward(const Exec& ex, std::int64_t count, const float* x, float* y);
+
+/// dx = dy where y > 0, else 0, with y the output of relu_forward. dx may be dy.
+void relu_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy, float* dx);
+
+/// y = a + b. y may be a or b.
+void add(const Exec& ex, std::int64_t count, const float* a, const float* b, float* y);
+
+/// y = value.
+void fill(const Exec& ex, std::int64_t count, float value, float* y);
+
+/// y = scale x. y may be x.
+void scale(const Exec& ex, std::int64_t count, float scale, const float* x, float* y);
+
+}  // namespace trifold::kernels

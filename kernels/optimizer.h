@@ -1,0 +1,28 @@
+/// In-place updates of parameters.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/exec.h"
+
+namespace trifold::kernels {
+
+struct SgdParams {
+  float lr;
+  float momentum;
+  float weight_decay;
+  float l1;  ///< weight of the sparsity term l1 * sum |w|, as a sub-gradient (0 at w = 0)
+  bool nesterov;
+};
+
+/// g = dw + weight_decay w + l1 sign(w); v = momentum v + g;
+/// w -= lr (nesterov ? g + momentum v : v).
+/// Shapes    w, dw, v (count); v starts as zeros. Effects: updates w and v.
+/// Source    torch.optim.SGD (dampening 0); its first step, v = g, agrees with v starting at zero.
+void sgd_step(const Exec& ex, std::int64_t count, const SgdParams& params, const float* dw,
+              float* v, float* w);
+
+/// average += (1 - decay) (w - average).
+void ema_update(const Exec& ex, std::int64_t count, float decay, const float* w, float* average);
+
+}  // namespace trifold::kernels
