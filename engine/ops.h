@@ -1,0 +1,70 @@
+/// Differentiable ops. Each checks its inputs, allocates its result, calls one kernel and records
+/// its gradient; what it computes stands in the kernel's contract, kernels/<op>.h.
+///
+/// All tensors are on tape.exec().device. Errors: ShapeError where shapes don't fit together.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "engine/tape.h"
+#include "kernels/batch_norm.h"
+#include "kernels/resize.h"
+
+namespace trifold::engine {
+
+struct ConvGeometry {
+  std::int64_t stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0;
+};
+
+/// x (n,h,w,c), w (r,s,c,k), b (k) or a null pointer -> (n,p,q,k).
+Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& geometry);
+
+/// The learned scale and shift of a batch normalisation and its running statistics, (c) each.
+struct BatchNormState {
+  const Var* gamma;
+  const Var* beta;
+  Tensor running_mean;
+  Tensor running_var;
+  float eps = 1e-5f;
+  float momentum = 0.1f;
+};
+
+/// How a batch norm gets its statistics: from the batch, moving the running ones, or from the
+/// running ones.
+enum class Statistics { batch, running };
+
+/// act(batch_norm(x) [+ residual]); residual is a null pointer or has the shape of x.
+Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics statistics,
+               const Var* residual, kernels::Activation act);
+
+Var relu(Tape& tape, const Var& x);
+Var add(Tape& tape, const Var& a, const Var& b);
+
+/// x (n,h,w,c) -> (n,height,width,c); x itself where the size is the same.
+Var resize(Tape& tape, const Var& x, std::int64_t height, std::int64_t width,
+           kernels::ResizeFilter filter);
+
+struct PoolGeometry {
+  std::int64_t window_h, window_w, stride_h, stride_w, pad_h = 0, pad_w = 0;
+};
+Var max_pool(Tape& tape, const Var& x, const PoolGeometry& geometry);
+Var avg_pool(Tape& tape, const Var& x, const PoolGeometry& geometry);
+/// (n,h,w,c) -> (n,c).
+Var global_avg_pool(Tape& tape, const Var& x);
+
+/// x (n,in), w (in,out), b (out) or a null pointer -> (n,out).
+Var linear(Tape& tape, const Var& x, const Var& w, const Var* b);
+
+/// The inputs' channels one after the other; all other extents are equal.
+Var concat(Tape& tape, std::span<const Var> inputs);
+
+/// Output channel j is input channel source[j], or zeros where source[j] is -1, every stride-th
+/// pixel of each spatial dimension. x (n,h,w,c), source (k) int32 -> (n, ceil(h/stride),
+/// ceil(w/stride), k).
+Var channel_gather(Tape& tape, const Var& x, const Tensor& source, std::int64_t stride);
+
+/// The mean over the batch of the cross-entropy: logits (n,classes), labels (n) int32 -> (1).
+Var softmax_cross_entropy(Tape& tape, const Var& logits, const Tensor& labels, float smoothing);
+
+}  // namespace trifold::engine

@@ -1,0 +1,47 @@
+#include "kernels/conv2d.h"
+
+#include "engine/ops.h"
+#include "kernels/error.h"
+
+namespace trifold::engine {
+
+Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& g) {
+  const Shape &xs = x.shape(), &ws = w.shape();
+  require<ShapeError>(
+      xs.rank() == 4 && ws.rank() == 4 && xs[3] == ws[2] && (!b || b->shape() == Shape{ws[3]}),
+      "conv2d of an input {} with weights {}", to_string(xs), to_string(ws));
+  const kernels::Conv2dShape s{xs[0], xs[1],      xs[2],      xs[3],   ws[3],  ws[0],
+                               ws[1], g.stride_h, g.stride_w, g.pad_h, g.pad_w};
+  check(s);
+  Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, x.value.device());
+  kernels::conv2d_forward(tape.exec(), s, x.value.data(), w.value.data(),
+                          b ? b->value.data() : nullptr, y.data());
+
+  const Var none = Var::constant({});
+  Var result = tape.result(std::move(y), {&x, &w, b ? b : &none});
+  tape.record(result, [ex = tape.exec(), s, x, w, bias = b ? *b : none](const Tensor& dy) {
+    if (w.requires_grad() || bias.requires_grad()) {
+      Tensor dw = Tensor::empty(w.shape(), dy.device());
+      Tensor db = bias.requires_grad() ? Tensor::empty({s.k}, dy.device()) : Tensor{};
+      kernels::conv2d_backward_weight(ex, s, x.value.data(), dy.data(), dw.data(),
+                                      db.defined() ? db.data() : nullptr);
+      if (w.requires_grad()) w.gradient->add(ex, std::move(dw));
+      if (db.defined()) bias.gradient->add(ex, std::move(db));
+    }
+    if (x.requires_grad()) {
+      // A gradient that has already arrived, at a residual join, is added to where it lies.
+      if (x.gradient->sum().defined()) {
+        kernels::conv2d_backward_data(ex, s, dy.data(), w.value.data(), kernels::Write::accumulate,
+                                      x.gradient->sum().data());
+      } else {
+        Tensor dx = Tensor::empty(x.shape(), dy.device());
+        kernels::conv2d_backward_data(ex, s, dy.data(), w.value.data(), kernels::Write::overwrite,
+                                      dx.data());
+        x.gradient->add(ex, std::move(dx));
+      }
+    }
+  });
+  return result;
+}
+
+}  // namespace trifold::engine

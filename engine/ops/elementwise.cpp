@@ -1,0 +1,33 @@
+#include "kernels/elementwise.h"
+
+#include "engine/ops.h"
+#include "kernels/error.h"
+
+namespace trifold::engine {
+
+Var relu(Tape& tape, const Var& x) {
+  Tensor y = Tensor::empty(x.shape(), x.value.device());
+  kernels::relu_forward(tape.exec(), x.value.size(), x.value.data(), y.data());
+  Var result = tape.result(y, {&x});
+  tape.record(result, [ex = tape.exec(), x, y](Tensor dy) {
+    kernels::relu_backward(ex, dy.size(), y.data(), dy.data(), dy.data());
+    x.gradient->add(ex, std::move(dy));
+  });
+  return result;
+}
+
+Var add(Tape& tape, const Var& a, const Var& b) {
+  require<ShapeError>(a.shape() == b.shape(), "add of {} and {}", to_string(a.shape()),
+                      to_string(b.shape()));
+  Tensor y = Tensor::empty(a.shape(), a.value.device());
+  kernels::add(tape.exec(), y.size(), a.value.data(), b.value.data(), y.data());
+  Var result = tape.result(std::move(y), {&a, &b});
+  tape.record(result, [ex = tape.exec(), a, b](Tensor dy) {
+    // The gradients are added to in place later, so the two inputs can't share one array.
+    if (a.requires_grad()) a.gradient->add(ex, b.requires_grad() ? dy.clone() : dy);
+    if (b.requires_grad()) b.gradient->add(ex, std::move(dy));
+  });
+  return result;
+}
+
+}  // namespace trifold::engine

@@ -1,0 +1,74 @@
+/// Reverse-mode automatic differentiation: each op records a closure, backward() runs them in
+/// reverse.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <vector>
+
+#include "engine/tensor.h"
+#include "kernels/exec.h"
+
+namespace trifold::engine {
+
+/// The sum of the gradients that reach one value.
+class Gradient {
+ public:
+  /// Adds a contribution; the first is taken over without a copy, so the caller gives it up.
+  void add(const kernels::Exec& ex, Tensor contribution);
+  /// Takes the sum out, leaving nothing; undefined where nothing has arrived.
+  Tensor take() { return std::move(sum_); }
+  const Tensor& sum() const { return sum_; }
+
+ private:
+  Tensor sum_;
+};
+
+/// A value in a computation and, where a gradient is wanted, the place that collects it.
+struct Var {
+  Tensor value;
+  std::shared_ptr<Gradient> gradient;
+
+  /// A value without a gradient.
+  static Var constant(Tensor value) { return {std::move(value), nullptr}; }
+  /// A leaf that collects a gradient.
+  static Var parameter(Tensor value) { return {std::move(value), std::make_shared<Gradient>()}; }
+
+  bool requires_grad() const { return gradient != nullptr; }
+  const Shape& shape() const { return value.shape(); }
+};
+
+/// Records the ops of one forward pass. A closure holds just what its gradient needs, and is
+/// destroyed as soon as it has run, so that memory is released while the tape unwinds.
+class Tape {
+ public:
+  enum class Mode { record, no_grad };
+
+  explicit Tape(kernels::Exec ex, Mode mode = Mode::record) : ex_(ex), mode_(mode) {}
+
+  const kernels::Exec& exec() const { return ex_; }
+  bool recording() const { return mode_ == Mode::record; }
+
+  /// The result of an op: it requires a gradient if the tape records and an input requires one.
+  Var result(Tensor value, std::initializer_list<const Var*> inputs) const;
+
+  /// Appends the gradient closure of the op that made `result`; dropped unless it requires a
+  /// gradient. The closure is called with the gradient of `result`, and not at all if none arrived.
+  void record(const Var& result, std::function<void(Tensor dy)> closure);
+
+  /// Runs the closures in reverse with d loss = 1 and leaves the tape empty.
+  /// Errors    ShapeError: `loss` is not a single element or requires no gradient.
+  void backward(const Var& loss);
+
+ private:
+  struct Step {
+    std::shared_ptr<Gradient> gradient;
+    std::function<void(Tensor dy)> closure;
+  };
+  kernels::Exec ex_;
+  Mode mode_;
+  std::vector<Step> steps_;
+};
+
+}  // namespace trifold::engine
