@@ -1,0 +1,127 @@
+/// A network's structure as data: a graph of ops that pruning can cut and a file can carry.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace trifold::nn {
+
+/// Index of a node in its graph.
+using NodeId = std::int64_t;
+
+/// The image that goes in. No inputs.
+struct Input {
+  std::int64_t channels;
+  bool operator==(const Input&) const = default;
+};
+/// kernels/conv2d.h; one input.
+struct Conv2d {
+  std::int64_t filters;
+  std::int64_t window = 1, stride = 1, pad = 0;
+  bool bias = false;
+  bool operator==(const Conv2d&) const = default;
+};
+/// kernels/batch_norm.h; inputs: x and, optionally, the residual that is added before the ReLU.
+struct BatchNorm {
+  bool relu = false;
+  float eps = 1e-5f;
+  bool operator==(const BatchNorm&) const = default;
+};
+struct Relu {
+  bool operator==(const Relu&) const = default;
+};
+/// The sum of two inputs.
+struct Add {
+  bool operator==(const Add&) const = default;
+};
+/// Any number of inputs, joined along the channels.
+struct Concat {
+  bool operator==(const Concat&) const = default;
+};
+/// kernels/channel_gather.h; one input. -1 in `source` makes a channel of zeros.
+struct ChannelGather {
+  std::vector<std::int32_t> source;
+  std::int64_t stride = 1;
+  bool operator==(const ChannelGather&) const = default;
+};
+enum class PoolKind { max, average };
+/// kernels/pool.h; one input.
+struct Pool {
+  PoolKind kind;
+  std::int64_t window, stride, pad = 0;
+  bool operator==(const Pool&) const = default;
+};
+/// (n,h,w,c) -> (n,c).
+struct GlobalAvgPool {
+  bool operator==(const GlobalAvgPool&) const = default;
+};
+/// kernels/linear.h; one input of shape (n,c).
+struct Linear {
+  std::int64_t outputs;
+  bool bias = true;
+  bool operator==(const Linear&) const = default;
+};
+
+using Op = std::variant<Input, Conv2d, BatchNorm, Relu, Add, Concat, ChannelGather, Pool,
+                        GlobalAvgPool, Linear>;
+
+/// "conv2d", "batch_norm", ...: the op's name in files and tables.
+const char* op_name(const Op& op);
+
+/// One op. `name` is unique and is the prefix of the node's parameters ("layer1.0.conv1" owns
+/// "layer1.0.conv1.weight"). Inputs come before the node in the graph.
+struct Node {
+  std::string name;
+  Op op;
+  std::vector<NodeId> inputs;
+  bool operator==(const Node&) const = default;
+};
+
+/// A unit of depth: the part of the graph between `input` and `output`. Skipping it means that who
+/// reads `output` reads `input` instead, which is possible where `skippable` holds (an identity
+/// shortcut, or a dense layer, whose output is its input and some new channels).
+struct Block {
+  std::string name;
+  std::int64_t stage;
+  NodeId input, output;
+  bool skippable;
+  bool operator==(const Block&) const = default;
+};
+
+/// Nodes in topological order: the first is the Input, the last gives the logits.
+struct Graph {
+  std::vector<Node> nodes;
+  std::vector<Block> blocks;
+
+  /// Appends a node and returns its id.
+  NodeId add(std::string name, Op op, std::vector<NodeId> inputs);
+  const Node& node(NodeId id) const { return nodes[static_cast<std::size_t>(id)]; }
+  Node& node(NodeId id) { return nodes[static_cast<std::size_t>(id)]; }
+  NodeId size() const { return static_cast<NodeId>(nodes.size()); }
+  NodeId output() const { return size() - 1; }
+  std::int64_t input_channels() const { return std::get<Input>(nodes.front().op).channels; }
+  bool operator==(const Graph&) const = default;
+};
+
+/// The extents of a node's result for one image. After GlobalAvgPool, h = w = 1.
+struct Extent {
+  std::int64_t h, w, c;
+  std::int64_t size() const { return h * w * c; }
+  bool operator==(const Extent&) const = default;
+};
+
+/// What every node yields for an image of side x side.
+/// Errors    ShapeError naming the node: extents that don't fit, a side too small for the network.
+std::vector<Extent> infer_extents(const Graph& graph, std::int64_t side);
+
+/// The channels of every node, which don't depend on the side of the image.
+std::vector<std::int64_t> infer_channels(const Graph& graph);
+
+/// Checks the graph's form: one Input at the front, unique names, inputs that come earlier and in
+/// the number that the op takes, attributes in range, channels that fit, blocks that refer to
+/// nodes. Errors    ShapeError naming the node and what is wrong.
+void validate(const Graph& graph);
+
+}  // namespace trifold::nn

@@ -1,0 +1,108 @@
+#include "nn/graph_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.h"
+
+namespace trifold::nn {
+namespace {
+
+using nlohmann::json;
+
+// Each op's attributes, written and read in one place. `Fields` either fills a JSON object from the
+// op or the op from a JSON object.
+template <class Fields>
+struct Attributes {
+  Fields field;
+  void operator()(auto& op) const { visit(op); }
+
+ private:
+  void visit(Input& op) const { field("channels", op.channels); }
+  void visit(Conv2d& op) const {
+    field("filters", op.filters);
+    field("window", op.window);
+    field("stride", op.stride);
+    field("pad", op.pad);
+    field("bias", op.bias);
+  }
+  void visit(BatchNorm& op) const {
+    field("relu", op.relu);
+    field("eps", op.eps);
+  }
+  void visit(Relu&) const {}
+  void visit(Add&) const {}
+  void visit(Concat&) const {}
+  void visit(ChannelGather& op) const {
+    field("source", op.source);
+    field("stride", op.stride);
+  }
+  void visit(Pool& op) const {
+    field("window", op.window);
+    field("stride", op.stride);
+    field("pad", op.pad);
+  }
+  void visit(GlobalAvgPool&) const {}
+  void visit(Linear& op) const {
+    field("outputs", op.outputs);
+    field("bias", op.bias);
+  }
+};
+template <class Fields>
+Attributes(Fields) -> Attributes<Fields>;
+
+Op op_of_name(const std::string& name) {
+  for (const Op& op : {Op(Input{}), Op(Conv2d{}), Op(BatchNorm{}), Op(Relu{}), Op(Add{}),
+                       Op(Concat{}), Op(ChannelGather{}), Op(Pool{PoolKind::max, 1, 1}),
+                       Op(Pool{PoolKind::average, 1, 1}), Op(GlobalAvgPool{}), Op(Linear{})}) {
+    if (name == op_name(op)) return op;
+  }
+  throw ShapeError(fmt::format("unknown op '{}'", name));
+}
+
+Node node_from_json(const json& entry) {
+  Node node{entry.at("name").get<std::string>(), op_of_name(entry.at("op").get<std::string>()),
+            entry.at("inputs").get<std::vector<NodeId>>()};
+  std::visit(Attributes{[&](const char* key, auto& value) { entry.at(key).get_to(value); }},
+             node.op);
+  return node;
+}
+
+}  // namespace
+
+json to_json(const Graph& graph) {
+  json nodes = json::array(), blocks = json::array();
+  for (Node node : graph.nodes) {
+    json entry = {{"name", node.name}, {"op", op_name(node.op)}, {"inputs", node.inputs}};
+    std::visit(Attributes{[&](const char* key, const auto& value) { entry[key] = value; }},
+               node.op);
+    nodes.push_back(std::move(entry));
+  }
+  for (const Block& b : graph.blocks) {
+    blocks.push_back({{"name", b.name},
+                      {"stage", b.stage},
+                      {"input", b.input},
+                      {"output", b.output},
+                      {"skippable", b.skippable}});
+  }
+  return {{"nodes", std::move(nodes)}, {"blocks", std::move(blocks)}};
+}
+
+Graph graph_from_json(const json& document, const std::string& where) {
+  try {
+    Graph graph;
+    for (const json& entry : document.at("nodes")) graph.nodes.push_back(node_from_json(entry));
+    for (const json& b : document.at("blocks")) {
+      graph.blocks.push_back({b.at("name").get<std::string>(), b.at("stage").get<std::int64_t>(),
+                              b.at("input").get<NodeId>(), b.at("output").get<NodeId>(),
+                              b.at("skippable").get<bool>()});
+    }
+    validate(graph);
+    return graph;
+  } catch (const json::exception& e) {
+    throw FileError(fmt::format("{}: the network's structure is damaged: {}", where, e.what()));
+  } catch (const ShapeError& e) {
+    throw FileError(fmt::format("{}: the network's structure is damaged: {}", where, e.what()));
+  }
+}
+
+}  // namespace trifold::nn

@@ -1,0 +1,86 @@
+/// A graph with its parameters: what is trained, pruned and stored.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/ops.h"
+#include "nn/graph.h"
+
+namespace trifold::nn {
+
+enum class Role { conv_weight, linear_weight, bias, bn_gamma, bn_beta, running_mean, running_var };
+
+/// Whether the optimiser updates it, or only the batch norms' running statistics do.
+bool is_trainable(Role role);
+
+/// One parameter that a graph needs: conv weights (r,s,c,k), linear weights (in,out), the rest (c).
+/// Names are PyTorch's: <node>.weight, .bias, .running_mean, .running_var.
+struct ParameterSpec {
+  std::string name;
+  Role role;
+  engine::Shape shape;
+};
+
+/// All parameters of a graph, in the order of its nodes.
+std::vector<ParameterSpec> parameter_specs(const Graph& graph);
+
+struct Parameter {
+  std::string name;
+  Role role;
+  engine::Var var;
+};
+
+/// The result of a forward pass: the logits and the values that were asked for.
+struct Outputs {
+  engine::Var logits;
+  std::vector<engine::Var> taps;
+};
+
+/// A network on one device. Move-only: two networks never share parameters by accident.
+class Network {
+ public:
+  /// Takes over a graph that passes validate(); parameters are zero, running variances one.
+  explicit Network(Graph graph, Device device = {});
+  Network(Network&&) = default;
+  Network& operator=(Network&&) = default;
+
+  /// A network of its own with equal parameters.
+  Network clone() const;
+
+  const Graph& graph() const { return graph_; }
+  Device device() const { return device_; }
+  std::vector<Parameter>& parameters() { return parameters_; }
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  /// Errors    ShapeError: no parameter of that name.
+  Parameter& parameter(const std::string& name);
+  const Parameter& parameter(const std::string& name) const;
+  bool has_parameter(const std::string& name) const { return index_.contains(name); }
+
+  /// Runs the graph on images x (n,h,w,c). A value is released after its last reader, unless the
+  /// tape needs it. `statistics` says where the batch norms take theirs from. `taps` names nodes
+  /// whose values are wanted besides the logits, in ascending order.
+  Outputs forward(engine::Tape& tape, const engine::Var& x, engine::Statistics statistics,
+                  std::span<const NodeId> taps = {}) const;
+
+ private:
+  engine::Var run(engine::Tape& tape, NodeId id, const std::vector<engine::Var>& values,
+                  engine::Statistics statistics) const;
+
+  Graph graph_;
+  Device device_;
+  std::vector<Parameter> parameters_;
+  std::map<std::string, std::size_t> index_;
+  std::map<NodeId, engine::Tensor> gather_sources_;
+  std::vector<NodeId> last_reader_;
+};
+
+/// Fills a network with fresh values: convolutions from a normal distribution of variance
+/// 2 / (k r s) (He et al., 2015, by fan-out), linear layers uniform in +-1/sqrt(in), gamma 1, beta
+/// 0, running statistics 0 and 1. A function of the seed and the parameters' names alone.
+void initialise(Network& network, std::uint64_t seed);
+
+}  // namespace trifold::nn
