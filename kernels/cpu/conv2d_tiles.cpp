@@ -55,10 +55,43 @@ HWY_INLINE Vec load_first(std::int64_t count, const float* from) {
   return hn::Load(d, lanes);
 }
 
+/// Terms that share one look at the pixels' addresses, which are too many for the general
+/// registers; as many as there are registers left for their weights.
+template <int vectors>
+constexpr int terms_together() {
+  const bool wide = HWY_TARGET == HWY_AVX3;
+  return vectors == 1 ? (wide ? 4 : 2) : (wide ? 2 : 1);
+}
+
+/// sum[i] += x[i][j + t] w[t] for t = 0 ... terms - 1.
+template <int pixels, int vectors, int terms>
+HWY_INLINE void multiply_add(const float* const (&x)[pixels], std::int64_t j, const float* w,
+                             Vec (&sum)[pixels][vectors]) {
+  const Tag d;
+  constexpr std::int64_t lanes = HWY_LANES(float);
+  Vec weight[terms][vectors];
+  TRIFOLD_UNROLL(terms, t) {
+    TRIFOLD_UNROLL(vectors, v) { weight[t][v] = hn::LoadU(d, w + (t * vectors + v) * lanes); }
+    TRIFOLD_UNROLL_END;
+  }
+  TRIFOLD_UNROLL_END;
+  TRIFOLD_UNROLL(pixels, i) {
+    const float* values = x[i] + j;
+    TRIFOLD_UNROLL(terms, t) {
+      const Vec value = hn::Set(d, values[t]);
+      TRIFOLD_UNROLL(vectors, v) { sum[i][v] = hn::MulAdd(value, weight[t][v], sum[i][v]); }
+      TRIFOLD_UNROLL_END;
+    }
+    TRIFOLD_UNROLL_END;
+  }
+  TRIFOLD_UNROLL_END;
+}
+
 template <int pixels, int vectors>
 void output_tile(const OutputPanel& t, std::int64_t first) {
   const Tag d;
   constexpr std::int64_t lanes = HWY_LANES(float);
+  constexpr int together = terms_together<vectors>();
   const float* x[pixels];
   Vec sum[pixels][vectors];
   TRIFOLD_UNROLL(pixels, i) {
@@ -71,17 +104,10 @@ void output_tile(const OutputPanel& t, std::int64_t first) {
   const float* w = t.w;
   for (std::int64_t run = 0; run < t.runs; ++run) {
     const std::int64_t begin = run * t.run_stride, end = begin + t.run_length;
-    for (std::int64_t j = begin; j < end; ++j, w += vectors * lanes) {
-      Vec weight[vectors];
-      TRIFOLD_UNROLL(vectors, v) { weight[v] = hn::LoadU(d, w + v * lanes); }
-      TRIFOLD_UNROLL_END;
-      TRIFOLD_UNROLL(pixels, i) {
-        const Vec value = hn::Set(d, x[i][j]);
-        TRIFOLD_UNROLL(vectors, v) { sum[i][v] = hn::MulAdd(value, weight[v], sum[i][v]); }
-        TRIFOLD_UNROLL_END;
-      }
-      TRIFOLD_UNROLL_END;
-    }
+    std::int64_t j = begin;
+    for (; j + together <= end; j += together, w += together * vectors * lanes)
+      multiply_add<pixels, vectors, together>(x, j, w, sum);
+    for (; j < end; ++j, w += vectors * lanes) multiply_add<pixels, vectors, 1>(x, j, w, sum);
   }
 
   TRIFOLD_UNROLL(pixels, i) {
