@@ -1,0 +1,243 @@
+#include "kernels/conv2d.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <vector>
+
+#include "kernels/backends.h"
+#include "kernels/cpu/conv2d_panels.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/error.h"
+
+namespace trifold::kernels {
+namespace {
+
+/// Throws unless the product of positive factors is below 2^62.
+void check_product(std::initializer_list<std::int64_t> factors) {
+  std::int64_t product = 1;
+  for (std::int64_t factor : factors) {
+    require<ShapeError>(product <= ((std::int64_t{1} << 62) - 1) / factor,
+                        "a convolution's tensor has 2^62 elements or more; make it smaller");
+    product *= factor;
+  }
+}
+
+}  // namespace
+
+void check(const Conv2dShape& s) {
+  for (std::int64_t extent : {s.n, s.h, s.w, s.c, s.k, s.r, s.s, s.stride_h, s.stride_w})
+    require<ShapeError>(extent >= 1,
+                        "a convolution's extents and strides must be at least 1, but one is {}",
+                        extent);
+  require<ShapeError>(s.pad_h >= 0 && s.pad_h < s.r && s.pad_w >= 0 && s.pad_w < s.s,
+                      "a convolution's padding {}x{} must be at least 0 and smaller than its "
+                      "window {}x{}",
+                      s.pad_h, s.pad_w, s.r, s.s);
+  check_product({s.n, s.h, s.w, s.c});
+  check_product({s.r, s.s, s.c, s.k});
+  require<ShapeError>(s.h >= s.r - 2 * s.pad_h && s.w >= s.s - 2 * s.pad_w,
+                      "a convolution's window {}x{} is larger than its padded input {}x{}", s.r,
+                      s.s, s.h + 2 * s.pad_h, s.w + 2 * s.pad_w);
+  check_product({s.n, s.p(), s.q(), s.k});
+}
+
+namespace cpu {
+namespace {
+
+Correlation forward_correlation(const Conv2dShape& s) {
+  return {.n = s.n,
+          .h = s.h,
+          .w = s.w,
+          .c = s.c,
+          .k = s.k,
+          .r = s.r,
+          .s = s.s,
+          .stride_h = s.stride_h,
+          .stride_w = s.stride_w,
+          .pad_top = s.pad_h,
+          .pad_left = s.pad_w,
+          .p = s.p(),
+          .q = s.q(),
+          .y_image = s.p() * s.q() * s.k,
+          .y_row = s.q() * s.k,
+          .y_pixel = s.k};
+}
+
+/// The taps of one dimension that reach the inputs of one phase: i = first + m * stride reads
+/// outputs m - pad + t with tap last - t * stride, t = 0 ... taps - 1.
+struct Phase {
+  std::int64_t first, count, taps, last, pad;
+};
+
+Phase phase_of(std::int64_t phase, std::int64_t extent, std::int64_t window, std::int64_t stride,
+               std::int64_t pad) {
+  const std::int64_t first = phase;
+  const std::int64_t tap = (first + pad) % stride;  // the smallest tap that meets this phase
+  const std::int64_t taps = tap < window ? (window - 1 - tap) / stride + 1 : 0;
+  return {.first = first,
+          .count = first < extent ? (extent - 1 - first) / stride + 1 : 0,
+          .taps = taps,
+          .last = tap + (taps - 1) * stride,
+          .pad = taps - 1 - (first + pad) / stride};
+}
+
+/// Inputs that no window reaches have no gradient.
+void clear_phase(const Exec& ex, const Conv2dShape& s, const Phase& rows, const Phase& columns,
+                 float* dx) {
+  parallel(ex, s.n * rows.count, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t row = rows.first + i % rows.count * s.stride_h;
+      float* to = dx + ((i / rows.count * s.h + row) * s.w + columns.first) * s.c;
+      for (std::int64_t j = 0; j < columns.count; ++j, to += s.stride_w * s.c)
+        std::fill(to, to + s.c, 0.0f);
+    }
+  });
+}
+
+/// The inputs of one phase are a correlation of stride 1 of dy with the taps that reach them, in
+/// reverse order and with filters and channels exchanged.
+void backward_data_phase(const Exec& ex, const Tiles& tiles, const Conv2dShape& s,
+                         const Phase& rows, const Phase& columns, const float* dy, const float* w,
+                         Write write, float* dx) {
+  const Correlation correlation{.n = s.n,
+                                .h = s.p(),
+                                .w = s.q(),
+                                .c = s.k,
+                                .k = s.c,
+                                .r = rows.taps,
+                                .s = columns.taps,
+                                .stride_h = 1,
+                                .stride_w = 1,
+                                .pad_top = rows.pad,
+                                .pad_left = columns.pad,
+                                .p = rows.count,
+                                .q = columns.count,
+                                .y_image = s.h * s.w * s.c,
+                                .y_row = s.stride_h * s.w * s.c,
+                                .y_pixel = s.stride_w * s.c};
+  const Panels panels{s.c, tiles.lanes};
+  const std::int64_t terms = rows.taps * columns.taps * s.k;
+  thread_local Scratch scratch;
+  float* packed = scratch.floats(terms * panels.padded());
+  pack_panels(
+      panels, terms, s.k,
+      [&](std::int64_t j) {
+        const std::int64_t tap = j / s.k;
+        const std::int64_t r = rows.last - tap / columns.taps * s.stride_h;
+        const std::int64_t c = columns.last - tap % columns.taps * s.stride_w;
+        return w + (r * s.s + c) * s.c * s.k + j % s.k;
+      },
+      packed);
+  correlate(ex, tiles, correlation, dy, packed, nullptr, write,
+            dx + (rows.first * s.w + columns.first) * s.c);
+}
+
+/// Parts of the work whose gradients are summed apart. By the shape alone: enough to share, few
+/// enough for their partial sums to stay small.
+std::int64_t parts_of(std::int64_t bands, std::int64_t partial_floats) {
+  constexpr std::int64_t most_parts = 16, most_floats = std::int64_t{1} << 24;
+  const std::int64_t fitting = std::max<std::int64_t>(2, most_floats / partial_floats);
+  return std::min({bands, most_parts, fitting});
+}
+
+}  // namespace
+
+void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
+                    const float* b, float* y) {
+  check(s);
+  const Tiles tiles = cpu::tiles();
+  const Panels panels{s.k, tiles.lanes};
+  const std::int64_t terms = s.r * s.s * s.c;
+  thread_local Scratch scratch;
+  float* packed = scratch.floats(terms * panels.padded());
+  pack_panels(
+      panels, terms, 1, [&](std::int64_t j) { return w + j * s.k; }, packed);
+  correlate(ex, tiles, forward_correlation(s), x, packed, b, Write::overwrite, y);
+}
+
+void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
+                          Write write, float* dx) {
+  check(s);
+  const Tiles tiles = cpu::tiles();
+  for (std::int64_t i = 0; i < std::min(s.stride_h, s.h); ++i)
+    for (std::int64_t j = 0; j < std::min(s.stride_w, s.w); ++j) {
+      const Phase rows = phase_of(i, s.h, s.r, s.stride_h, s.pad_h);
+      const Phase columns = phase_of(j, s.w, s.s, s.stride_w, s.pad_w);
+      if (rows.taps > 0 && columns.taps > 0) {
+        backward_data_phase(ex, tiles, s, rows, columns, dy, w, write, dx);
+      } else if (write == Write::overwrite) {
+        clear_phase(ex, s, rows, columns, dx);
+      }
+    }
+}
+
+void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x, const float* dy,
+                            float* dw, float* db) {
+  check(s);
+  const Tiles tiles = cpu::tiles();
+  const Panels panels{s.k, tiles.lanes};
+  const Correlation correlation = forward_correlation(s);
+  const std::int64_t q = s.q(), width = panels.padded(), terms = s.r * s.s * s.c;
+  const std::int64_t partial_floats = (terms + 1) * width;  // the last row is db
+  const std::int64_t rows_a_band = band_rows(correlation);
+  const std::int64_t image_bands = (s.p() + rows_a_band - 1) / rows_a_band;
+  const std::int64_t bands = s.n * image_bands;
+  const std::int64_t parts = parts_of(bands, partial_floats);
+  thread_local Scratch partial_scratch;
+  float* partials = partial_scratch.floats(parts * partial_floats);
+
+  const auto add_band = [&](std::int64_t image, std::int64_t first, float* partial) {
+    const std::int64_t rows = std::min(rows_a_band, s.p() - first);
+    const Band band = padded_band(correlation, x + image * s.h * s.w * s.c, first, rows);
+    const float* gradient = dy + (image * s.p() + first) * q * s.k;
+    float* bias = partial + terms * width;
+    for (std::int64_t i = 0; i < rows * q; ++i)
+      for (std::int64_t f = 0; f < s.k; ++f) bias[f] += gradient[i * s.k + f];
+    if (width != s.k) {  // vectors of dy may read past its last filter
+      thread_local Scratch gradient_scratch;
+      float* widened = gradient_scratch.floats(rows * q * width);
+      for (std::int64_t i = 0; i < rows * q; ++i) {
+        std::copy(gradient + i * s.k, gradient + (i + 1) * s.k, widened + i * width);
+        std::fill(widened + i * width + s.k, widened + (i + 1) * width, 0.0f);
+      }
+      gradient = widened;
+    }
+    for (std::int64_t panel = 0; panel < panels.count(); ++panel)
+      for (std::int64_t r = 0; r < s.r; ++r)
+        tiles.weight({.x = band.x + r * band.row,
+                      .x_row = s.stride_h * band.row,
+                      .x_pixel = s.stride_w * s.c,
+                      .dy = gradient + panels.begin(panel),
+                      .dy_row = q * width,
+                      .dy_pixel = width,
+                      .rows = rows,
+                      .pixels = q,
+                      .run_length = s.s * s.c,
+                      .vectors = panels.vectors(panel),
+                      .dw = partial + r * s.s * s.c * width + panels.begin(panel),
+                      .dw_stride = width});
+  };
+  parallel(ex, parts, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t part = begin; part < end; ++part) {
+      float* partial = partials + part * partial_floats;
+      std::fill(partial, partial + partial_floats, 0.0f);
+      for (std::int64_t i = bands * part / parts; i < bands * (part + 1) / parts; ++i)
+        add_band(i / image_bands, i % image_bands * rows_a_band, partial);
+    }
+  });
+  parallel(ex, terms + 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t j = begin; j < end; ++j) {
+      float* to = j < terms ? dw + j * s.k : db;
+      if (to == nullptr) continue;
+      const float* from = partials + j * width;
+      std::copy(from, from + s.k, to);
+      for (std::int64_t part = 1; part < parts; ++part) {
+        from += partial_floats;
+        for (std::int64_t f = 0; f < s.k; ++f) to[f] += from[f];
+      }
+    }
+  });
+}
+
+}  // namespace cpu
+}  // namespace trifold::kernels

@@ -1,0 +1,93 @@
+#include "kernels/cpu/conv2d_panels.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/cpu/scratch.h"
+
+namespace trifold::kernels::cpu {
+namespace {
+
+constexpr std::int64_t kBandPixels = 256;
+constexpr std::int64_t kBandFloats = 1 << 16;
+
+}  // namespace
+
+std::int64_t band_rows(const Correlation& s) {
+  const std::int64_t row_floats = ((s.q - 1) * s.stride_w + s.s) * s.c * s.stride_h;
+  const std::int64_t rows =
+      std::min((kBandPixels + s.q - 1) / s.q, std::max<std::int64_t>(1, kBandFloats / row_floats));
+  const std::int64_t bands = (s.p + rows - 1) / rows;
+  return (s.p + bands - 1) / bands;
+}
+
+Band padded_band(const Correlation& s, const float* image, std::int64_t first_row,
+                 std::int64_t rows) {
+  const std::int64_t top = first_row * s.stride_h - s.pad_top;
+  const std::int64_t height = (rows - 1) * s.stride_h + s.r;
+  const std::int64_t left = -s.pad_left;
+  const std::int64_t width = (s.q - 1) * s.stride_w + s.s;
+  if (top >= 0 && top + height <= s.h && left >= 0 && left + width <= s.w)
+    return {image + (top * s.w + left) * s.c, s.w * s.c};
+
+  thread_local Scratch scratch;
+  float* band = scratch.floats(height * width * s.c);
+  const std::int64_t begin = std::clamp<std::int64_t>(-left, 0, width);
+  const std::int64_t end = std::clamp<std::int64_t>(s.w - left, begin, width);
+  for (std::int64_t i = 0; i < height; ++i) {
+    float* to = band + i * width * s.c;
+    const bool inside = top + i >= 0 && top + i < s.h && end > begin;
+    const std::int64_t from = inside ? begin : width, until = inside ? end : width;
+    std::fill(to, to + from * s.c, 0.0f);
+    if (inside) {
+      const float* source = image + ((top + i) * s.w + left + begin) * s.c;
+      std::copy(source, source + (until - from) * s.c, to + from * s.c);
+    }
+    std::fill(to + until * s.c, to + width * s.c, 0.0f);
+  }
+  return {band, width * s.c};
+}
+
+void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const float* x,
+               const float* packed, const float* b, Write write, float* y) {
+  const Panels panels{s.k, tiles.lanes};
+  std::vector<float> bias(static_cast<std::size_t>(panels.padded()), 0.0f);
+  if (b != nullptr) std::copy(b, b + s.k, bias.begin());
+  const std::int64_t rows_a_band = band_rows(s);
+  const std::int64_t bands = (s.p + rows_a_band - 1) / rows_a_band;
+
+  parallel(ex, s.n * bands, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<std::int64_t> x_offset, y_offset;
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t image = task / bands, first = task % bands * rows_a_band;
+      const std::int64_t rows = std::min(rows_a_band, s.p - first);
+      const Band band = padded_band(s, x + image * s.h * s.w * s.c, first, rows);
+      x_offset.clear();
+      y_offset.clear();
+      for (std::int64_t i = 0; i < rows; ++i)
+        for (std::int64_t j = 0; j < s.q; ++j) {
+          x_offset.push_back(i * s.stride_h * band.row + j * s.stride_w * s.c);
+          y_offset.push_back(i * s.y_row + j * s.y_pixel);
+        }
+      float* y_band = y + image * s.y_image + first * s.y_row;
+      for (std::int64_t panel = 0; panel < panels.count(); ++panel) {
+        const std::int64_t f = panels.begin(panel);
+        tiles.output({.x = band.x,
+                      .x_offset = x_offset.data(),
+                      .runs = s.r,
+                      .run_length = s.s * s.c,
+                      .run_stride = band.row,
+                      .w = packed + f * s.r * s.s * s.c,
+                      .b = bias.data() + f,
+                      .y = y_band + f,
+                      .y_offset = y_offset.data(),
+                      .pixels = rows * s.q,
+                      .vectors = panels.vectors(panel),
+                      .filters = s.k - f,
+                      .accumulate = write == Write::accumulate});
+      }
+    }
+  });
+}
+
+}  // namespace trifold::kernels::cpu

@@ -1,0 +1,83 @@
+/// The steps that the three passes of a convolution share: packing weights into panels, padding a
+/// band of rows, and running the output tiles over all bands.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/conv2d_tiles.h"
+#include "kernels/exec.h"
+
+namespace trifold::kernels::cpu {
+
+/// Filters in panels of two vectors, and a last one of one vector if that is enough.
+struct Panels {
+  std::int64_t filters, lanes;
+
+  std::int64_t count() const { return (filters + 2 * lanes - 1) / (2 * lanes); }
+  std::int64_t padded() const { return (filters + lanes - 1) / lanes * lanes; }
+  std::int64_t begin(std::int64_t panel) const { return panel * 2 * lanes; }
+  std::int64_t vectors(std::int64_t panel) const {
+    return padded() - begin(panel) >= 2 * lanes ? 2 : 1;
+  }
+};
+
+/// A cross-correlation with its taps already in `w`. Pads may be negative: they crop.
+struct Correlation {
+  std::int64_t n, h, w, c;          // what is read
+  std::int64_t k, r, s;             // filters and window
+  std::int64_t stride_h, stride_w;  // of the window over the input
+  std::int64_t pad_top, pad_left;
+  std::int64_t p, q;                     // output pixels an image
+  std::int64_t y_image, y_row, y_pixel;  // output strides in floats
+};
+
+/// Packs (rows, filters), element (j, f) at row(j) + f * stride, into panels at `to`, which holds
+/// rows * panels.padded() floats.
+template <class Row>
+void pack_panels(const Panels& panels, std::int64_t rows, std::int64_t stride, Row row, float* to) {
+  for (std::int64_t panel = 0; panel < panels.count(); ++panel) {
+    const std::int64_t width = panels.vectors(panel) * panels.lanes;
+    for (std::int64_t j = 0; j < rows; ++j, to += width) {
+      const float* from = row(j);
+      for (std::int64_t l = 0; l < width; ++l) {
+        const std::int64_t f = panels.begin(panel) + l;
+        to[l] = f < panels.filters ? from[f * stride] : 0.0f;
+      }
+    }
+  }
+}
+
+/// The rows of one image that some output rows read, with zeros outside the image.
+struct Band {
+  const float* x;    // first element of the first window
+  std::int64_t row;  // stride in floats
+};
+
+/// Output rows a band: enough pixels to fill tiles, few enough for the padded input to stay in a
+/// level 2 cache. Depends on the shape alone.
+std::int64_t band_rows(const Correlation& s);
+
+/// Points into the image x where no window leaves it, else copies into this thread's scratch.
+Band padded_band(const Correlation& s, const float* image, std::int64_t first_row,
+                 std::int64_t rows);
+
+/// y = b + correlation of x with `packed`, or added to y. `b` may be null.
+void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const float* x,
+               const float* packed, const float* b, Write write, float* y);
+
+/// Runs body(begin, end) over [0, count) on the pool, or on the caller alone without one.
+template <class Body>
+void parallel(const Exec& ex, std::int64_t count, const Body& body);
+
+}  // namespace trifold::kernels::cpu
+
+#include "kernels/thread_pool.h"
+
+template <class Body>
+void trifold::kernels::cpu::parallel(const Exec& ex, std::int64_t count, const Body& body) {
+  if (ex.pool == nullptr) {
+    body(std::int64_t{0}, count);
+  } else {
+    ex.pool->parallel_for(count, body);
+  }
+}

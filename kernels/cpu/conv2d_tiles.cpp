@@ -1,0 +1,222 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/conv2d_tiles.cpp"
+#include "kernels/cpu/simd.h"
+// simd.h selects the targets that these two compile.
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/cpu/conv2d_tiles.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace trifold::kernels::cpu {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Tag = hn::ScalableTag<float>;
+using Vec = hn::Vec<Tag>;
+
+/// Runs body<0>() ... body<count - 1>(): with literal indices the accumulators stay in registers.
+template <int count, class Body>
+HWY_INLINE void unroll(const Body& body) {
+  if constexpr (count > 0) {
+    unroll<count - 1>(body);
+    body.template operator()<count - 1>();
+  }
+}
+#define TRIFOLD_UNROLL(count, i) unroll<count>([&]<int i>() HWY_ATTR __attribute__((always_inline))
+#define TRIFOLD_UNROLL_END )
+
+/// Rows of a tile: with its vectors of accumulators, one vector of weights each and a broadcast,
+/// it fills the registers, 32 of them on AVX-512 and 16 below. The fused multiply-add's latency of
+/// four or five cycles at two a cycle asks for at least ten accumulators.
+template <int vectors>
+constexpr int rows() {
+  const bool wide = HWY_TARGET == HWY_AVX3;
+  return vectors == 1 ? (wide ? 16 : 12) : (wide ? 12 : 6);
+}
+
+/// Stores the first `count` lanes of v.
+HWY_INLINE void store_first(Vec v, std::int64_t count, float* to) {
+  const Tag d;
+  if (count >= static_cast<std::int64_t>(hn::Lanes(d))) {
+    hn::StoreU(v, d, to);
+    return;
+  }
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(v, d, lanes);
+  for (std::int64_t i = 0; i < count; ++i) to[i] = lanes[i];
+}
+
+HWY_INLINE Vec load_first(std::int64_t count, const float* from) {
+  const Tag d;
+  if (count >= static_cast<std::int64_t>(hn::Lanes(d))) return hn::LoadU(d, from);
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)] = {};
+  for (std::int64_t i = 0; i < count; ++i) lanes[i] = from[i];
+  return hn::Load(d, lanes);
+}
+
+/// Terms that share one look at the pixels' addresses, which are too many for the general
+/// registers; as many as there are registers left for their weights.
+template <int vectors>
+constexpr int terms_together() {
+  const bool wide = HWY_TARGET == HWY_AVX3;
+  return vectors == 1 ? (wide ? 4 : 2) : (wide ? 2 : 1);
+}
+
+/// sum[i] += x[i][j + t] w[t] for t = 0 ... terms - 1.
+template <int pixels, int vectors, int terms>
+HWY_INLINE void multiply_add(const float* const (&x)[pixels], std::int64_t j, const float* w,
+                             Vec (&sum)[pixels][vectors]) {
+  const Tag d;
+  constexpr std::int64_t lanes = HWY_LANES(float);
+  Vec weight[terms][vectors];
+  TRIFOLD_UNROLL(terms, t) {
+    TRIFOLD_UNROLL(vectors, v) { weight[t][v] = hn::LoadU(d, w + (t * vectors + v) * lanes); }
+    TRIFOLD_UNROLL_END;
+  }
+  TRIFOLD_UNROLL_END;
+  TRIFOLD_UNROLL(pixels, i) {
+    const float* values = x[i] + j;
+    TRIFOLD_UNROLL(terms, t) {
+      const Vec value = hn::Set(d, values[t]);
+      TRIFOLD_UNROLL(vectors, v) { sum[i][v] = hn::MulAdd(value, weight[t][v], sum[i][v]); }
+      TRIFOLD_UNROLL_END;
+    }
+    TRIFOLD_UNROLL_END;
+  }
+  TRIFOLD_UNROLL_END;
+}
+
+template <int pixels, int vectors>
+void output_tile(const OutputPanel& t, std::int64_t first) {
+  const Tag d;
+  constexpr std::int64_t lanes = HWY_LANES(float);
+  constexpr int together = terms_together<vectors>();
+  const float* x[pixels];
+  Vec sum[pixels][vectors];
+  TRIFOLD_UNROLL(pixels, i) {
+    x[i] = t.x + t.x_offset[first + i];
+    TRIFOLD_UNROLL(vectors, v) { sum[i][v] = hn::LoadU(d, t.b + v * lanes); }
+    TRIFOLD_UNROLL_END;
+  }
+  TRIFOLD_UNROLL_END;
+
+  const float* w = t.w;
+  for (std::int64_t run = 0; run < t.runs; ++run) {
+    const std::int64_t begin = run * t.run_stride, end = begin + t.run_length;
+    std::int64_t j = begin;
+    for (; j + together <= end; j += together, w += together * vectors * lanes)
+      multiply_add<pixels, vectors, together>(x, j, w, sum);
+    for (; j < end; ++j, w += vectors * lanes) multiply_add<pixels, vectors, 1>(x, j, w, sum);
+  }
+
+  TRIFOLD_UNROLL(pixels, i) {
+    float* y = t.y + t.y_offset[first + i];
+    TRIFOLD_UNROLL(vectors, v) {
+      const std::int64_t left = t.filters - v * lanes;
+      Vec result = sum[i][v];
+      if (t.accumulate) result = hn::Add(load_first(left, y + v * lanes), result);
+      store_first(result, left, y + v * lanes);
+    }
+    TRIFOLD_UNROLL_END;
+  }
+  TRIFOLD_UNROLL_END;
+}
+
+template <int length, int vectors>
+void weight_tile(const WeightPanel& t, std::int64_t first) {
+  const Tag d;
+  constexpr std::int64_t lanes = HWY_LANES(float);
+  Vec sum[length][vectors];
+  float* dw = t.dw + first * t.dw_stride;
+  TRIFOLD_UNROLL(length, j) {
+    TRIFOLD_UNROLL(vectors, v) { sum[j][v] = hn::LoadU(d, dw + j * t.dw_stride + v * lanes); }
+    TRIFOLD_UNROLL_END;
+  }
+  TRIFOLD_UNROLL_END;
+
+  for (std::int64_t row = 0; row < t.rows; ++row) {
+    const float* x = t.x + row * t.x_row + first;
+    const float* dy = t.dy + row * t.dy_row;
+    for (std::int64_t i = 0; i < t.pixels; ++i, x += t.x_pixel, dy += t.dy_pixel) {
+      Vec gradient[vectors];
+      TRIFOLD_UNROLL(vectors, v) { gradient[v] = hn::LoadU(d, dy + v * lanes); }
+      TRIFOLD_UNROLL_END;
+      TRIFOLD_UNROLL(length, j) {
+        const Vec value = hn::Set(d, x[j]);
+        TRIFOLD_UNROLL(vectors, v) { sum[j][v] = hn::MulAdd(value, gradient[v], sum[j][v]); }
+        TRIFOLD_UNROLL_END;
+      }
+      TRIFOLD_UNROLL_END;
+    }
+  }
+
+  TRIFOLD_UNROLL(length, j) {
+    TRIFOLD_UNROLL(vectors, v) { hn::StoreU(sum[j][v], d, dw + j * t.dw_stride + v * lanes); }
+    TRIFOLD_UNROLL_END;
+  }
+  TRIFOLD_UNROLL_END;
+}
+
+/// Calls the tile of `size` rows, 1 <= size <= most.
+template <int most, int vectors>
+void output_tile_of(std::int64_t size, const OutputPanel& t, std::int64_t first) {
+  if (size == most) return output_tile<most, vectors>(t, first);
+  if constexpr (most > 1) output_tile_of<most - 1, vectors>(size, t, first);
+}
+
+template <int most, int vectors>
+void weight_tile_of(std::int64_t size, const WeightPanel& t, std::int64_t first) {
+  if (size == most) return weight_tile<most, vectors>(t, first);
+  if constexpr (most > 1) weight_tile_of<most - 1, vectors>(size, t, first);
+}
+
+/// Cuts the pixels into the fewest tiles, of sizes that differ by one at most.
+template <int vectors>
+void output_vectors(const OutputPanel& t) {
+  constexpr std::int64_t most = rows<vectors>();
+  const std::int64_t count = (t.pixels + most - 1) / most;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t first = t.pixels * i / count;
+    output_tile_of<rows<vectors>(), vectors>(t.pixels * (i + 1) / count - first, t, first);
+  }
+}
+
+template <int vectors>
+void weight_vectors(const WeightPanel& t) {
+  constexpr std::int64_t most = rows<vectors>();
+  const std::int64_t count = (t.run_length + most - 1) / most;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t first = t.run_length * i / count;
+    weight_tile_of<rows<vectors>(), vectors>(t.run_length * (i + 1) / count - first, t, first);
+  }
+}
+
+void output(const OutputPanel& t) {
+  if (t.vectors == 1) return output_vectors<1>(t);
+  output_vectors<2>(t);
+}
+
+void weight(const WeightPanel& t) {
+  if (t.vectors == 1) return weight_vectors<1>(t);
+  weight_vectors<2>(t);
+}
+
+Tiles tiles_of_target() { return {level_of_target(HWY_TARGET), HWY_LANES(float), output, weight}; }
+
+#undef TRIFOLD_UNROLL
+#undef TRIFOLD_UNROLL_END
+
+}  // namespace HWY_NAMESPACE
+}  // namespace trifold::kernels::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace trifold::kernels::cpu {
+
+HWY_EXPORT(tiles_of_target);
+
+Tiles tiles() { return TRIFOLD_DISPATCH(tiles_of_target)(); }
+
+}  // namespace trifold::kernels::cpu
+#endif

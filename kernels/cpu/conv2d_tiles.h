@@ -1,0 +1,56 @@
+/// The register tiles that do the arithmetic of convolutions and fully connected layers.
+///
+/// Filters are worked in panels of `width(...)` lanes, one or two vectors. Weights are packed so
+/// that one panel lies together, its rows in the order in which the sums take them, its last lanes
+/// zero.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/instruction_set.h"
+
+namespace trifold::kernels::cpu {
+
+/// One panel of y for some pixels: y[i, :] = b + sum over runs and j of x[i, run, j] w[run * length
+/// + j, :].
+struct OutputPanel {
+  const float* x;
+  const std::int64_t* x_offset;  ///< where each pixel's window begins
+  std::int64_t runs;             ///< contiguous runs in a window, e.g. its rows
+  std::int64_t run_length, run_stride;
+  const float* w;  ///< (runs * run_length, width), packed
+  const float* b;  ///< (width)
+  float* y;
+  const std::int64_t* y_offset;
+  std::int64_t pixels;
+  std::int64_t vectors;  ///< width / lanes: 1 or 2
+  std::int64_t filters;  ///< lanes that are stored, <= width
+  bool accumulate;
+};
+
+/// One panel of dw for one run of the window: dw[j, :] += sum over rows and pixels of x[row, pixel,
+/// j] dy[row, pixel, :].
+struct WeightPanel {
+  const float* x;
+  std::int64_t x_row, x_pixel;  ///< strides
+  const float* dy;              ///< readable over the whole width
+  std::int64_t dy_row, dy_pixel;
+  std::int64_t rows, pixels;
+  std::int64_t run_length;
+  std::int64_t vectors;
+  float* dw;  ///< (run_length, dw_stride)
+  std::int64_t dw_stride;
+};
+
+/// The versions for one instruction set.
+struct Tiles {
+  InstructionSet set;
+  std::int64_t lanes;
+  void (*output)(const OutputPanel&);
+  void (*weight)(const WeightPanel&);
+};
+
+/// The versions for active_instruction_set().
+Tiles tiles();
+
+}  // namespace trifold::kernels::cpu
