@@ -61,50 +61,21 @@ HWY_INLINE void sweep(const RowGroup& group, std::int64_t begin, std::int64_t en
   }
 }
 
-/// kVecs vectors of each of the kSums sums stay in registers while the groups go by.
-template <std::size_t kSums, std::size_t kVecs, class F>
-HWY_INLINE void sum_strip(const RowGroup& group, std::int64_t begin, std::int64_t end,
-                          std::int64_t k0, const F& f, float* sums) {
-  const hn::ScalableTag<float> d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  std::array<std::array<hn::Vec<decltype(d)>, kSums>, kVecs> acc;
-  for (auto& vec : acc) vec.fill(hn::Zero(d));
-  for (std::int64_t base = begin; base + group.width <= end; base += group.width) {
-    for (std::size_t v = 0; v < kVecs; ++v) {
-      const std::int64_t k = k0 + static_cast<std::int64_t>(v) * lanes;
-      f(d, base + k, k, acc[v]);
-    }
-  }
-  for (std::size_t v = 0; v < kVecs; ++v) {
-    for (std::size_t s = 0; s < kSums; ++s) {
-      const std::int64_t k = k0 + static_cast<std::int64_t>(v) * lanes;
-      hn::StoreU(acc[v][s], d, sums + static_cast<std::int64_t>(s) * group.width + k);
-    }
-  }
-}
-
 /// kSums sums a channel over the elements [begin, end), which start at a row group's begin.
 /// f(d, i, k, acc) adds the terms of element i to acc[0], acc[1], ... and meets each element once.
 /// `sums` is room for kSums * width floats; total[s * channels + c] gets sum s of channel c.
 template <std::size_t kSums, class F>
 HWY_INLINE void channel_sums(const RowGroup& group, std::int64_t begin, std::int64_t end,
                              const F& f, float* sums, double* total) {
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<float>()));
-  std::int64_t k = 0;
-  for (; k + 4 * lanes <= group.width; k += 4 * lanes) {
-    sum_strip<kSums, 4>(group, begin, end, k, f, sums);
-  }
-  for (; k < group.width; k += lanes) sum_strip<kSums, 1>(group, begin, end, k, f, sums);
-
-  const std::int64_t rest = (end - begin) / group.width * group.width;
-  for_lanes(0, end - begin - rest, [&](auto d, std::int64_t j) HWY_ATTR {
+  std::fill_n(sums, static_cast<std::int64_t>(kSums) * group.width, 0.0f);
+  sweep(group, begin, end, [&](auto d, std::int64_t i, std::int64_t k) HWY_ATTR {
     std::array<hn::Vec<decltype(d)>, kSums> acc;
     for (std::size_t s = 0; s < kSums; ++s) {
-      acc[s] = hn::LoadU(d, sums + static_cast<std::int64_t>(s) * group.width + j);
+      acc[s] = hn::LoadU(d, sums + static_cast<std::int64_t>(s) * group.width + k);
     }
-    f(d, begin + rest + j, j, acc);
+    f(d, i, k, acc);
     for (std::size_t s = 0; s < kSums; ++s) {
-      hn::StoreU(acc[s], d, sums + static_cast<std::int64_t>(s) * group.width + j);
+      hn::StoreU(acc[s], d, sums + static_cast<std::int64_t>(s) * group.width + k);
     }
   });
 
