@@ -14,9 +14,34 @@ HWY_INLINE void zero(std::int64_t count, float* y) {
   for_lanes(0, count, [=](auto d, std::int64_t i) HWY_ATTR { hn::StoreU(hn::Zero(d), d, y + i); });
 }
 
+/// One pixel of y: blocks where the sources run on, single loads where they are scattered.
+HWY_INLINE void gather_runs(std::span<const ChannelRun> runs, const float* from, float* to) {
+  for (const ChannelRun& run : runs) {
+    if (run.source < 0) {
+      zero(run.length, to + run.target);
+      continue;
+    }
+    for_lanes(0, run.length, [&](auto d, std::int64_t i) HWY_ATTR {
+      hn::StoreU(hn::LoadU(d, from + run.source + i), d, to + run.target + i);
+    });
+  }
+}
+
+HWY_INLINE void gather_singly(std::span<const std::int32_t> source, const float* from, float* to) {
+  for_lanes(0, static_cast<std::int64_t>(source.size()), [&](auto d, std::int64_t j) HWY_ATTR {
+    const hn::RebindToSigned<decltype(d)> di;
+    const auto channel = hn::LoadU(di, source.data() + j);
+    const auto read = hn::GatherIndex(d, from, hn::Max(channel, hn::Zero(di)));
+    const auto absent = hn::RebindMask(d, hn::Lt(channel, hn::Zero(di)));
+    hn::StoreU(hn::IfThenZeroElse(absent, read), d, to + j);
+  });
+}
+
 /// A unit of work is one row of the output.
-void gather_forward(const Exec& ex, const ChannelGatherShape& s, std::span<const ChannelRun> runs,
-                    const float* x, float* y) {
+void gather_forward(const Exec& ex, const ChannelGatherShape& s,
+                    std::span<const std::int32_t> source, const float* x, float* y) {
+  const std::vector<ChannelRun> runs = channel_runs(source);
+  const bool scattered = static_cast<std::int64_t>(runs.size()) * 2 > s.k;
   const std::int64_t p = s.p(), q = s.q();
   for_ranges(ex, s.n * p, grain_of(q * s.k), [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
     for (std::int64_t row = begin; row < end; ++row) {
@@ -24,14 +49,10 @@ void gather_forward(const Exec& ex, const ChannelGatherShape& s, std::span<const
       for (std::int64_t j = 0; j < q; ++j) {
         const float* from = x_row + j * s.stride * s.c;
         float* to = y + (row * q + j) * s.k;
-        for (const ChannelRun& run : runs) {
-          if (run.source < 0) {
-            zero(run.length, to + run.target);
-            continue;
-          }
-          for_lanes(0, run.length, [&](auto d, std::int64_t i) HWY_ATTR {
-            hn::StoreU(hn::LoadU(d, from + run.source + i), d, to + run.target + i);
-          });
+        if (scattered) {
+          gather_singly(source, from, to);
+        } else {
+          gather_runs(runs, from, to);
         }
       }
     }
@@ -39,8 +60,9 @@ void gather_forward(const Exec& ex, const ChannelGatherShape& s, std::span<const
 }
 
 /// A unit of work is one row of dx, which takes its share of at most one row of dy.
-void gather_backward(const Exec& ex, const ChannelGatherShape& s, std::span<const ChannelRun> runs,
-                     const float* dy, float* dx) {
+void gather_backward(const Exec& ex, const ChannelGatherShape& s,
+                     std::span<const std::int32_t> source, const float* dy, float* dx) {
+  const std::vector<ChannelRun> runs = channel_runs(source);
   const std::int64_t p = s.p(), q = s.q();
   for_ranges(
       ex, s.n * s.h, grain_of(s.w * s.c), [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
@@ -72,7 +94,8 @@ HWY_AFTER_NAMESPACE();
 namespace trifold::kernels::cpu {
 namespace {
 
-void check(const ChannelGatherShape& s, const std::int32_t* source) {
+/// The channel list, once all is known to be in range.
+std::span<const std::int32_t> checked(const ChannelGatherShape& s, const std::int32_t* source) {
   require<ShapeError>(s.n >= 1 && s.h >= 1 && s.w >= 1 && s.c >= 1 && s.k >= 1 && s.stride >= 1,
                       "a channel gather from ({}, {}, {}, {}) to {} channels with stride {}", s.n,
                       s.h, s.w, s.c, s.k, s.stride);
@@ -80,10 +103,7 @@ void check(const ChannelGatherShape& s, const std::int32_t* source) {
     require<ShapeError>(source[j] >= -1 && source[j] < s.c,
                         "source {} of output channel {} is outside [-1, {})", source[j], j, s.c);
   }
-}
-
-std::vector<ChannelRun> runs_of(const ChannelGatherShape& s, const std::int32_t* source) {
-  return channel_runs(std::span(source, static_cast<std::size_t>(s.k)));
+  return {source, static_cast<std::size_t>(s.k)};
 }
 
 }  // namespace
@@ -93,14 +113,12 @@ HWY_EXPORT(gather_backward);
 
 void channel_gather_forward(const Exec& ex, const ChannelGatherShape& s, const float* x,
                             const std::int32_t* source, float* y) {
-  check(s, source);
-  HWY_DYNAMIC_DISPATCH(gather_forward)(ex, s, runs_of(s, source), x, y);
+  HWY_DYNAMIC_DISPATCH(gather_forward)(ex, s, checked(s, source), x, y);
 }
 
 void channel_gather_backward(const Exec& ex, const ChannelGatherShape& s, const float* dy,
                              const std::int32_t* source, float* dx) {
-  check(s, source);
-  HWY_DYNAMIC_DISPATCH(gather_backward)(ex, s, runs_of(s, source), dy, dx);
+  HWY_DYNAMIC_DISPATCH(gather_backward)(ex, s, checked(s, source), dy, dx);
 }
 
 }  // namespace trifold::kernels::cpu
