@@ -27,7 +27,7 @@ struct RowGroup {
   explicit RowGroup(std::int64_t channels_) : channels(channels_) {
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<float>()));
     rows = lanes / std::gcd(channels, lanes);
-    while (rows * channels < 4 * lanes) rows *= 2;
+    while (rows * channels < 64) rows *= 2;  // keeps the chains of float additions short
     width = rows * channels;
   }
 
