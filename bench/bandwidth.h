@@ -64,10 +64,11 @@ inline double memory_bandwidth() {
   return best;
 }
 
-/// GB/s from the bytes that an iteration reads and writes at least, and its share of the memory's.
+/// GB a second from the bytes that an iteration reads and writes at least, and its share of the
+/// memory's.
 inline void report_traffic(benchmark::State& state, double floats_per_iteration) {
   const double gigabytes = floats_per_iteration * sizeof(float) * 1e-9;
-  state.counters["GB/s"] =
+  state.counters["GB"] =
       benchmark::Counter(gigabytes, benchmark::Counter::kIsIterationInvariantRate);
   state.counters["of_memory"] = benchmark::Counter(gigabytes * 1e9 / memory_bandwidth(),
                                                    benchmark::Counter::kIsIterationInvariantRate);
