@@ -1,5 +1,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/batch_norm.cpp"
+#include "kernels/cpu/simd.h"
+
+// Comes after simd.h, which selects the targets.
 #include <hwy/foreach_target.h>
 
 #include <cmath>
@@ -259,7 +262,7 @@ void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, c
                       Activation act, float* y, float* mean, float* inv_std, float* running_mean,
                       float* running_var) {
   check(s);
-  HWY_DYNAMIC_DISPATCH(train)
+  TRIFOLD_DISPATCH(train)
   (ex, s, x, gamma, beta, eps, momentum, residual, act, y, mean, inv_std, running_mean,
    running_var);
 }
@@ -274,7 +277,7 @@ void batch_norm_eval(const Exec& ex, const BatchNormShape& s, const float* x, co
   for (std::int64_t j = 0; j < c; ++j) {
     scale[size(j)] = static_cast<float>(static_cast<double>(gamma[j]) * inv_std[size(j)]);
   }
-  HWY_DYNAMIC_DISPATCH(eval)
+  TRIFOLD_DISPATCH(eval)
   (ex, s, x, Floats(running_mean, running_mean + c), scale, Floats(beta, beta + c), residual, act,
    y);
 }
@@ -284,7 +287,7 @@ void batch_norm_backward(const Exec& ex, const BatchNormShape& s, const float* x
                          Activation act, const float* dy, float* dx, float* dgamma, float* dbeta,
                          float* dresidual) {
   check(s);
-  HWY_DYNAMIC_DISPATCH(backward)
+  TRIFOLD_DISPATCH(backward)
   (ex, s, x, act == Activation::relu ? y : nullptr, mean, inv_std, gamma, dy, dx, dgamma, dbeta,
    dresidual);
 }
@@ -294,7 +297,7 @@ void batch_norm_eval_backward(const Exec& ex, const BatchNormShape& s, const flo
                               float eps, const float* gamma, Activation act, const float* dy,
                               float* dx, float* dgamma, float* dbeta, float* dresidual) {
   check(s);
-  HWY_DYNAMIC_DISPATCH(eval_backward)
+  TRIFOLD_DISPATCH(eval_backward)
   (ex, s, x, act == Activation::relu ? y : nullptr, Floats(running_mean, running_mean + s.channels),
    inverse_std(s.channels, running_var, eps), gamma, dy, dx, dgamma, dbeta, dresidual);
 }

@@ -1,5 +1,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/channel_gather.cpp"
+#include "kernels/cpu/simd.h"
+
+// Comes after simd.h, which selects the targets.
 #include <hwy/foreach_target.h>
 
 #include "kernels/backends.h"
@@ -113,12 +116,12 @@ HWY_EXPORT(gather_backward);
 
 void channel_gather_forward(const Exec& ex, const ChannelGatherShape& s, const float* x,
                             const std::int32_t* source, float* y) {
-  HWY_DYNAMIC_DISPATCH(gather_forward)(ex, s, checked(s, source), x, y);
+  TRIFOLD_DISPATCH(gather_forward)(ex, s, checked(s, source), x, y);
 }
 
 void channel_gather_backward(const Exec& ex, const ChannelGatherShape& s, const float* dy,
                              const std::int32_t* source, float* dx) {
-  HWY_DYNAMIC_DISPATCH(gather_backward)(ex, s, checked(s, source), dy, dx);
+  TRIFOLD_DISPATCH(gather_backward)(ex, s, checked(s, source), dy, dx);
 }
 
 }  // namespace trifold::kernels::cpu

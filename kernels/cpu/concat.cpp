@@ -1,5 +1,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/concat.cpp"
+#include "kernels/cpu/simd.h"
+
+// Comes after simd.h, which selects the targets.
 #include <hwy/foreach_target.h>
 
 #include "kernels/backends.h"
@@ -49,7 +52,7 @@ void copy_channels(const Exec& ex, const ChannelSlice& s, Write write, const flo
   require<ShapeError>(s.dst_offset >= 0 && s.channels <= s.dst_channels - s.dst_offset,
                       "a slice of {} channels at channel {} of a destination with {}", s.channels,
                       s.dst_offset, s.dst_channels);
-  HWY_DYNAMIC_DISPATCH(copy_channels)(ex, s, write, src, dst);
+  TRIFOLD_DISPATCH(copy_channels)(ex, s, write, src, dst);
 }
 
 }  // namespace trifold::kernels::cpu

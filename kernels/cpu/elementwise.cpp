@@ -1,5 +1,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/elementwise.cpp"
+#include "kernels/cpu/simd.h"
+
+// Comes after simd.h, which selects the targets.
 #include <hwy/foreach_target.h>
 
 #include "kernels/backends.h"
@@ -52,23 +55,23 @@ HWY_EXPORT(fill);
 HWY_EXPORT(scale);
 
 void relu_forward(const Exec& ex, std::int64_t count, const float* x, float* y) {
-  HWY_DYNAMIC_DISPATCH(relu_forward)(ex, count, x, y);
+  TRIFOLD_DISPATCH(relu_forward)(ex, count, x, y);
 }
 
 void relu_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy, float* dx) {
-  HWY_DYNAMIC_DISPATCH(relu_backward)(ex, count, y, dy, dx);
+  TRIFOLD_DISPATCH(relu_backward)(ex, count, y, dy, dx);
 }
 
 void add(const Exec& ex, std::int64_t count, const float* a, const float* b, float* y) {
-  HWY_DYNAMIC_DISPATCH(add)(ex, count, a, b, y);
+  TRIFOLD_DISPATCH(add)(ex, count, a, b, y);
 }
 
 void fill(const Exec& ex, std::int64_t count, float value, float* y) {
-  HWY_DYNAMIC_DISPATCH(fill)(ex, count, value, y);
+  TRIFOLD_DISPATCH(fill)(ex, count, value, y);
 }
 
 void scale(const Exec& ex, std::int64_t count, float scale, const float* x, float* y) {
-  HWY_DYNAMIC_DISPATCH(scale)(ex, count, scale, x, y);
+  TRIFOLD_DISPATCH(scale)(ex, count, scale, x, y);
 }
 
 }  // namespace trifold::kernels::cpu

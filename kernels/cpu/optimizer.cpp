@@ -1,5 +1,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/optimizer.cpp"
+#include "kernels/cpu/simd.h"
+
+// Comes after simd.h, which selects the targets.
 #include <hwy/foreach_target.h>
 
 #include "kernels/backends.h"
@@ -43,11 +46,11 @@ HWY_EXPORT(ema_update);
 
 void sgd_step(const Exec& ex, std::int64_t count, const SgdParams& params, const float* dw,
               float* v, float* w) {
-  HWY_DYNAMIC_DISPATCH(sgd_step)(ex, count, params, dw, v, w);
+  TRIFOLD_DISPATCH(sgd_step)(ex, count, params, dw, v, w);
 }
 
 void ema_update(const Exec& ex, std::int64_t count, float decay, const float* w, float* average) {
-  HWY_DYNAMIC_DISPATCH(ema_update)(ex, count, decay, w, average);
+  TRIFOLD_DISPATCH(ema_update)(ex, count, decay, w, average);
 }
 
 }  // namespace trifold::kernels::cpu

@@ -1,5 +1,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/pool.cpp"
+#include "kernels/cpu/simd.h"
+
+// Comes after simd.h, which selects the targets.
 #include <hwy/foreach_target.h>
 
 #include "kernels/backends.h"
@@ -210,35 +213,35 @@ HWY_EXPORT(global_avg_pool_backward);
 void max_pool_forward(const Exec& ex, const PoolShape& s, const float* x, float* y,
                       std::int32_t* argmax) {
   check(s);
-  HWY_DYNAMIC_DISPATCH(max_pool_forward)(ex, s, x, y, argmax);
+  TRIFOLD_DISPATCH(max_pool_forward)(ex, s, x, y, argmax);
 }
 
 void max_pool_backward(const Exec& ex, const PoolShape& s, const float* dy,
                        const std::int32_t* argmax, float* dx) {
   check(s);
-  HWY_DYNAMIC_DISPATCH(max_pool_backward)(ex, s, dy, argmax, dx);
+  TRIFOLD_DISPATCH(max_pool_backward)(ex, s, dy, argmax, dx);
 }
 
 void avg_pool_forward(const Exec& ex, const PoolShape& s, const float* x, float* y) {
   check(s);
-  HWY_DYNAMIC_DISPATCH(avg_pool_forward)(ex, s, x, y);
+  TRIFOLD_DISPATCH(avg_pool_forward)(ex, s, x, y);
 }
 
 void avg_pool_backward(const Exec& ex, const PoolShape& s, const float* dy, float* dx) {
   check(s);
-  HWY_DYNAMIC_DISPATCH(avg_pool_backward)(ex, s, dy, dx);
+  TRIFOLD_DISPATCH(avg_pool_backward)(ex, s, dy, dx);
 }
 
 void global_avg_pool_forward(const Exec& ex, std::int64_t n, std::int64_t pixels, std::int64_t c,
                              const float* x, float* y) {
   check_global(n, pixels, c);
-  HWY_DYNAMIC_DISPATCH(global_avg_pool_forward)(ex, n, pixels, c, x, y);
+  TRIFOLD_DISPATCH(global_avg_pool_forward)(ex, n, pixels, c, x, y);
 }
 
 void global_avg_pool_backward(const Exec& ex, std::int64_t n, std::int64_t pixels, std::int64_t c,
                               const float* dy, float* dx) {
   check_global(n, pixels, c);
-  HWY_DYNAMIC_DISPATCH(global_avg_pool_backward)(ex, n, pixels, c, dy, dx);
+  TRIFOLD_DISPATCH(global_avg_pool_backward)(ex, n, pixels, c, dy, dx);
 }
 
 }  // namespace cpu

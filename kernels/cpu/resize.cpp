@@ -1,5 +1,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/resize.cpp"
+#include "kernels/cpu/simd.h"
+
+// Comes after simd.h, which selects the targets.
 #include <hwy/foreach_target.h>
 
 #include <vector>
@@ -67,7 +70,7 @@ HWY_EXPORT(resample);
 void resize_forward(const Exec& ex, const ResizeShape& s, ResizeFilter filter, const float* x,
                     float* y) {
   check(s);
-  HWY_DYNAMIC_DISPATCH(resample)
+  TRIFOLD_DISPATCH(resample)
   (ex, resize_taps(filter, s.src_h, s.dst_h), resize_taps(filter, s.src_w, s.dst_w), s.n, s.src_h,
    s.src_w, s.c, x, y);
 }
@@ -75,7 +78,7 @@ void resize_forward(const Exec& ex, const ResizeShape& s, ResizeFilter filter, c
 void resize_backward(const Exec& ex, const ResizeShape& s, ResizeFilter filter, const float* dy,
                      float* dx) {
   check(s);
-  HWY_DYNAMIC_DISPATCH(resample)
+  TRIFOLD_DISPATCH(resample)
   (ex, transposed(resize_taps(filter, s.src_h, s.dst_h), s.src_h),
    transposed(resize_taps(filter, s.src_w, s.dst_w), s.src_w), s.n, s.dst_h, s.dst_w, s.c, dy, dx);
 }
