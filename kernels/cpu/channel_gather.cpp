@@ -30,21 +30,18 @@ HWY_INLINE void gather_runs(std::span<const ChannelRun> runs, const float* from,
   }
 }
 
+/// Scalar loads: on the processors measured they are quicker than the gather instruction.
 HWY_INLINE void gather_singly(std::span<const std::int32_t> source, const float* from, float* to) {
-  for_lanes(0, static_cast<std::int64_t>(source.size()), [&](auto d, std::int64_t j) HWY_ATTR {
-    const hn::RebindToSigned<decltype(d)> di;
-    const auto channel = hn::LoadU(di, source.data() + j);
-    const auto read = hn::GatherIndex(d, from, hn::Max(channel, hn::Zero(di)));
-    const auto absent = hn::RebindMask(d, hn::Lt(channel, hn::Zero(di)));
-    hn::StoreU(hn::IfThenZeroElse(absent, read), d, to + j);
-  });
+  const std::int32_t* channel = source.data();
+  const auto count = static_cast<std::int64_t>(source.size());
+  for (std::int64_t j = 0; j < count; ++j) to[j] = channel[j] < 0 ? 0.0f : from[channel[j]];
 }
 
 /// A unit of work is one row of the output.
 void gather_forward(const Exec& ex, const ChannelGatherShape& s,
                     std::span<const std::int32_t> source, const float* x, float* y) {
   const std::vector<ChannelRun> runs = channel_runs(source);
-  const bool scattered = static_cast<std::int64_t>(runs.size()) * 2 > s.k;
+  const bool scattered = static_cast<std::int64_t>(runs.size()) * 3 > s.k;
   const std::int64_t p = s.p(), q = s.q();
   for_ranges(ex, s.n * p, grain_of(q * s.k), [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
     for (std::int64_t row = begin; row < end; ++row) {
