@@ -17,7 +17,7 @@ HWY_INLINE void zero(std::int64_t count, float* y) {
   for_lanes(0, count, [=](auto d, std::int64_t i) HWY_ATTR { hn::StoreU(hn::Zero(d), d, y + i); });
 }
 
-/// One pixel of y: blocks where the sources run on, single loads where they are scattered.
+/// One pixel of y, in blocks.
 HWY_INLINE void gather_runs(std::span<const ChannelRun> runs, const float* from, float* to) {
   for (const ChannelRun& run : runs) {
     if (run.source < 0) {
@@ -30,7 +30,7 @@ HWY_INLINE void gather_runs(std::span<const ChannelRun> runs, const float* from,
   }
 }
 
-/// Scalar loads: on the processors measured they are quicker than the gather instruction.
+/// One pixel of y by scalar loads, measured to be quicker than the gather instruction.
 HWY_INLINE void gather_singly(std::span<const std::int32_t> source, const float* from, float* to) {
   const std::int32_t* channel = source.data();
   const auto count = static_cast<std::int64_t>(source.size());
@@ -41,6 +41,7 @@ HWY_INLINE void gather_singly(std::span<const std::int32_t> source, const float*
 void gather_forward(const Exec& ex, const ChannelGatherShape& s,
                     std::span<const std::int32_t> source, const float* x, float* y) {
   const std::vector<ChannelRun> runs = channel_runs(source);
+  // Short runs do not repay their loop.
   const bool scattered = static_cast<std::int64_t>(runs.size()) * 3 > s.k;
   const std::int64_t p = s.p(), q = s.q();
   for_ranges(ex, s.n * p, grain_of(q * s.k), [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
