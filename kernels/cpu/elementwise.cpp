@@ -1,0 +1,78 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/elementwise.cpp"
+#include "kernels/cpu/simd.h"
+
+// Comes after simd.h, which selects the targets.
+#include <hwy/foreach_target.h>
+
+#include "kernels/backends.h"
+#include "kernels/cpu/lanes-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace trifold::kernels::cpu::HWY_NAMESPACE {
+
+void relu_forward(const Exec& ex, std::int64_t count, const float* x, float* y) {
+  map_lanes(ex, count, [=](auto d, std::int64_t i) HWY_ATTR {
+    const auto v = hn::LoadU(d, x + i);
+    hn::StoreU(hn::IfThenZeroElse(hn::Lt(v, hn::Zero(d)), v), d, y + i);
+  });
+}
+
+void relu_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy, float* dx) {
+  map_lanes(ex, count, [=](auto d, std::int64_t i) HWY_ATTR {
+    const auto open = hn::Gt(hn::LoadU(d, y + i), hn::Zero(d));
+    hn::StoreU(hn::IfThenElseZero(open, hn::LoadU(d, dy + i)), d, dx + i);
+  });
+}
+
+void add(const Exec& ex, std::int64_t count, const float* a, const float* b, float* y) {
+  map_lanes(ex, count, [=](auto d, std::int64_t i) HWY_ATTR {
+    hn::StoreU(hn::Add(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, y + i);
+  });
+}
+
+void fill(const Exec& ex, std::int64_t count, float value, float* y) {
+  map_lanes(ex, count,
+            [=](auto d, std::int64_t i) HWY_ATTR { hn::StoreU(hn::Set(d, value), d, y + i); });
+}
+
+void scale(const Exec& ex, std::int64_t count, float scale, const float* x, float* y) {
+  map_lanes(ex, count, [=](auto d, std::int64_t i) HWY_ATTR {
+    hn::StoreU(hn::Mul(hn::Set(d, scale), hn::LoadU(d, x + i)), d, y + i);
+  });
+}
+
+}  // namespace trifold::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace trifold::kernels::cpu {
+
+HWY_EXPORT(relu_forward);
+HWY_EXPORT(relu_backward);
+HWY_EXPORT(add);
+HWY_EXPORT(fill);
+HWY_EXPORT(scale);
+
+void relu_forward(const Exec& ex, std::int64_t count, const float* x, float* y) {
+  TRIFOLD_DISPATCH(relu_forward)(ex, count, x, y);
+}
+
+void relu_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy, float* dx) {
+  TRIFOLD_DISPATCH(relu_backward)(ex, count, y, dy, dx);
+}
+
+void add(const Exec& ex, std::int64_t count, const float* a, const float* b, float* y) {
+  TRIFOLD_DISPATCH(add)(ex, count, a, b, y);
+}
+
+void fill(const Exec& ex, std::int64_t count, float value, float* y) {
+  TRIFOLD_DISPATCH(fill)(ex, count, value, y);
+}
+
+void scale(const Exec& ex, std::int64_t count, float scale, const float* x, float* y) {
+  TRIFOLD_DISPATCH(scale)(ex, count, scale, x, y);
+}
+
+}  // namespace trifold::kernels::cpu
+#endif

@@ -1,0 +1,74 @@
+#include "kernels/channel_gather.h"
+
+#include "kernels/error.h"
+#include "tests/kernels/support_ops.h"
+#include "tests/oracle/channel_gather.h"
+
+namespace trifold::kernels {
+namespace {
+
+using namespace test;
+using Sources = std::vector<std::int32_t>;
+
+struct Case {
+  std::int64_t n, h, w, c, stride;
+  Sources source;
+
+  ChannelGatherShape shape() const {
+    return {n, h, w, c, static_cast<std::int64_t>(source.size()), stride};
+  }
+  std::int64_t inputs() const { return n * h * w * c; }
+  std::int64_t outputs() const { return n * shape().p() * shape().q() * shape().k; }
+};
+
+std::vector<Case> cases() {
+  Sources shortcut(32, -1);
+  for (int j = 0; j < 16; ++j) shortcut[index(8 + j)] = j;
+  Sources scattered;
+  for (int j = 0; j < 45; ++j) {
+    scattered.push_back(static_cast<std::int32_t>(random_bits(9, static_cast<unsigned>(j)) % 25) -
+                        1);
+  }
+  return {{1, 1, 1, 1, 1, {0}},          {2, 7, 5, 3, 2, {2, 2, -1, 0, 1}},
+          {3, 32, 32, 16, 2, shortcut},  {2, 5, 7, 24, 1, scattered},
+          {1, 3, 3, 4, 5, {3, 2, 1, 0}}, {2, 9, 9, 23, 1, {0, 1, 2, 3, 7, 8, 9, 20, 21, 22, -1}}};
+}
+
+TEST(ChannelGather, ForwardAndBackwardFollowTheOracle) {
+  for (const Case& t : cases()) {
+    const Floats x = integers(t.inputs(), 1), dy = integers(t.outputs(), 2);
+    const oracle::Gather g{t.n, t.h, t.w, t.c, t.stride};
+    const Doubles y_exact = oracle::channel_gather_forward(g, widen(x), t.source);
+    const Doubles dx_exact = oracle::channel_gather_backward(g, widen(dy), t.source);
+    run_everywhere(
+        {nans(t.outputs()), nans(t.inputs())},
+        [&](const Exec& ex, const std::vector<float*>& out) {
+          channel_gather_forward(ex, t.shape(), x.data(), t.source.data(), out[0]);
+          channel_gather_backward(ex, t.shape(), dy.data(), t.source.data(), out[1]);
+        },
+        [&](const std::vector<Floats>& out) {
+          expect_equal(out[0], y_exact);
+          expect_equal(out[1], dx_exact);
+          EXPECT_EQ(dot(out[0], dy), dot(x, out[1]));
+        });
+  }
+}
+
+TEST(ChannelGather, RefusesBadExtentsAndSources) {
+  Floats a(64), b(64);
+  const auto both = [&](const ChannelGatherShape& s, const Sources& source, const char* part) {
+    EXPECT_SHAPE_ERROR(channel_gather_forward({}, s, a.data(), source.data(), b.data()), part);
+    EXPECT_SHAPE_ERROR(channel_gather_backward({}, s, a.data(), source.data(), b.data()), part);
+  };
+  both({0, 1, 1, 1, 1, 1}, {0}, "(0, 1, 1, 1)");
+  both({1, 0, 1, 1, 1, 1}, {0}, "(1, 0, 1, 1)");
+  both({1, 1, 0, 1, 1, 1}, {0}, "(1, 1, 0, 1)");
+  both({1, 1, 1, 0, 1, 1}, {0}, "(1, 1, 1, 0)");
+  both({1, 1, 1, 1, 0, 1}, {0}, "0 channels");
+  both({1, 1, 1, 1, 1, 0}, {0}, "stride 0");
+  both({1, 1, 1, 4, 2, 1}, {0, 4}, "source 4 of output channel 1");
+  both({1, 1, 1, 4, 2, 1}, {-2, 0}, "source -2 of output channel 0");
+}
+
+}  // namespace
+}  // namespace trifold::kernels

@@ -1,0 +1,96 @@
+#include "kernels/elementwise.h"
+
+#include "tests/kernels/support_ops.h"
+#include "tests/oracle/elementwise.h"
+
+namespace trifold::kernels {
+namespace {
+
+using namespace test;
+
+const std::vector<std::int64_t> counts{0, 1, 2, 3, 5, 11, 13, 23, 45, 64, 1000, 40007};
+
+TEST(Elementwise, ReluForwardInAndOutOfPlace) {
+  for (const std::int64_t n : counts) {
+    Floats x = integers(n, 1);
+    const Doubles expected = oracle::relu_forward(widen(x));
+    run_everywhere(
+        {nans(n), x},
+        [&](const Exec& ex, const std::vector<float*>& out) {
+          relu_forward(ex, n, x.data(), out[0]);
+          relu_forward(ex, n, out[1], out[1]);
+        },
+        [&](const std::vector<Floats>& y) {
+          expect_equal(y[0], expected);
+          expect_equal(y[1], expected);
+        });
+  }
+}
+
+TEST(Elementwise, ReluKeepsNaN) {
+  const Floats x(19, nan);
+  run_everywhere(
+      {Floats(19, 0.0f)},
+      [&](const Exec& ex, const std::vector<float*>& out) {
+        relu_forward(ex, 19, x.data(), out[0]);
+      },
+      [&](const std::vector<Floats>& y) {
+        for (const float v : y[0]) EXPECT_TRUE(std::isnan(v));
+      });
+}
+
+TEST(Elementwise, ReluBackward) {
+  for (const std::int64_t n : counts) {
+    const Floats y = integers(n, 2, 2), dy = normals(n, 3);
+    const Doubles expected = oracle::relu_backward(widen(y), widen(dy));
+    run_everywhere(
+        {nans(n), dy},
+        [&](const Exec& ex, const std::vector<float*>& out) {
+          relu_backward(ex, n, y.data(), dy.data(), out[0]);
+          relu_backward(ex, n, y.data(), out[1], out[1]);
+        },
+        [&](const std::vector<Floats>& dx) {
+          expect_equal(dx[0], expected);
+          expect_equal(dx[1], expected);
+        });
+  }
+}
+
+TEST(Elementwise, OracleReluBackwardIsTheDerivative) {
+  const Doubles x{-2, -0.5, 0.25, 3}, dy{1, 2, 3, 4};
+  const Doubles dx = oracle::relu_backward(oracle::relu_forward(x), dy);
+  const auto f = [&](const Doubles& at) {
+    const Doubles y = oracle::relu_forward(at);
+    return y[0] * dy[0] + y[1] * dy[1] + y[2] * dy[2] + y[3] * dy[3];
+  };
+  for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(dx[i], finite_difference(f, x, i), 1e-8);
+}
+
+TEST(Elementwise, AddScaleFill) {
+  for (const std::int64_t n : counts) {
+    const Floats a = integers(n, 4), b = integers(n, 5);
+    Doubles sum(index(n)), scaled(index(n));
+    for (std::size_t i = 0; i < sum.size(); ++i) {
+      sum[i] = static_cast<double>(a[i]) + b[i];
+      scaled[i] = -1.5 * a[i];
+    }
+    run_everywhere(
+        {nans(n), a, b, nans(n), a, nans(n)},
+        [&](const Exec& ex, const std::vector<float*>& out) {
+          add(ex, n, a.data(), b.data(), out[0]);
+          add(ex, n, out[1], b.data(), out[1]);
+          add(ex, n, a.data(), out[2], out[2]);
+          scale(ex, n, -1.5f, a.data(), out[3]);
+          scale(ex, n, -1.5f, out[4], out[4]);
+          fill(ex, n, 0.75f, out[5]);
+        },
+        [&](const std::vector<Floats>& y) {
+          for (const std::size_t i : {0u, 1u, 2u}) expect_equal(y[i], sum);
+          for (const std::size_t i : {3u, 4u}) expect_equal(y[i], scaled);
+          expect_equal(y[5], Doubles(index(n), 0.75));
+        });
+  }
+}
+
+}  // namespace
+}  // namespace trifold::kernels

@@ -1,0 +1,113 @@
+#include "kernels/softmax_cross_entropy.h"
+
+#include "kernels/error.h"
+#include "tests/kernels/support_ops.h"
+#include "tests/oracle/softmax_cross_entropy.h"
+
+namespace trifold::kernels {
+namespace {
+
+using namespace test;
+using Labels = std::vector<std::int32_t>;
+
+Labels labels_for(const SoftmaxShape& s, std::uint64_t seed) {
+  Labels labels(index(s.n));
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    labels[i] =
+        static_cast<std::int32_t>(random_bits(seed, i) % static_cast<std::uint64_t>(s.classes));
+  }
+  return labels;
+}
+
+TEST(SoftmaxCrossEntropy, FollowsTheOracle) {
+  for (const SoftmaxShape s : {SoftmaxShape{1, 1}, {3, 2}, {128, 10}, {67, 100}, {5, 1000}}) {
+    for (const double spread : {1.0, 30.0}) {
+      for (const float smoothing : {0.0f, 0.1f}) {
+        const Floats z = normals(s.n * s.classes, 1, 5, spread);
+        const Labels labels = labels_for(s, 2);
+        const float dz_scale = 1.0f / static_cast<float>(s.n);
+        const Doubles loss = oracle::softmax_cross_entropy(s.classes, widen(z), labels, smoothing);
+        const Doubles dz = oracle::softmax_cross_entropy_backward(s.classes, widen(z), labels,
+                                                                  smoothing, dz_scale);
+        run_everywhere(
+            {nans(s.n), nans(s.n * s.classes), nans(s.n), z, nans(s.n)},
+            [&](const Exec& ex, const std::vector<float*>& out) {
+              softmax_cross_entropy(ex, s, z.data(), labels.data(), smoothing, dz_scale, out[0],
+                                    out[1]);
+              softmax_cross_entropy(ex, s, out[3], labels.data(), smoothing, dz_scale, out[2],
+                                    out[3]);
+              softmax_cross_entropy(ex, s, z.data(), labels.data(), smoothing, dz_scale, out[4],
+                                    nullptr);
+            },
+            [&](const std::vector<Floats>& out) {
+              for (const std::size_t o : {0u, 2u, 4u}) {
+                expect_within(out[o], loss,
+                              [&](std::size_t i) { return 2 * unit * std::abs(loss[i]); });
+              }
+              for (const std::size_t o : {1u, 3u}) {
+                expect_within(out[o], dz,
+                              [&](std::size_t i) { return 2 * unit * std::abs(dz[i]) + 1e-15; });
+              }
+            });
+      }
+    }
+  }
+}
+
+TEST(SoftmaxCrossEntropy, KeepsTheDigitsOfATinyLoss) {
+  const Floats z{20, 0, -3};
+  const Labels labels{0};
+  const double exact = std::log1p(std::exp(-20.0) + std::exp(-23.0));
+  Floats loss{nan};
+  softmax_cross_entropy({}, {1, 3}, z.data(), labels.data(), 0, 1, loss.data(), nullptr);
+  EXPECT_NEAR(loss[0], exact, 2 * unit * exact);
+}
+
+TEST(SoftmaxCrossEntropy, LargeLogitsDoNotOverflowAndNaNShows) {
+  Floats loss(3, 0.0f);
+  const Floats z{1e30f, -1e30f, 3e38f, 3e38f, nan, 0};
+  const Labels labels{0, 1, 1};
+  softmax_cross_entropy({}, {3, 2}, z.data(), labels.data(), 0, 1, loss.data(), nullptr);
+  EXPECT_EQ(loss[0], 0);
+  EXPECT_NEAR(loss[1], std::log(2.0), 1e-7);
+  EXPECT_TRUE(std::isnan(loss[2]));
+}
+
+TEST(SoftmaxCrossEntropy, OracleBackwardIsTheDerivative) {
+  const Doubles z = widen(normals(12, 3));
+  const Labels labels{1, 0, 3};
+  const Doubles dz = oracle::softmax_cross_entropy_backward(4, z, labels, 0.1, 0.5);
+  const auto f = [&](const Doubles& at) {
+    const Doubles loss = oracle::softmax_cross_entropy(4, at, labels, 0.1);
+    return 0.5 * (loss[0] + loss[1] + loss[2]);
+  };
+  for (std::size_t i = 0; i < z.size(); ++i) EXPECT_NEAR(dz[i], finite_difference(f, z, i), 1e-8);
+}
+
+TEST(CountTop1, CountsTheFirstOfEqualsAndNeverNaN) {
+  const Floats z{1,   3, 2,  //
+                 3,   3, 1,  // the first of equals is 0
+                 3,   3, 1,  //
+                 nan, 1, 0, nan, nan, nan, 0, 0, 5};
+  const Labels labels{1, 0, 1, 0, 2, 2};
+  std::int32_t correct = -1;
+  count_top1({}, {6, 3}, z.data(), labels.data(), &correct);
+  EXPECT_EQ(correct, 3);
+}
+
+TEST(SoftmaxCrossEntropy, RefusesBadExtentsAndLabels) {
+  Floats z(8), loss(4);
+  std::int32_t correct = 0;
+  const auto both = [&](const SoftmaxShape& s, const Labels& labels, const char* part) {
+    EXPECT_SHAPE_ERROR(
+        softmax_cross_entropy({}, s, z.data(), labels.data(), 0, 1, loss.data(), nullptr), part);
+    EXPECT_SHAPE_ERROR(count_top1({}, s, z.data(), labels.data(), &correct), part);
+  };
+  both({0, 2}, {0}, "0 rows");
+  both({1, 0}, {0}, "0 classes");
+  both({2, 2}, {1, 2}, "label 2 of row 1 is outside [0, 2)");
+  both({2, 2}, {-1, 0}, "label -1 of row 0");
+}
+
+}  // namespace
+}  // namespace trifold::kernels
