@@ -45,6 +45,9 @@ Image decode_jpeg(const fs::path& path, const Bytes& file) {
   const auto bytes = static_cast<unsigned long>(file.size());
   check(tjDecompressHeader3(decoder.get(), file.data(), bytes, &width, &height, &subsampling,
                             &colours));
+  // A file of tables alone passes as a JPEG without a picture.
+  require<FileError>(width > 0 && height > 0, "{}: the JPEG data is damaged (it holds no image)",
+                     path.string());
   require<FileError>(colours != TJCS_CMYK && colours != TJCS_YCCK,
                      "{}: a CMYK JPEG is not accepted, convert it to RGB", path.string());
   Image image = empty_rgb(path, height, width);

@@ -22,10 +22,10 @@ struct Batch {
 struct LoaderOptions {
   std::int64_t batch = 128;
   std::uint64_t seed = 0;
-  bool shuffle = true;                       ///< A new order each epoch; else the data set's.
-  bool drop_last = false;                    ///< Leaves out a last batch that is not full.
-  std::optional<Augmentation> augmentation;  ///< None: images as they are.
-  std::int64_t prefetch = 2;                 ///< Batches made ahead by a thread; 0: no thread.
+  bool shuffle = true;                            ///< A new order each epoch; else the data set's.
+  bool drop_last = false;                         ///< Leaves out a last batch that is not full.
+  std::optional<Augmentation> augmentation = {};  ///< None: images as they are.
+  std::int64_t prefetch = 2;                      ///< Batches made ahead by a thread; 0: no thread.
 };
 
 /// Gives a data set in batches, epoch by epoch. Every batch is a pure function of (data set,
