@@ -55,8 +55,8 @@ IdxFile read_idx(const fs::path& path, std::uint32_t rank, std::int64_t memory_l
 }
 
 fs::path find(const fs::path& folder, const std::string& file) {
-  const fs::path plain = folder / file;
-  const fs::path compressed = folder / (file + ".gz");
+  fs::path plain = folder / file;
+  fs::path compressed = folder / (file + ".gz");
   if (fs::exists(plain)) return plain;
   require<FileError>(fs::exists(compressed), "{}: it holds neither {} nor {}.gz", folder.string(),
                      file, file);

@@ -42,6 +42,8 @@ class Loader {
   ///           PixelTable's and check(dataset)'s.
   Loader(const Dataset& dataset, const Normalisation& normalisation, const LoaderOptions& options);
   Loader(const Dataset&&, const Normalisation&, const LoaderOptions&) = delete;
+  Loader(const Loader&) = delete;  // the thread holds its address
+  Loader& operator=(const Loader&) = delete;
 
   std::int64_t batches_per_epoch() const;
 
