@@ -1,0 +1,56 @@
+/// Labelled images in memory.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace trifold::nn {
+
+/// Images of one size with a class each. Pixels stay bytes, a quarter of what floats would take;
+/// the loader turns them into floats batch by batch.
+struct Dataset {
+  std::string name;
+  std::vector<std::uint8_t> pixels;  // (count, height, width, channels)
+  std::vector<std::int32_t> labels;  // (count), each in [0, classes)
+  std::vector<std::string> class_names;
+  std::int64_t count = 0;
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  std::int64_t channels = 0;
+  std::int64_t classes = 0;
+
+  std::int64_t image_bytes() const { return height * width * channels; }
+  /// (height, width, channels) bytes of one image.
+  const std::uint8_t* image(std::int64_t index) const {
+    return pixels.data() + index * image_bytes();
+  }
+  std::int32_t label(std::int64_t index) const { return labels[static_cast<std::size_t>(index)]; }
+};
+
+struct DataSplits {
+  Dataset train;
+  Dataset test;
+};
+
+/// Errors    ShapeError: an extent < 1, a vector whose length differs from what the extents say, a
+///           label outside [0, classes).
+void check(const Dataset& dataset);
+
+/// The images of `indices`, in that order; an index may occur more than once.
+/// Errors    ShapeError: an index outside [0, count).
+Dataset subset(const Dataset& dataset, const std::vector<std::int64_t>& indices);
+
+struct HeldOutSplit {
+  Dataset train;
+  Dataset held_out;
+};
+
+/// Sets `count` images aside for decisions that must not see the test set. Stratified: each class
+/// gives its share count * n_class / n, rounded by largest remainder (ties go to the lower class).
+/// Which images of a class are taken is a pure function of (seed, class, n_class); both parts keep
+/// the order of `dataset`.
+/// Errors    ConfigError: count < 1, or nothing would be left for training.
+HeldOutSplit split_held_out(const Dataset& dataset, std::int64_t count, std::uint64_t seed);
+
+}  // namespace trifold::nn

@@ -1,0 +1,88 @@
+#include "nn/data/loader.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "engine/random.h"
+#include "kernels/error.h"
+
+namespace trifold::nn {
+namespace {
+
+std::vector<std::int64_t> epoch_order(std::int64_t count, const LoaderOptions& options,
+                                      std::int64_t epoch) {
+  if (options.shuffle) {
+    return engine::permutation(count, engine::Random(options.seed, engine::streams::shuffle,
+                                                     static_cast<std::uint32_t>(epoch)));
+  }
+  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  return order;
+}
+
+}  // namespace
+
+Loader::Loader(const Dataset& dataset, const Normalisation& normalisation,
+               const LoaderOptions& options)
+    : dataset_(dataset), table_(normalisation, dataset.channels), options_(options) {
+  check(dataset);
+  require<ConfigError>(options.batch >= 1, "the batch size must be at least 1, not {}",
+                       options.batch);
+  require<ConfigError>(options.prefetch >= 0, "the number of batches to prefetch can't be {}",
+                       options.prefetch);
+  const std::int64_t most_padding = std::min(dataset.height, dataset.width) - 1;
+  require<ConfigError>(!options.augmentation || (options.augmentation->pad >= 0 &&
+                                                 options.augmentation->pad <= most_padding),
+                       "the padding of random crops of '{}' must be between 0 and {} pixels",
+                       dataset.name, most_padding);
+  require<ConfigError>(batches_per_epoch() >= 1,
+                       "the {} images of '{}' do not fill one batch of {}: use a smaller batch",
+                       dataset.count, dataset.name, options.batch);
+}
+
+std::int64_t Loader::batches_per_epoch() const {
+  const std::int64_t full = dataset_.count / options_.batch;
+  const bool rest = dataset_.count % options_.batch != 0;
+  return full + (rest && !options_.drop_last ? 1 : 0);
+}
+
+void Loader::start(std::int64_t epoch, std::int64_t batch) {
+  require<ShapeError>(
+      epoch >= 0 && epoch < std::int64_t{1} << 32 && batch >= 0 && batch <= batches_per_epoch(),
+      "there is no batch {} in epoch {}: an epoch has {}", batch, epoch, batches_per_epoch());
+  prefetcher_.reset();  // the thread reads what is set below
+  epoch_ = epoch;
+  next_batch_ = batch;
+  order_ = epoch_order(dataset_.count, options_, epoch);
+  if (options_.prefetch > 0) {
+    prefetcher_ =
+        std::make_unique<Prefetcher<Batch>>([this] { return produce(); }, options_.prefetch);
+  }
+}
+
+std::optional<Batch> Loader::next() { return prefetcher_ ? prefetcher_->pop() : produce(); }
+
+std::optional<Batch> Loader::produce() {
+  if (order_.empty() || next_batch_ == batches_per_epoch()) return std::nullopt;
+  const std::int64_t first = next_batch_++ * options_.batch;
+  Batch batch;
+  batch.n = std::min(options_.batch, dataset_.count - first);
+  batch.x.resize(static_cast<std::size_t>(batch.n * dataset_.image_bytes()));
+  batch.labels.reserve(static_cast<std::size_t>(batch.n));
+  float* out = batch.x.data();
+  for (std::int64_t i = 0; i < batch.n; ++i, out += dataset_.image_bytes()) {
+    const std::int64_t index = order_[static_cast<std::size_t>(first + i)];
+    batch.labels.push_back(dataset_.label(index));
+    if (options_.augmentation) {
+      const Augmentation& augmentation = *options_.augmentation;
+      augment_image(dataset_.image(index), dataset_.height, dataset_.width, dataset_.channels,
+                    augmentation.pad, draw_crop_flip(augmentation, options_.seed, epoch_, index),
+                    table_, out);
+    } else {
+      table_.convert(dataset_.image(index), dataset_.height * dataset_.width, out);
+    }
+  }
+  return batch;
+}
+
+}  // namespace trifold::nn

@@ -1,0 +1,71 @@
+/// Batches of normalised images.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "nn/data/augment.h"
+#include "nn/data/dataset.h"
+#include "nn/data/normalisation.h"
+#include "nn/data/prefetch.h"
+
+namespace trifold::nn {
+
+struct Batch {
+  std::vector<float> x;              // (n, height, width, channels)
+  std::vector<std::int32_t> labels;  // (n)
+  std::int64_t n = 0;
+};
+
+struct LoaderOptions {
+  std::int64_t batch = 128;
+  std::uint64_t seed = 0;
+  bool shuffle = true;                            ///< A new order each epoch; else the data set's.
+  bool drop_last = false;                         ///< Leaves out a last batch that is not full.
+  std::optional<Augmentation> augmentation = {};  ///< None: images as they are.
+  std::int64_t prefetch = 2;                      ///< Batches made ahead by a thread; 0: no thread.
+};
+
+/// Gives a data set in batches, epoch by epoch. Every batch is a pure function of (data set,
+/// normalisation, options, epoch, batch), so a run that resumes at any (epoch, batch) sees exactly
+/// what an uninterrupted one does, with or without the thread.
+///
+///     loader.start(epoch);
+///     while (std::optional<Batch> batch = loader.next()) ...
+class Loader {
+ public:
+  /// Keeps a reference to `dataset`, which has to outlive the loader.
+  /// Errors    ConfigError: batch < 1, prefetch < 0, pad < 0 or as large as the image, or drop_last
+  /// leaves no batch;
+  ///           PixelTable's and check(dataset)'s.
+  Loader(const Dataset& dataset, const Normalisation& normalisation, const LoaderOptions& options);
+  Loader(const Dataset&&, const Normalisation&, const LoaderOptions&) = delete;
+  Loader(const Loader&) = delete;  // the thread holds its address
+  Loader& operator=(const Loader&) = delete;
+
+  std::int64_t batches_per_epoch() const;
+
+  /// Goes to a batch of an epoch; next() then gives that batch and those after it. Batches of an
+  /// earlier start that were not fetched are dropped.
+  /// Errors    ShapeError: epoch outside [0, 2^32), batch outside [0, batches_per_epoch()].
+  void start(std::int64_t epoch, std::int64_t batch = 0);
+
+  /// The next batch of the epoch; nothing at its end or before the first start().
+  /// Errors    rethrows what stopped the thread.
+  std::optional<Batch> next();
+
+ private:
+  std::optional<Batch> produce();
+
+  const Dataset& dataset_;
+  PixelTable table_;
+  LoaderOptions options_;
+  std::int64_t epoch_ = 0;
+  std::int64_t next_batch_ = 0;
+  std::vector<std::int64_t> order_;  // of the images in this epoch; empty: not started
+  std::unique_ptr<Prefetcher<Batch>> prefetcher_;  // uses all of the above, so it goes first
+};
+
+}  // namespace trifold::nn
