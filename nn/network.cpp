@@ -79,7 +79,7 @@ const Parameter& Network::parameter(const std::string& name) const {
   return parameters_[found->second];
 }
 
-Outputs Network::forward(engine::Tape& tape, const Var& x, engine::Statistics statistics,
+Outputs Network::forward(engine::Tape& tape, const Var& x, const ForwardMode& mode,
                          std::span<const NodeId> taps) const {
   require<ShapeError>(x.shape().rank() == 4 && x.shape().channels() == graph_.input_channels(),
                       "a network of {} input channels was given {}", graph_.input_channels(),
@@ -88,7 +88,7 @@ Outputs Network::forward(engine::Tape& tape, const Var& x, engine::Statistics st
   std::vector<Var> values(graph_.nodes.size());
   values[0] = x;
   for (NodeId id = 0; id < graph_.size(); ++id) {
-    if (id > 0) values[static_cast<std::size_t>(id)] = run(tape, id, values, statistics);
+    if (id > 0) values[static_cast<std::size_t>(id)] = run(tape, id, values, mode);
     if (std::ranges::binary_search(taps, id)) {
       outputs.taps.push_back(values[static_cast<std::size_t>(id)]);
     }
@@ -103,7 +103,7 @@ Outputs Network::forward(engine::Tape& tape, const Var& x, engine::Statistics st
 }
 
 Var Network::run(engine::Tape& tape, NodeId id, const std::vector<Var>& values,
-                 engine::Statistics statistics) const {
+                 const ForwardMode& mode) const {
   const Node& node = graph_.node(id);
   const auto input = [&](std::size_t i) -> const Var& {
     return values[static_cast<std::size_t>(node.inputs[i])];
@@ -113,41 +113,42 @@ Var Network::run(engine::Tape& tape, NodeId id, const std::vector<Var>& values,
   };
 
   return std::visit(
-      Overloaded{
-          [&](const Input&) { return input(0); },
-          [&](const Conv2d& op) {
-            return engine::conv2d(tape, input(0), own(".weight"), op.bias ? &own(".bias") : nullptr,
-                                  {op.stride, op.stride, op.pad, op.pad});
-          },
-          [&](const BatchNorm& op) {
-            const engine::BatchNormState state{&own(".weight"), &own(".bias"),
-                                               own(".running_mean").value,
-                                               own(".running_var").value, op.eps};
-            return engine::batch_norm(
-                tape, input(0), state, statistics, node.inputs.size() == 2 ? &input(1) : nullptr,
-                op.relu ? kernels::Activation::relu : kernels::Activation::none);
-          },
-          [&](const Relu&) { return engine::relu(tape, input(0)); },
-          [&](const Add&) { return engine::add(tape, input(0), input(1)); },
-          [&](const Concat&) {
-            std::vector<Var> inputs;
-            for (std::size_t i = 0; i < node.inputs.size(); ++i) inputs.push_back(input(i));
-            return engine::concat(tape, inputs);
-          },
-          [&](const ChannelGather& op) {
-            return engine::channel_gather(tape, input(0), gather_sources_.at(id), op.stride);
-          },
-          [&](const Pool& op) {
-            const engine::PoolGeometry g{op.window, op.window, op.stride,
-                                         op.stride, op.pad,    op.pad};
-            return op.kind == PoolKind::max ? engine::max_pool(tape, input(0), g)
-                                            : engine::avg_pool(tape, input(0), g);
-          },
-          [&](const GlobalAvgPool&) { return engine::global_avg_pool(tape, input(0)); },
-          [&](const Linear& op) {
-            return engine::linear(tape, input(0), own(".weight"),
-                                  op.bias ? &own(".bias") : nullptr);
-          }},
+      Overloaded{[&](const Input&) { return input(0); },
+                 [&](const Conv2d& op) {
+                   return engine::conv2d(tape, input(0), own(".weight"),
+                                         op.bias ? &own(".bias") : nullptr,
+                                         {op.stride, op.stride, op.pad, op.pad});
+                 },
+                 [&](const BatchNorm& op) {
+                   const engine::BatchNormState state{
+                       &own(".weight"),           &own(".bias"), own(".running_mean").value,
+                       own(".running_var").value, op.eps,        mode.momentum};
+                   return engine::batch_norm(
+                       tape, input(0), state, mode.statistics,
+                       node.inputs.size() == 2 ? &input(1) : nullptr,
+                       op.relu ? kernels::Activation::relu : kernels::Activation::none);
+                 },
+                 [&](const Relu&) { return engine::relu(tape, input(0)); },
+                 [&](const Add&) { return engine::add(tape, input(0), input(1)); },
+                 [&](const Concat&) {
+                   std::vector<Var> inputs;
+                   for (std::size_t i = 0; i < node.inputs.size(); ++i) inputs.push_back(input(i));
+                   return engine::concat(tape, inputs);
+                 },
+                 [&](const ChannelGather& op) {
+                   return engine::channel_gather(tape, input(0), gather_sources_.at(id), op.stride);
+                 },
+                 [&](const Pool& op) {
+                   const engine::PoolGeometry g{op.window, op.window, op.stride,
+                                                op.stride, op.pad,    op.pad};
+                   return op.kind == PoolKind::max ? engine::max_pool(tape, input(0), g)
+                                                   : engine::avg_pool(tape, input(0), g);
+                 },
+                 [&](const GlobalAvgPool&) { return engine::global_avg_pool(tape, input(0)); },
+                 [&](const Linear& op) {
+                   return engine::linear(tape, input(0), own(".weight"),
+                                         op.bias ? &own(".bias") : nullptr);
+                 }},
       node.op);
 }
 

@@ -34,6 +34,15 @@ struct Parameter {
   engine::Var var;
 };
 
+/// How the batch norms of a forward pass behave. With statistics of the batch, the running ones
+/// move by `momentum` towards them.
+struct ForwardMode {
+  engine::Statistics statistics;
+  float momentum = 0.1f;
+};
+inline constexpr ForwardMode training{engine::Statistics::batch};
+inline constexpr ForwardMode inference{engine::Statistics::running};
+
 /// The result of a forward pass: the logits and the values that were asked for.
 struct Outputs {
   engine::Var logits;
@@ -63,12 +72,12 @@ class Network {
   /// Runs the graph on images x (n,h,w,c). A value is released after its last reader, unless the
   /// tape needs it. `statistics` says where the batch norms take theirs from. `taps` names nodes
   /// whose values are wanted besides the logits, in ascending order.
-  Outputs forward(engine::Tape& tape, const engine::Var& x, engine::Statistics statistics,
+  Outputs forward(engine::Tape& tape, const engine::Var& x, const ForwardMode& mode,
                   std::span<const NodeId> taps = {}) const;
 
  private:
   engine::Var run(engine::Tape& tape, NodeId id, const std::vector<engine::Var>& values,
-                  engine::Statistics statistics) const;
+                  const ForwardMode& mode) const;
 
   Graph graph_;
   Device device_;

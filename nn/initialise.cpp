@@ -1,0 +1,51 @@
+#include <cmath>
+
+#include "engine/random.h"
+#include "nn/network.h"
+
+namespace trifold::nn {
+namespace {
+
+// FNV-1a. The draw depends on a parameter's name, not on its place, so that networks that share a
+// layer start with the same values in it.
+std::uint32_t hash_name(const std::string& name) {
+  std::uint32_t hash = 2166136261u;
+  for (unsigned char c : name) hash = (hash ^ c) * 16777619u;
+  return hash;
+}
+
+}  // namespace
+
+void initialise(Network& network, std::uint64_t seed) {
+  for (Parameter& parameter : network.parameters()) {
+    const engine::Shape& shape = parameter.var.shape();
+    engine::Tensor host = engine::Tensor::empty(shape);
+    engine::Random random(seed, engine::streams::initialise, hash_name(parameter.name));
+    switch (parameter.role) {
+      case Role::conv_weight: {
+        const double deviation =
+            std::sqrt(2.0 / static_cast<double>(shape[0] * shape[1] * shape[3]));
+        for (float& v : host.values()) v = static_cast<float>(deviation * random.normal());
+        break;
+      }
+      case Role::linear_weight: {
+        const double bound = 1.0 / std::sqrt(static_cast<double>(shape[0]));
+        for (float& v : host.values())
+          v = static_cast<float>(bound * (2.0 * random.uniform() - 1.0));
+        break;
+      }
+      case Role::bn_gamma:
+      case Role::running_var:
+        host = engine::Tensor::filled(shape, 1.0f);
+        break;
+      case Role::bias:
+      case Role::bn_beta:
+      case Role::running_mean:
+        host = engine::Tensor::zeros(shape);
+        break;
+    }
+    parameter.var.value = host.to(network.device());
+  }
+}
+
+}  // namespace trifold::nn

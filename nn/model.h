@@ -1,0 +1,64 @@
+/// A network with all that is needed to use it, and the file that holds it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/safetensors.h"
+#include "nn/data/normalisation.h"
+#include "nn/network.h"
+
+namespace trifold::nn {
+
+/// What a network's parameters don't say about it.
+struct ModelInfo {
+  std::string arch;            ///< the built-in network that it is or was cut from
+  std::int64_t side = 0;       ///< image side in pixels that it was trained at
+  std::int64_t data_side = 0;  ///< image side of its data before any resizing
+  Normalisation normalisation;
+  std::vector<std::string> class_names;
+  /// For each node of a pruned network, the channels of the original that it kept; empty for a
+  /// network that is not pruned.
+  std::map<std::string, std::vector<std::int64_t>> original_channels;
+  /// What was done to the network, oldest first: an array of objects.
+  nlohmann::json provenance = nlohmann::json::array();
+};
+
+struct Model {
+  Network network;
+  ModelInfo info;
+
+  Model clone() const { return {network.clone(), info}; }
+};
+
+/// What a plain file of weights may lack, given by the user.
+struct PlainFileHints {
+  std::optional<std::string> arch;
+  std::optional<Normalisation> normalisation;
+  std::optional<std::int64_t> side;
+};
+
+/// Reads a model file: safetensors with PyTorch's parameter names and layouts (convolutions
+/// (k,c,r,s), linear layers (out,in)) and the structure as JSON in its metadata. A plain file with
+/// the names of a built-in network loads as well, if its metadata or `hints` tell `arch`, `mean`
+/// and `std` (and `shortcut`, `input` where they are not A and 32 pixels). Errors    FileError
+/// naming file and tensor: damage, a missing or superfluous tensor, another
+///           shape, a value that is not finite. ConfigError: facts that neither file nor hints
+///           give.
+Model load_model(const std::filesystem::path& path, const PlainFileHints& hints = {});
+
+/// Writes a model file that load_model reads back bit by bit. Atomic; Errors: FileError.
+void save_model(const std::filesystem::path& path, const Model& model);
+
+/// The tensors of a network under `prefix`, in the file's names and layouts, and back.
+void store_parameters(const Network& network, const std::string& prefix,
+                      std::map<std::string, engine::StoredTensor>& tensors);
+void restore_parameters(Network& network, const std::string& prefix,
+                        const engine::SafetensorsFile& file);
+
+}  // namespace trifold::nn

@@ -1,0 +1,79 @@
+#include "nn/train/evaluate.h"
+
+#include <chrono>
+
+#include "kernels/error.h"
+#include "kernels/softmax_cross_entropy.h"
+
+namespace trifold::nn {
+
+using engine::Tape;
+using engine::Tensor;
+using engine::Var;
+
+Var to_device(const kernels::Exec& ex, const Dataset& dataset, const Batch& batch,
+              std::int64_t side) {
+  const engine::Shape shape{batch.n, dataset.height, dataset.width, dataset.channels};
+  const Var x = Var::constant(Tensor::from(shape, std::span(batch.x), ex.device));
+  Tape tape(ex, Tape::Mode::no_grad);
+  return engine::resize(tape, x, side, side, kernels::ResizeFilter::antialias);
+}
+
+void check_fits(const Network& network, const Dataset& dataset) {
+  const Graph& graph = network.graph();
+  require<ConfigError>(graph.input_channels() == dataset.channels,
+                       "the network reads {} channels, the images of {} have {}",
+                       graph.input_channels(), dataset.name, dataset.channels);
+  const std::int64_t classes = infer_channels(graph).back();
+  require<ConfigError>(classes == dataset.classes, "the network tells {} classes apart, {} has {}",
+                       classes, dataset.name, dataset.classes);
+}
+
+Evaluation evaluate(const Network& network, const Dataset& dataset,
+                    const Normalisation& normalisation, std::int64_t side, const kernels::Exec& ex,
+                    std::int64_t batch) {
+  check_fits(network, dataset);
+  const auto start = std::chrono::steady_clock::now();
+  Loader loader(dataset, normalisation, {.batch = batch, .shuffle = false});
+  Evaluation result;
+  double loss_sum = 0;
+  loader.start(0);
+  while (const std::optional<Batch> images = loader.next()) {
+    Tape tape(ex, Tape::Mode::no_grad);
+    const Var logits =
+        network.forward(tape, to_device(ex, dataset, *images, side), inference).logits;
+    const Tensor labels = Tensor::from({images->n}, std::span(images->labels), ex.device);
+    const Var loss = engine::softmax_cross_entropy(tape, logits, labels, 0.0f);
+    loss_sum +=
+        static_cast<double>(loss.value.to(Device{}).values()[0]) * static_cast<double>(images->n);
+    const Tensor correct = Tensor::empty({1}, ex.device, engine::DType::i32);
+    kernels::count_top1(ex, {images->n, logits.shape().channels()}, logits.value.data(),
+                        labels.ints(), correct.ints());
+    result.correct += correct.to(Device{}).int_values()[0];
+    result.images += images->n;
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  result.loss = loss_sum / static_cast<double>(result.images);
+  result.images_per_s = static_cast<double>(result.images) / seconds.count();
+  return result;
+}
+
+void reestimate_batch_norm(Network& network, const Dataset& dataset,
+                           const Normalisation& normalisation, std::int64_t side,
+                           const kernels::Exec& ex, std::uint64_t seed, std::int64_t batches,
+                           std::int64_t batch) {
+  check_fits(network, dataset);
+  Loader loader(dataset, normalisation,
+                {.batch = std::min(batch, dataset.count), .seed = seed, .drop_last = true});
+  loader.start(0);
+  for (std::int64_t i = 0; i < batches; ++i) {
+    const std::optional<Batch> images = loader.next();
+    if (!images) break;
+    Tape tape(ex, Tape::Mode::no_grad);
+    // A weight of 1 / (i + 1) for the newest batch makes the running statistics a plain average.
+    network.forward(tape, to_device(ex, dataset, *images, side),
+                    {engine::Statistics::batch, 1.0f / static_cast<float>(i + 1)});
+  }
+}
+
+}  // namespace trifold::nn

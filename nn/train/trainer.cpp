@@ -1,0 +1,213 @@
+#include "nn/train/trainer.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "kernels/error.h"
+#include "kernels/optimizer.h"
+#include "kernels/softmax_cross_entropy.h"
+#include "nn/train/evaluate.h"
+
+namespace trifold::nn {
+
+using engine::Tensor;
+using nlohmann::json;
+
+namespace {
+
+void check_options(const TrainOptions& o) {
+  const auto require_at_least = [](const char* name, double value, double low) {
+    require<ConfigError>(std::isfinite(value) && value >= low, "{} is {}; it has to be at least {}",
+                         name, value, low);
+  };
+  require_at_least("the number of epochs", static_cast<double>(o.epochs), 1);
+  require_at_least("the batch", static_cast<double>(o.batch), 1);
+  require_at_least("the learning rate", o.lr, 0);
+  require_at_least("the weight decay", o.weight_decay, 0);
+  require_at_least("the weight of the sparsity term", o.bn_l1, 0);
+  require_at_least("the warm-up", o.schedule.warmup_epochs, 0);
+  const auto require_fraction = [](const char* name, double value) {
+    require<ConfigError>(value >= 0 && value < 1, "{} is {}; it has to be in [0, 1)", name, value);
+  };
+  require_fraction("the momentum", o.momentum);
+  require_fraction("the label smoothing", o.label_smoothing);
+  require_fraction("the decay of the average", o.ema_decay);
+  require<ConfigError>(o.schedule.warmup_epochs < static_cast<double>(o.epochs),
+                       "a warm-up of {} epochs leaves nothing of {}", o.schedule.warmup_epochs,
+                       o.epochs);
+}
+
+LoaderOptions loader_options(const Dataset& data, const TrainOptions& o) {
+  // The last, smaller batch of an epoch would give its images more weight and its batch norms
+  // noisier statistics than the others have.
+  return {.batch = std::min(o.batch, data.count),
+          .seed = o.seed,
+          .drop_last = true,
+          .augmentation = o.augmentation};
+}
+
+}  // namespace
+
+Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& normalisation,
+                 std::int64_t side, const TrainOptions& options, const kernels::Exec& ex)
+    : network_(network),
+      data_(data),
+      side_(side),
+      options_(options),
+      ex_(ex),
+      loader_((check_options(options), data), normalisation, loader_options(data, options)) {
+  check_fits(network, data);
+  for (const Parameter& p : network_.parameters()) {
+    if (!is_trainable(p.role)) continue;
+    momentum_[p.name] = Tensor::zeros(p.var.shape(), ex.device);
+    if (options_.ema_decay > 0) average_[p.name] = p.var.value.clone();
+  }
+}
+
+std::optional<EpochResult> Trainer::run_epoch(
+    const std::function<bool(const Progress&)>& after_batch) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::int64_t batches = loader_.batches_per_epoch();
+  double lr = 0;
+  loader_.start(epoch_, batch_);
+  while (const std::optional<Batch> batch = loader_.next()) {
+    const double position =
+        static_cast<double>(epoch_) + static_cast<double>(batch_) / static_cast<double>(batches);
+    lr = learning_rate(options_.schedule, options_.lr, position,
+                       static_cast<double>(options_.epochs));
+    step(*batch, lr);
+    ++batch_;
+    const bool last = batch_ == batches;
+    if (!after_batch({epoch_, batch_, batches, loss_sum_ / static_cast<double>(images_)}) &&
+        !last) {
+      return std::nullopt;
+    }
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const auto images = static_cast<double>(images_);
+  ++epoch_;
+  const EpochResult result{epoch_, loss_sum_ / images,
+                           100.0 * static_cast<double>(correct_) / images, lr, seconds.count()};
+  batch_ = images_ = correct_ = 0;
+  loss_sum_ = 0;
+  return result;
+}
+
+void Trainer::step(const Batch& batch, double lr) {
+  engine::Tape tape(ex_);
+  const engine::Var logits =
+      network_.forward(tape, to_device(ex_, data_, batch, side_), training).logits;
+  const Tensor labels = Tensor::from({batch.n}, std::span(batch.labels), ex_.device);
+  const engine::Var loss = engine::softmax_cross_entropy(
+      tape, logits, labels, static_cast<float>(options_.label_smoothing));
+  const float value = loss.value.to(Device{}).values()[0];
+  require<DivergedError>(std::isfinite(value),
+                         "the loss became {} in epoch {}, batch {}; use a smaller --lr", value,
+                         epoch_ + 1, batch_ + 1);
+  const Tensor correct = Tensor::empty({1}, ex_.device, engine::DType::i32);
+  kernels::count_top1(ex_, {batch.n, logits.shape().channels()}, logits.value.data(), labels.ints(),
+                      correct.ints());
+  loss_sum_ += static_cast<double>(value) * static_cast<double>(batch.n);
+  correct_ += correct.to(Device{}).int_values()[0];
+  images_ += batch.n;
+
+  tape.backward(loss);
+  for (Parameter& p : network_.parameters()) {
+    if (!is_trainable(p.role)) continue;
+    const Tensor gradient = p.var.gradient->take();
+    if (!gradient.defined()) continue;
+    const bool decays = p.role == Role::conv_weight || p.role == Role::linear_weight;
+    const kernels::SgdParams params{
+        static_cast<float>(lr), static_cast<float>(options_.momentum),
+        decays ? static_cast<float>(options_.weight_decay) : 0.0f,
+        p.role == Role::bn_gamma ? static_cast<float>(options_.bn_l1) : 0.0f, options_.nesterov};
+    kernels::sgd_step(ex_, gradient.size(), params, gradient.data(), momentum_.at(p.name).data(),
+                      p.var.value.data());
+    if (options_.ema_decay > 0) {
+      kernels::ema_update(ex_, gradient.size(), static_cast<float>(options_.ema_decay),
+                          p.var.value.data(), average_.at(p.name).data());
+    }
+  }
+}
+
+Network Trainer::averaged() const {
+  Network copy = network_.clone();
+  for (const auto& [name, value] : average_) copy.parameter(name).var.value = value.clone();
+  return copy;
+}
+
+// What has to agree for a checkpoint to be continued. The number of threads is not part of it.
+std::string Trainer::fingerprint() const {
+  const TrainOptions& o = options_;
+  return json{{"epochs", o.epochs},
+              {"batch", o.batch},
+              {"lr", o.lr},
+              {"momentum", o.momentum},
+              {"nesterov", o.nesterov},
+              {"weight_decay", o.weight_decay},
+              {"bn_l1", o.bn_l1},
+              {"label_smoothing", o.label_smoothing},
+              {"ema_decay", o.ema_decay},
+              {"schedule", to_string(o.schedule.kind)},
+              {"warmup_epochs", o.schedule.warmup_epochs},
+              {"seed", o.seed},
+              {"pad", o.augmentation ? o.augmentation->pad : -1},
+              {"flip", o.augmentation && o.augmentation->flip},
+              {"side", side_},
+              {"images", data_.count},
+              {"data", data_.name}}
+      .dump();
+}
+
+void Trainer::save(const std::filesystem::path& path, const std::string& note) const {
+  std::map<std::string, engine::StoredTensor> tensors;
+  store_parameters(network_, "network.", tensors);
+  for (const auto& [name, value] : momentum_) {
+    tensors["momentum." + name] = engine::StoredTensor::from(value.to(Device{}));
+  }
+  for (const auto& [name, value] : average_) {
+    tensors["average." + name] = engine::StoredTensor::from(value.to(Device{}));
+  }
+  const json position = {{"epoch", epoch_},     {"batch", batch_},       {"images", images_},
+                         {"correct", correct_}, {"loss_sum", loss_sum_}, {"note", note}};
+  engine::write_safetensors(
+      path, {{"trifold.run", fingerprint()}, {"trifold.position", position.dump()}}, tensors);
+}
+
+std::string Trainer::restore(const std::filesystem::path& path) {
+  const engine::SafetensorsFile file = engine::read_safetensors(path);
+  const auto run = file.metadata.find("trifold.run");
+  require<FileError>(run != file.metadata.end() && file.metadata.contains("trifold.position"),
+                     "{}: this is not a checkpoint", path.string());
+  require<FileError>(
+      run->second == fingerprint(),
+      "{}: the checkpoint belongs to a run with other options ({}); give the same options "
+      "or another --out",
+      path.string(), run->second);
+  restore_parameters(network_, "network.", file);
+  const auto take = [&](std::map<std::string, Tensor>& into, const std::string& prefix) {
+    for (auto& [name, value] : into) {
+      const Tensor stored = file.floats(prefix + name);
+      require<FileError>(stored.shape() == value.shape(),
+                         "{}: tensor '{}{}' has the shape {}, not {}", path.string(), prefix, name,
+                         to_string(stored.shape()), to_string(value.shape()));
+      value = stored.to(ex_.device);
+    }
+  };
+  take(momentum_, "momentum.");
+  take(average_, "average.");
+  try {
+    const json position = json::parse(file.metadata.at("trifold.position"));
+    position.at("epoch").get_to(epoch_);
+    position.at("batch").get_to(batch_);
+    position.at("images").get_to(images_);
+    position.at("correct").get_to(correct_);
+    position.at("loss_sum").get_to(loss_sum_);
+    return position.at("note").get<std::string>();
+  } catch (const json::exception& e) {
+    throw FileError(
+        fmt::format("{}: the checkpoint's position is damaged: {}", path.string(), e.what()));
+  }
+}
+
+}  // namespace trifold::nn

@@ -1,0 +1,93 @@
+/// Training by stochastic gradient descent, stoppable and resumable at any batch.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "nn/data/loader.h"
+#include "nn/model.h"
+#include "nn/train/schedule.h"
+
+namespace trifold::nn {
+
+struct TrainOptions {
+  std::int64_t epochs = 1;
+  std::int64_t batch = 128;
+  double lr = 0.1;
+  double momentum = 0.9;
+  bool nesterov = true;
+  double weight_decay = 1e-4;  ///< of convolution and linear weights, not of batch norms and biases
+  double bn_l1 = 0;            ///< weight of sum |gamma| over the batch norms (Network Slimming)
+  double label_smoothing = 0;
+  double ema_decay = 0;  ///< of an average of the parameters that is evaluated and kept; 0: none
+  Schedule schedule;
+  std::uint64_t seed = 0;
+  std::optional<Augmentation> augmentation = Augmentation{};
+};
+
+/// One epoch's figures.
+struct EpochResult {
+  std::int64_t epoch;  ///< counted from 1
+  double loss;         ///< mean over the images, as trained on
+  double top1;         ///< percent, as trained on
+  double lr;           ///< at the end of the epoch
+  double seconds;      ///< of this process; a resumed epoch counts only its rest
+};
+
+/// Where a run stands, reported after each batch.
+struct Progress {
+  std::int64_t epoch, batch, batches;
+  double loss;
+};
+
+/// Trains a network in place. Everything that decides what comes next is in the checkpoint: a run
+/// that stops and resumes ends with the same bits as one that does not.
+class Trainer {
+ public:
+  /// `network` and `data` outlive the trainer. Images are resized to side x side.
+  /// Errors    ConfigError: an option out of range, data that does not fit the network.
+  Trainer(Network& network, const Dataset& data, const Normalisation& normalisation,
+          std::int64_t side, const TrainOptions& options, const kernels::Exec& ex);
+
+  bool done() const { return epoch_ == options_.epochs; }
+  std::int64_t epochs_done() const { return epoch_; }
+
+  /// Trains to the end of the current epoch. `after_batch` may return false to stop: the result is
+  /// then empty, and save() keeps the place.
+  /// Errors    DivergedError: a loss that is not finite; the network is then unusable.
+  std::optional<EpochResult> run_epoch(const std::function<bool(const Progress&)>& after_batch);
+
+  /// The averaged parameters where ema_decay is set, else the network's own; running statistics are
+  /// always the network's.
+  Network averaged() const;
+
+  /// Writes the state of the run, with `note` (any text) kept beside it. Atomic.
+  void save(const std::filesystem::path& path, const std::string& note = "") const;
+
+  /// Goes on where save() stopped and returns its note.
+  /// Errors    FileError: damage, or a checkpoint of another network or of other options.
+  std::string restore(const std::filesystem::path& path);
+
+ private:
+  void step(const Batch& batch, double lr);
+  std::string fingerprint() const;
+
+  Network& network_;
+  const Dataset& data_;
+  std::int64_t side_;
+  TrainOptions options_;
+  kernels::Exec ex_;
+  Loader loader_;
+  std::map<std::string, engine::Tensor> momentum_, average_;
+
+  std::int64_t epoch_ = 0, batch_ = 0;  // the next batch to train on
+  std::int64_t images_ = 0, correct_ = 0;
+  double loss_sum_ = 0;
+};
+
+}  // namespace trifold::nn
