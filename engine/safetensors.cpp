@@ -46,7 +46,7 @@ const TypeName& entry(StoredType type) {
 }
 
 // A text from a file in quotes, escaped and cut, so that it can't break an error sentence.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t longest = 80;
   std::string escaped = json(text).dump(-1, ' ', true, json::error_handler_t::replace);
   return escaped.size() <= longest ? escaped : escaped.substr(0, longest) + "...\"";
@@ -83,7 +83,7 @@ class HeaderFilter {
       case Event::key: {
         const auto& key = parsed.get_ref<const std::string&>();
         require_file(keys_[level - 1].insert(key).second, path_, "the header has the name {} twice",
-                     quoted(key));
+                     in_quotes(key));
         break;
       }
       case Event::value:
@@ -143,34 +143,34 @@ struct Range {
 Range parse_tensor(const std::filesystem::path& path, const std::string& name, const json& info,
                    std::int64_t data_bytes) {
   require_file(info.contains("dtype") && info["dtype"].is_string(), path, "tensor {} has no dtype",
-               quoted(name));
+               in_quotes(name));
   const auto& dtype = info["dtype"].get_ref<const std::string&>();
   const auto type = std::ranges::find(type_names, dtype, &TypeName::name);
   require_file(type != type_names.end(), path,
                "tensor {} has the dtype {}, which is not supported; convert it to F32",
-               quoted(name), quoted(dtype));
+               in_quotes(name), in_quotes(dtype));
 
   const auto extents = counts(info, "shape");
   require_file(extents.has_value(), path, "tensor {} has no shape of counts below 2^63",
-               quoted(name));
+               in_quotes(name));
   const auto offsets = counts(info, "data_offsets");
   require_file(offsets && offsets->size() == 2, path,
-               "tensor {} has no data_offsets of two counts below 2^63", quoted(name));
+               "tensor {} has no data_offsets of two counts below 2^63", in_quotes(name));
   const auto [begin, end] = std::pair{(*offsets)[0], (*offsets)[1]};
   require_file(begin <= end && end <= data_bytes, path,
                "tensor {} lies at bytes {} to {} of {} bytes of data; the file is damaged or cut "
                "off",
-               quoted(name), begin, end, data_bytes);
+               in_quotes(name), begin, end, data_bytes);
 
   Range range{begin, end, name, {type->type, {}, {}}};
   try {
     range.tensor.shape = Shape(*extents);
   } catch (const ShapeError& error) {
-    throw FileError(fmt::format("{}: tensor {}: {}", path.string(), quoted(name), error.what()));
+    throw FileError(fmt::format("{}: tensor {}: {}", path.string(), in_quotes(name), error.what()));
   }
   require_file(
       (end - begin) % type->bytes == 0 && (end - begin) / type->bytes == range.tensor.shape.size(),
-      path, "tensor {} of shape {} and dtype {} can't have {} bytes", quoted(name),
+      path, "tensor {} of shape {} and dtype {} can't have {} bytes", in_quotes(name),
       to_string(range.tensor.shape), dtype, end - begin);
   return range;
 }
@@ -182,9 +182,9 @@ void check_cover(const std::filesystem::path& path, std::vector<Range>& ranges,
   std::int64_t covered = 0;
   for (const Range& range : ranges) {
     require_file(range.begin >= covered, path, "tensor {} overlaps another one",
-                 quoted(range.name));
+                 in_quotes(range.name));
     require_file(range.begin == covered, path, "the {} bytes before tensor {} belong to no tensor",
-                 range.begin - covered, quoted(range.name));
+                 range.begin - covered, in_quotes(range.name));
     covered = range.end;
   }
   require_file(covered == data_bytes, path, "the last {} bytes belong to no tensor",
@@ -194,7 +194,7 @@ void check_cover(const std::filesystem::path& path, std::vector<Range>& ranges,
 void read_metadata(const std::filesystem::path& path, const json& members,
                    std::map<std::string, std::string>& metadata) {
   for (const auto& [key, value] : members.items()) {
-    require_file(value.is_string(), path, "the metadata {} is not a string", quoted(key));
+    require_file(value.is_string(), path, "the metadata {} is not a string", in_quotes(key));
     metadata.emplace(key, value.get<std::string>());
   }
 }
@@ -244,7 +244,7 @@ StoredTensor StoredTensor::from(const Tensor& tensor) {
 
 const StoredTensor& SafetensorsFile::at(const std::string& name) const {
   const auto found = tensors.find(name);
-  require_file(found != tensors.end(), path, "there is no tensor {}", quoted(name));
+  require_file(found != tensors.end(), path, "there is no tensor {}", in_quotes(name));
   return found->second;
 }
 
@@ -271,7 +271,7 @@ Tensor SafetensorsFile::floats(const std::string& name) const {
       break;
   }
   throw FileError(fmt::format("{}: tensor {} has the dtype {} where floating-point numbers must be",
-                              path.string(), quoted(name), to_string(stored.type)));
+                              path.string(), in_quotes(name), to_string(stored.type)));
 }
 
 Tensor SafetensorsFile::ints(const std::string& name) const {
@@ -282,7 +282,7 @@ Tensor SafetensorsFile::ints(const std::string& name) const {
     case StoredType::i64:
       for_each_element<std::int64_t>(stored, [&](auto i, std::int64_t v) {
         require_file(std::in_range<std::int32_t>(v), path,
-                     "tensor {} has the element {}, which does not fit in 32 bits", quoted(name),
+                     "tensor {} has the element {}, which does not fit in 32 bits", in_quotes(name),
                      v);
         y[i] = static_cast<std::int32_t>(v);
       });
@@ -300,7 +300,7 @@ Tensor SafetensorsFile::ints(const std::string& name) const {
       break;
   }
   throw FileError(fmt::format("{}: tensor {} has the dtype {} where integers must be",
-                              path.string(), quoted(name), to_string(stored.type)));
+                              path.string(), in_quotes(name), to_string(stored.type)));
 }
 
 SafetensorsFile read_safetensors(const std::filesystem::path& path) {
@@ -341,7 +341,7 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path) {
   for (Range& range : ranges) {
     range.tensor.bytes.resize(static_cast<std::size_t>(range.end - range.begin));
     file.read(reinterpret_cast<char*>(range.tensor.bytes.data()), range.end - range.begin);
-    require_file(file.good(), path, "the file ends inside of tensor {}", quoted(range.name));
+    require_file(file.good(), path, "the file ends inside of tensor {}", in_quotes(range.name));
     result.tensors.emplace(std::move(range.name), std::move(range.tensor));
   }
   return result;
@@ -355,7 +355,7 @@ void write_safetensors(const std::filesystem::path& path,
     require<ShapeError>(name != metadata_key, "a tensor can't have the name {}", metadata_key);
     require<ShapeError>(std::ssize(tensor.bytes) / size_bytes(tensor.type) == tensor.shape.size() &&
                             std::ssize(tensor.bytes) % size_bytes(tensor.type) == 0,
-                        "a tensor {} of shape {} and dtype {} with {} bytes", quoted(name),
+                        "a tensor {} of shape {} and dtype {} with {} bytes", in_quotes(name),
                         to_string(tensor.shape), to_string(tensor.type), tensor.bytes.size());
     order.emplace_back(name, &tensor);
   }

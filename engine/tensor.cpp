@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "kernels/error.h"
 
@@ -21,6 +22,8 @@ Tensor Tensor::empty(Shape shape, Device device, DType dtype) {
   Tensor t;
   t.shape_ = std::move(shape);
   t.dtype_ = dtype;
+  require<ShapeError>(t.size() <= std::numeric_limits<std::int64_t>::max() / size_bytes(dtype),
+                      "a tensor of shape {} has 2^63 bytes or more", to_string(t.shape()));
   t.buffer_ = std::make_shared<Buffer>(device, t.bytes());
   return t;
 }

@@ -23,7 +23,7 @@ class Tensor {
   /// No array at all; defined() is false.
   Tensor() = default;
 
-  /// An array that is not initialised.
+  /// An array that is not initialised. Errors: ShapeError for 2^63 bytes or more.
   static Tensor empty(Shape shape, Device device = {}, DType dtype = DType::f32);
   static Tensor zeros(Shape shape, Device device = {}, DType dtype = DType::f32);
   static Tensor filled(Shape shape, float value, Device device = {});

@@ -44,21 +44,24 @@ Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics
   const kernels::BatchNormShape s{x.shape().rows(), x.shape().channels()};
   const kernels::Exec& ex = tape.exec();
   const Var gamma = *state.gamma, beta = *state.beta;
-  const Var added = residual ? *residual : Var::constant({});
-  const float* residual_data = data_or_null(added.value);
+  const float* residual_data = residual ? residual->value.data() : nullptr;
+  // Of the residual, the gradient needs just where to go.
+  const Var added{Tensor{}, residual ? residual->gradient : nullptr};
   Tensor y = Tensor::empty(x.shape(), x.value.device());
+  const Tensor y_of_relu = act == kernels::Activation::relu ? y : Tensor{};
 
   if (statistics == Statistics::running) {
     kernels::batch_norm_eval(ex, s, x.value.data(), gamma.value.data(), beta.value.data(),
                              state.running_mean.data(), state.running_var.data(), state.eps,
                              residual_data, act, y.data());
     Var result = tape.result(y, {&x, &gamma, &beta, &added});
-    tape.record(result, [ex, s, x, y, gamma, beta, added, act, mean = state.running_mean,
-                         var = state.running_var, eps = state.eps](const Tensor& dy) {
+    tape.record(result, [ex, s, x, y = y_of_relu, gamma, beta, added, act,
+                         mean = state.running_mean, var = state.running_var,
+                         eps = state.eps](const Tensor& dy) {
       Gradients g = allocate_gradients(x, added, dy);
-      kernels::batch_norm_eval_backward(ex, s, x.value.data(), y.data(), mean.data(), var.data(),
-                                        eps, gamma.value.data(), act, dy.data(), g.dx.data(),
-                                        g.dgamma.data(), g.dbeta.data(), data_or_null(g.dresidual));
+      kernels::batch_norm_eval_backward(
+          ex, s, x.value.data(), data_or_null(y), mean.data(), var.data(), eps, gamma.value.data(),
+          act, dy.data(), g.dx.data(), g.dgamma.data(), g.dbeta.data(), data_or_null(g.dresidual));
       hand_on(ex, std::move(g), x, gamma, beta, added);
     });
     return result;
@@ -70,11 +73,12 @@ Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics
                             state.momentum, residual_data, act, y.data(), mean.data(),
                             inv_std.data(), state.running_mean.data(), state.running_var.data());
   Var result = tape.result(y, {&x, &gamma, &beta, &added});
-  tape.record(result, [ex, s, x, y, gamma, beta, added, act, mean, inv_std](const Tensor& dy) {
+  tape.record(result, [ex, s, x, y = y_of_relu, gamma, beta, added, act, mean,
+                       inv_std](const Tensor& dy) {
     Gradients g = allocate_gradients(x, added, dy);
-    kernels::batch_norm_backward(ex, s, x.value.data(), y.data(), mean.data(), inv_std.data(),
-                                 gamma.value.data(), act, dy.data(), g.dx.data(), g.dgamma.data(),
-                                 g.dbeta.data(), data_or_null(g.dresidual));
+    kernels::batch_norm_backward(ex, s, x.value.data(), data_or_null(y), mean.data(),
+                                 inv_std.data(), gamma.value.data(), act, dy.data(), g.dx.data(),
+                                 g.dgamma.data(), g.dbeta.data(), data_or_null(g.dresidual));
     hand_on(ex, std::move(g), x, gamma, beta, added);
   });
   return result;

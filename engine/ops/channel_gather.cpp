@@ -7,7 +7,9 @@ namespace trifold::engine {
 
 Var channel_gather(Tape& tape, const Var& x, const Tensor& source, std::int64_t stride) {
   const Shape& xs = x.shape();
-  require<ShapeError>(xs.rank() == 4, "channel_gather of a tensor of shape {}", to_string(xs));
+  require<ShapeError>(xs.rank() == 4 && stride >= 1,
+                      "channel_gather of a tensor of shape {} with stride {}", to_string(xs),
+                      stride);
   const kernels::ChannelGatherShape s{xs[0], xs[1], xs[2], xs[3], source.size(), stride};
   Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, x.value.device());
   kernels::channel_gather_forward(tape.exec(), s, x.value.data(), source.ints(), y.data());

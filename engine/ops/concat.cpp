@@ -10,13 +10,16 @@ namespace trifold::engine {
 
 Var concat(Tape& tape, std::span<const Var> inputs) {
   require<ShapeError>(!inputs.empty(), "concat of nothing");
+  const std::int64_t rank = inputs.front().shape().rank();
+  require<ShapeError>(rank > 0, "concat of tensors of rank 0");
   std::vector<std::int64_t> extents = inputs.front().shape().extents();
   const auto outer = [](const Shape& s) {
     return std::vector(s.extents().begin(), s.extents().end() - 1);
   };
   for (const Var& x : inputs.subspan(1)) {
-    require<ShapeError>(outer(x.shape()) == outer(inputs.front().shape()), "concat of {} and {}",
-                        to_string(inputs.front().shape()), to_string(x.shape()));
+    require<ShapeError>(
+        x.shape().rank() == rank && outer(x.shape()) == outer(inputs.front().shape()),
+        "concat of {} and {}", to_string(inputs.front().shape()), to_string(x.shape()));
     extents.back() += x.shape().channels();
   }
 

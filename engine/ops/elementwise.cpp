@@ -9,9 +9,9 @@ Var relu(Tape& tape, const Var& x) {
   Tensor y = Tensor::empty(x.shape(), x.value.device());
   kernels::relu_forward(tape.exec(), x.value.size(), x.value.data(), y.data());
   Var result = tape.result(y, {&x});
-  tape.record(result, [ex = tape.exec(), x, y](Tensor dy) {
+  tape.record(result, [ex = tape.exec(), y, dx_sum = x.gradient](Tensor dy) {
     kernels::relu_backward(ex, dy.size(), y.data(), dy.data(), dy.data());
-    x.gradient->add(ex, std::move(dy));
+    dx_sum->add(ex, std::move(dy));
   });
   return result;
 }
@@ -22,10 +22,10 @@ Var add(Tape& tape, const Var& a, const Var& b) {
   Tensor y = Tensor::empty(a.shape(), a.value.device());
   kernels::add(tape.exec(), y.size(), a.value.data(), b.value.data(), y.data());
   Var result = tape.result(std::move(y), {&a, &b});
-  tape.record(result, [ex = tape.exec(), a, b](Tensor dy) {
+  tape.record(result, [ex = tape.exec(), a = a.gradient, b = b.gradient](Tensor dy) {
     // The gradients are added to in place later, so the two inputs can't share one array.
-    if (a.requires_grad()) a.gradient->add(ex, b.requires_grad() ? dy.clone() : dy);
-    if (b.requires_grad()) b.gradient->add(ex, std::move(dy));
+    if (a) a->add(ex, b ? dy.clone() : dy);
+    if (b) b->add(ex, std::move(dy));
   });
   return result;
 }

@@ -25,10 +25,11 @@ Var max_pool(Tape& tape, const Var& x, const PoolGeometry& geometry) {
   kernels::max_pool_forward(tape.exec(), s, x.value.data(), y.data(),
                             needs_argmax ? argmax.ints() : nullptr);
   Var result = tape.result(std::move(y), {&x});
-  tape.record(result, [ex = tape.exec(), s, x, argmax](const Tensor& dy) {
-    Tensor dx = Tensor::empty(x.shape(), dy.device());
+  tape.record(result, [ex = tape.exec(), s, shape = x.shape(), argmax,
+                       dx_sum = x.gradient](const Tensor& dy) {
+    Tensor dx = Tensor::empty(shape, dy.device());
     kernels::max_pool_backward(ex, s, dy.data(), argmax.ints(), dx.data());
-    x.gradient->add(ex, std::move(dx));
+    dx_sum->add(ex, std::move(dx));
   });
   return result;
 }
@@ -38,11 +39,12 @@ Var avg_pool(Tape& tape, const Var& x, const PoolGeometry& geometry) {
   Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.c}, x.value.device());
   kernels::avg_pool_forward(tape.exec(), s, x.value.data(), y.data());
   Var result = tape.result(std::move(y), {&x});
-  tape.record(result, [ex = tape.exec(), s, x](const Tensor& dy) {
-    Tensor dx = Tensor::empty(x.shape(), dy.device());
-    kernels::avg_pool_backward(ex, s, dy.data(), dx.data());
-    x.gradient->add(ex, std::move(dx));
-  });
+  tape.record(result,
+              [ex = tape.exec(), s, shape = x.shape(), dx_sum = x.gradient](const Tensor& dy) {
+                Tensor dx = Tensor::empty(shape, dy.device());
+                kernels::avg_pool_backward(ex, s, dy.data(), dx.data());
+                dx_sum->add(ex, std::move(dx));
+              });
   return result;
 }
 
@@ -53,11 +55,12 @@ Var global_avg_pool(Tape& tape, const Var& x) {
   Tensor y = Tensor::empty({n, c}, x.value.device());
   kernels::global_avg_pool_forward(tape.exec(), n, pixels, c, x.value.data(), y.data());
   Var result = tape.result(std::move(y), {&x});
-  tape.record(result, [ex = tape.exec(), n, pixels, c, x](const Tensor& dy) {
-    Tensor dx = Tensor::empty(x.shape(), dy.device());
-    kernels::global_avg_pool_backward(ex, n, pixels, c, dy.data(), dx.data());
-    x.gradient->add(ex, std::move(dx));
-  });
+  tape.record(result,
+              [ex = tape.exec(), n, pixels, c, shape = xs, dx_sum = x.gradient](const Tensor& dy) {
+                Tensor dx = Tensor::empty(shape, dy.device());
+                kernels::global_avg_pool_backward(ex, n, pixels, c, dy.data(), dx.data());
+                dx_sum->add(ex, std::move(dx));
+              });
   return result;
 }
 

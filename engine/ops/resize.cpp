@@ -14,11 +14,12 @@ Var resize(Tape& tape, const Var& x, std::int64_t height, std::int64_t width,
   Tensor y = Tensor::empty({s.n, height, width, s.c}, x.value.device());
   kernels::resize_forward(tape.exec(), s, filter, x.value.data(), y.data());
   Var result = tape.result(std::move(y), {&x});
-  tape.record(result, [ex = tape.exec(), s, filter, x](const Tensor& dy) {
-    Tensor dx = Tensor::empty(x.shape(), dy.device());
-    kernels::resize_backward(ex, s, filter, dy.data(), dx.data());
-    x.gradient->add(ex, std::move(dx));
-  });
+  tape.record(result,
+              [ex = tape.exec(), s, filter, shape = xs, dx_sum = x.gradient](const Tensor& dy) {
+                Tensor dx = Tensor::empty(shape, dy.device());
+                kernels::resize_backward(ex, s, filter, dy.data(), dx.data());
+                dx_sum->add(ex, std::move(dx));
+              });
   return result;
 }
 

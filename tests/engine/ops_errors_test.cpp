@@ -1,0 +1,123 @@
+/// Every op refuses inputs that don't fit together, before it touches them.
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "engine/ops.h"
+#include "kernels/error.h"
+
+namespace trifold::engine {
+namespace {
+
+Var zeros(Shape shape) { return Var::parameter(Tensor::zeros(std::move(shape))); }
+Tensor zero_ints(Shape shape) { return Tensor::zeros(std::move(shape), {}, DType::i32); }
+
+struct OpErrors : ::testing::Test {
+  Tape tape{kernels::Exec{}};
+  Var image = zeros({2, 4, 4, 3});
+};
+
+TEST_F(OpErrors, Conv2d) {
+  const Var w = zeros({3, 3, 3, 5}), b = zeros({5}), wrong_b = zeros({3});
+  EXPECT_NO_THROW(conv2d(tape, image, w, &b, {}));
+  EXPECT_THROW(conv2d(tape, zeros({4, 4, 3}), w, nullptr, {}), ShapeError);
+  EXPECT_THROW(conv2d(tape, image, zeros({3, 3, 3}), nullptr, {}), ShapeError);
+  EXPECT_THROW(conv2d(tape, image, zeros({3, 3, 4, 5}), nullptr, {}), ShapeError);
+  EXPECT_THROW(conv2d(tape, image, w, &wrong_b, {}), ShapeError);
+  EXPECT_THROW(conv2d(tape, image, w, nullptr, {.stride_h = 0}), ShapeError);
+  EXPECT_THROW(conv2d(tape, image, w, nullptr, {.pad_w = -1}), ShapeError);
+  EXPECT_THROW(conv2d(tape, image, w, nullptr, {.pad_h = 3}), ShapeError);
+  EXPECT_THROW(conv2d(tape, image, zeros({5, 5, 3, 5}), nullptr, {}), ShapeError);
+  EXPECT_THROW(conv2d(tape, zeros({0, 4, 4, 3}), w, nullptr, {}), ShapeError);
+}
+
+TEST_F(OpErrors, BatchNorm) {
+  const auto run = [&](const Var& x, std::int64_t gamma, std::int64_t beta, std::int64_t mean,
+                       std::int64_t var, const Var* residual, Statistics statistics) {
+    const Var scale = zeros({gamma}), shift = zeros({beta});
+    const BatchNormState state{&scale, &shift, Tensor::zeros({mean}), Tensor::filled({var}, 1.0f)};
+    batch_norm(tape, x, state, statistics, residual, kernels::Activation::relu);
+  };
+  const Var smaller = zeros({2, 4, 3, 3});
+  for (Statistics statistics : {Statistics::batch, Statistics::running}) {
+    EXPECT_NO_THROW(run(image, 3, 3, 3, 3, &image, statistics));
+    EXPECT_THROW(run(image, 4, 3, 3, 3, nullptr, statistics), ShapeError);
+    EXPECT_THROW(run(image, 3, 4, 3, 3, nullptr, statistics), ShapeError);
+    EXPECT_THROW(run(image, 3, 3, 4, 3, nullptr, statistics), ShapeError);
+    EXPECT_THROW(run(image, 3, 3, 3, 4, nullptr, statistics), ShapeError);
+    EXPECT_THROW(run(image, 3, 3, 3, 3, &smaller, statistics), ShapeError);
+    EXPECT_THROW(run(zeros({}), 1, 1, 1, 1, nullptr, statistics), ShapeError);
+    EXPECT_THROW(run(zeros({0, 3}), 3, 3, 3, 3, nullptr, statistics), ShapeError);
+  }
+}
+
+TEST_F(OpErrors, Add) { EXPECT_THROW(add(tape, image, zeros({2, 4, 4, 1})), ShapeError); }
+
+TEST_F(OpErrors, Resize) {
+  constexpr auto plain = kernels::ResizeFilter::plain;
+  EXPECT_THROW(resize(tape, zeros({4, 4, 3}), 2, 2, plain), ShapeError);
+  EXPECT_THROW(resize(tape, image, 0, 2, plain), ShapeError);
+  EXPECT_THROW(resize(tape, image, 2, -2, plain), ShapeError);
+}
+
+TEST_F(OpErrors, Pools) {
+  for (auto pool : {max_pool, avg_pool}) {
+    EXPECT_NO_THROW(pool(tape, image, {2, 2, 2, 2}));
+    EXPECT_THROW(pool(tape, zeros({4, 4, 3}), {2, 2, 2, 2}), ShapeError);
+    EXPECT_THROW(pool(tape, image, {5, 2, 1, 1}), ShapeError);
+    EXPECT_THROW(pool(tape, image, {0, 2, 1, 1}), ShapeError);
+    EXPECT_THROW(pool(tape, image, {2, 2, 0, 1}), ShapeError);
+    EXPECT_THROW(pool(tape, image, {2, 2, 1, 1, 2, 0}), ShapeError);
+    EXPECT_THROW(pool(tape, image, {2, 2, 1, 1, 0, -1}), ShapeError);
+  }
+  EXPECT_THROW(global_avg_pool(tape, zeros({2, 3})), ShapeError);
+  EXPECT_THROW(global_avg_pool(tape, zeros({2, 0, 4, 3})), ShapeError);
+}
+
+TEST_F(OpErrors, Linear) {
+  const Var x = zeros({2, 3}), w = zeros({3, 5}), b = zeros({5}), wrong_b = zeros({3});
+  EXPECT_NO_THROW(linear(tape, x, w, &b));
+  EXPECT_THROW(linear(tape, zeros({2, 1, 3}), w, nullptr), ShapeError);
+  EXPECT_THROW(linear(tape, x, zeros({5, 3}), nullptr), ShapeError);
+  EXPECT_THROW(linear(tape, x, zeros({3}), nullptr), ShapeError);
+  EXPECT_THROW(linear(tape, x, w, &wrong_b), ShapeError);
+  EXPECT_THROW(linear(tape, zeros({0, 3}), w, nullptr), ShapeError);
+}
+
+TEST_F(OpErrors, Concat) {
+  EXPECT_NO_THROW(concat(tape, std::array{image, zeros({2, 4, 4, 1})}));
+  EXPECT_THROW(concat(tape, {}), ShapeError);
+  EXPECT_THROW(concat(tape, std::array{zeros({})}), ShapeError);
+  EXPECT_THROW(concat(tape, std::array{zeros({3}), zeros({})}), ShapeError);
+  EXPECT_THROW(concat(tape, std::array{image, zeros({2, 4, 3})}), ShapeError);
+  EXPECT_THROW(concat(tape, std::array{image, zeros({2, 3, 4, 3})}), ShapeError);
+  EXPECT_THROW(concat(tape, std::array{image, zeros({2, 4, 4, 0})}), ShapeError);
+}
+
+TEST_F(OpErrors, ChannelGather) {
+  EXPECT_NO_THROW(channel_gather(tape, image, zero_ints({2}), 2));
+  EXPECT_THROW(channel_gather(tape, zeros({2, 3}), zero_ints({2}), 1), ShapeError);
+  EXPECT_THROW(channel_gather(tape, image, zero_ints({2}), 0), ShapeError);
+  EXPECT_THROW(channel_gather(tape, image, zero_ints({0}), 1), ShapeError);
+  EXPECT_THROW(channel_gather(tape, image, Tensor::zeros({2}), 1), ShapeError);
+  EXPECT_THROW(channel_gather(tape, image, Tensor{}, 1), ShapeError);
+  for (std::int32_t source : {-2, 3}) {
+    EXPECT_THROW(channel_gather(tape, image, Tensor::from({1}, std::array{source}), 1), ShapeError);
+  }
+}
+
+TEST_F(OpErrors, SoftmaxCrossEntropy) {
+  const Var logits = zeros({2, 5});
+  EXPECT_NO_THROW(softmax_cross_entropy(tape, logits, zero_ints({2}), 0.1f));
+  EXPECT_THROW(softmax_cross_entropy(tape, image, zero_ints({2}), 0.0f), ShapeError);
+  EXPECT_THROW(softmax_cross_entropy(tape, logits, zero_ints({3}), 0.0f), ShapeError);
+  EXPECT_THROW(softmax_cross_entropy(tape, logits, Tensor::zeros({2}), 0.0f), ShapeError);
+  EXPECT_THROW(softmax_cross_entropy(tape, zeros({0, 5}), zero_ints({0}), 0.0f), ShapeError);
+  for (std::int32_t label : {-1, 5}) {
+    EXPECT_THROW(softmax_cross_entropy(tape, logits, Tensor::from({2}, std::array{0, label}), 0.0f),
+                 ShapeError);
+  }
+}
+
+}  // namespace
+}  // namespace trifold::engine
