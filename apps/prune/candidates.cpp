@@ -19,8 +19,8 @@ constexpr std::int64_t width_steps = 100;  // widths are multiples of 1 %
 
 }  // namespace
 
-pruning::Cut cut_to(const PruneRun& run, const std::vector<double>& importance,
-                    std::int64_t blocks, double w) {
+pruning::Cut cut_to(const PruneRun& run, const std::vector<double>& importance, std::int64_t blocks,
+                    double w) {
   const nn::Network& network = run.original.network;
   pruning::CutPlan plan;
   if (!network.graph().blocks.empty()) {
@@ -56,10 +56,10 @@ Candidates::Candidates(const PruneRun& run, const map::Point& lower) : run_(run)
   }
   original_cost_ = counted_cost(run.options.cost, network.graph(), run.original.info.side);
   if (blocks_.size() > 1) {
-    importance_ = pruning::probe_blocks(network, run.train, run.held_out,
-                                        run.original.info.normalisation, run.original.info.side,
-                                        run.ex, probe_options(run))
-                      .importance;
+    importance_ =
+        pruning::probe_blocks(network, run.train, run.held_out, run.original.info.normalisation,
+                              run.original.info.side, run.ex, probe_options(run))
+            .importance;
   } else {
     importance_.assign(network.graph().blocks.size(), 0.0);
   }

@@ -5,12 +5,13 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "apps/prune/run.h"
 #include "map/predictor.h"
 #include "map/solve_discrete.h"
+#include "pruning/surgery.h"
 
 namespace trifold::apps {
 
@@ -50,7 +51,7 @@ class Candidates {
 };
 
 /// The cut of the original to `blocks` blocks and the share `w` of its channels.
-pruning::Cut cut_to(const PruneRun& run, const std::vector<double>& importance,
-                    std::int64_t blocks, double w);
+pruning::Cut cut_to(const PruneRun& run, const std::vector<double>& importance, std::int64_t blocks,
+                    double w);
 
 }  // namespace trifold::apps

@@ -57,8 +57,13 @@ std::vector<std::int64_t> nearest_options(const std::vector<std::int64_t>& optio
 json measure(PruneRun& run, const std::string& step, const std::string& dimension,
              std::int64_t round, Traveller& t, double bn_l1) {
   const pruning::Cost cost = pruning::count_cost(t.network.graph(), t.side);
-  json point = {{"dimension", dimension}, {"round", round}, {"d", t.d},     {"w", t.w},
-                {"r", t.r},               {"side", t.side}, {"macs", cost.macs},
+  json point = {{"dimension", dimension},
+                {"round", round},
+                {"d", t.d},
+                {"w", t.w},
+                {"r", t.r},
+                {"side", t.side},
+                {"macs", cost.macs},
                 {"params", cost.params}};
   point["raw"] = held_out_top1(run, t.network, t.side);
   reestimate(run, t.network, t.side);
@@ -70,7 +75,8 @@ json measure(PruneRun& run, const std::string& step, const std::string& dimensio
   info.side = t.side;
   nn::save_model(file_of(run, step), {t.network.clone(), std::move(info)});
   run.callbacks.say(fmt::format(
-      "{:<22} d {:.3f}  w {:.3f}  r {:.3f}  {:6.2f} M MACs  held-out top-1 {:.2f} -> {:.2f} -> {:.2f} %",
+      "{:<22} d {:.3f}  w {:.3f}  r {:.3f}  {:6.2f} M MACs  held-out top-1 {:.2f} -> {:.2f} -> "
+      "{:.2f} %",
       step, t.d, t.w, t.r, static_cast<double>(cost.macs) / 1e6, point["raw"].get<double>(),
       point["reestimated"].get<double>(), point["top1"].get<double>()));
   return point;
@@ -96,13 +102,15 @@ void collect_depth(PruneRun& run, Traveller t) {
   const std::vector<std::int64_t> options = block_options(run);
   const auto all = static_cast<double>(options.back());
   std::int64_t round = 0;
-  for (std::int64_t keep : nearest_options(options, steps_down(run.options.rounds, run.options.target))) {
+  for (std::int64_t keep :
+       nearest_options(options, steps_down(run.options.rounds, run.options.target))) {
     round_step(run, "depth", ++round, t, 0.0, [&] {
       const std::vector<double> importance =
           pruning::probe_blocks(t.network, run.train, run.held_out, run.original.info.normalisation,
                                 t.side, run.ex, probe_options(run))
               .importance;
-      const pruning::CutPlan plan{.keep_block = pruning::select_blocks(t.network.graph(), importance, keep)};
+      const pruning::CutPlan plan{.keep_block =
+                                      pruning::select_blocks(t.network.graph(), importance, keep)};
       t.network = std::move(pruning::cut(t.network, plan).network);
       t.d = static_cast<double>(keep) / all;
     });
@@ -116,7 +124,7 @@ void collect_width(PruneRun& run, Traveller t) {
     round_step(run, "width", ++round, t, run.options.bn_l1, [&] {
       const pruning::UnitSelection selection =
           pruning::select_units(t.network, run.options.width_mode, w / t.w, limits);
-      t.w *= selection.kept_fraction();
+      t.w *= pruning::kept_fraction(selection);
       t.network = std::move(pruning::cut(t.network, {.units = selection}).network);
     });
   }

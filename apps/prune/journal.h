@@ -19,6 +19,8 @@ class Journal {
   Journal(std::filesystem::path path, const nlohmann::json& settings);
 
   bool has(const std::string& step) const { return steps_.contains(step); }
+  /// All steps that are done, by name.
+  const nlohmann::json& steps() const { return steps_; }
   /// Errors    ConfigError: the step is not done; the text names it.
   const nlohmann::json& at(const std::string& step) const;
 

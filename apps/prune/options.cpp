@@ -17,9 +17,12 @@ CostKind cost_kind(const std::string& name) {
 
 std::string to_string(CostKind kind) {
   switch (kind) {
-    case CostKind::macs: return "macs";
-    case CostKind::params: return "params";
-    case CostKind::paper: return "paper";
+    case CostKind::macs:
+      return "macs";
+    case CostKind::params:
+      return "params";
+    case CostKind::paper:
+      return "paper";
   }
   throw ConfigError("an unknown cost model");
 }
@@ -30,10 +33,11 @@ double parse_target(const std::string& text) {
   double value = 0;
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   const double ratio = speedup ? 1.0 / value : value;
-  require<ConfigError>(error == std::errc{} && rest == end && ratio > 0 && ratio < 1,
-                       "--target is '{}'; give the cost that may remain, such as 0.5, or how many times "
-                       "cheaper the network has to be, such as 2x",
-                       text);
+  require<ConfigError>(
+      error == std::errc{} && rest == end && ratio > 0 && ratio < 1,
+      "--target is '{}'; give the cost that may remain, such as 0.5, or how many times "
+      "cheaper the network has to be, such as 2x",
+      text);
   return ratio;
 }
 

@@ -28,12 +28,13 @@ struct PruneOptions {
   std::int64_t rounds = 4;  ///< points along each dimension
   std::int64_t round_epochs = 1;
   std::int64_t finetune_epochs = 10;
-  double round_lr = 0.02;     ///< of every round, one schedule for all
+  double round_lr = 0.02;  ///< of every round, one schedule for all
   double finetune_lr = 0.05;
-  double bn_l1 = 1e-5;        ///< sparsity term of the width rounds
-  std::int64_t held_out = 0;  ///< images for decisions; 0: a tenth of the training set, at most 5,000
-  std::int64_t round_to = 1;  ///< channels of a group are kept in multiples of this
-  double floor = 0.1;         ///< least fraction of a group's channels that stays
+  double bn_l1 = 1e-5;  ///< sparsity term of the width rounds
+  std::int64_t held_out =
+      0;  ///< images for decisions; 0: a tenth of the training set, at most 5,000
+  std::int64_t round_to = 1;         ///< channels of a group are kept in multiples of this
+  double floor = 0.1;                ///< least fraction of a group's channels that stays
   std::int64_t resolution_step = 2;  ///< pixels between the sides that are considered
   std::int64_t degree = 3, rank = 1;
   std::int64_t bn_batches = 20;  ///< for re-estimating batch norm statistics

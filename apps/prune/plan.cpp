@@ -14,8 +14,11 @@ using nlohmann::json;
 
 json describe(const nn::Graph& graph, std::int64_t side, double ratio) {
   const pruning::Cost cost = pruning::count_cost(graph, side);
-  return {{"blocks", graph.blocks.size()}, {"side", side},  {"macs", cost.macs},
-          {"params", cost.params},         {"ratio", ratio}};
+  return {{"blocks", graph.blocks.size()},
+          {"side", side},
+          {"macs", cost.macs},
+          {"params", cost.params},
+          {"ratio", ratio}};
 }
 
 }  // namespace
@@ -37,12 +40,14 @@ void plan(PruneRun& run) {
       return describe(cut, side, ratio);
     };
     const json smallest = network(blocks.front(), least_w, sides.front());
-    const json middle = network(blocks[blocks.size() / 2], (1 + least_w) / 2, sides[sides.size() / 2]);
+    const json middle =
+        network(blocks[blocks.size() / 2], (1 + least_w) / 2, sides[sides.size() / 2]);
     const double least = smallest.at("ratio").get<double>();
-    require<TargetError>(least <= run.options.target,
-                         "the target keeps {:.4f} of the cost ({}), but the smallest network of this "
-                         "space still has {:.4f}; ask for less, lower --floor or allow more --dimensions",
-                         run.options.target, to_string(run.options.cost), least);
+    require<TargetError>(
+        least <= run.options.target,
+        "the target keeps {:.4f} of the cost ({}), but the smallest network of this "
+        "space still has {:.4f}; ask for less, lower --floor or allow more --dimensions",
+        run.options.target, to_string(run.options.cost), least);
     return {{"smallest", smallest},
             {"middle", middle},
             {"original", describe(graph, run.original.info.side, 1.0)},
@@ -51,11 +56,12 @@ void plan(PruneRun& run) {
   });
   for (const char* name : {"smallest", "middle", "original"}) {
     const json& n = result.at(name);
-    run.callbacks.say(fmt::format("{:<9} {:>3} blocks, {:>3} pixels, {:>9.3f} M MACs, {:>8.3f} M "
-                                  "parameters, {:.4f} of the cost",
-                                  name, n.at("blocks").get<std::int64_t>(),
-                                  n.at("side").get<std::int64_t>(), n.at("macs").get<double>() / 1e6,
-                                  n.at("params").get<double>() / 1e6, n.at("ratio").get<double>()));
+    run.callbacks.say(
+        fmt::format("{:<9} {:>3} blocks, {:>3} pixels, {:>9.3f} M MACs, {:>8.3f} M "
+                    "parameters, {:.4f} of the cost",
+                    name, n.at("blocks").get<std::int64_t>(), n.at("side").get<std::int64_t>(),
+                    n.at("macs").get<double>() / 1e6, n.at("params").get<double>() / 1e6,
+                    n.at("ratio").get<double>()));
   }
   run.callbacks.say(fmt::format("the target, {:.4f} of the cost, can be met", run.options.target));
 }

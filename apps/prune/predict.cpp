@@ -21,7 +21,7 @@ json to_json(const map::Point& p) { return {{"d", p.d}, {"w", p.w}, {"r", p.r}};
 
 json to_json(const std::array<double, 3>& v) { return {{"d", v[0]}, {"w", v[1]}, {"r", v[2]}}; }
 
-map::CostModel cost_model(PruneRun& run, const Candidates& candidates) {
+map::CostModel cost_model(const PruneRun& run, Candidates& candidates) {
   if (run.options.cost == CostKind::paper) return map::CostModel::paper();
   const std::array<double, 3> e = candidates.fitted_exponents();
   // A cost that a dimension leaves alone, as resolution does the parameters, is no power law in it.
@@ -40,9 +40,9 @@ std::vector<map::Sample> samples_of(const PruneRun& run) {
   std::vector<map::Sample> samples;
   for (const auto& [step, point] : run.journal.steps().items()) {
     if (!step.starts_with("collect/")) continue;
-    samples.push_back({{point.at("d").get<double>(), point.at("w").get<double>(),
-                        point.at("r").get<double>()},
-                       point.at("top1").get<double>()});
+    samples.push_back(
+        {{point.at("d").get<double>(), point.at("w").get<double>(), point.at("r").get<double>()},
+         point.at("top1").get<double>()});
   }
   return samples;
 }
@@ -71,11 +71,12 @@ void fit(PruneRun& run) {
             return std::make_unique<map::LowRank>(map::fit_low_rank(rest, options).model);
           });
       const map::PredictorData data = result.model.data();
-      run.callbacks.say(fmt::format(
-          "accuracy predictor: rank {}, degrees {} {} {}, {} points, fit error {:.3f}, leave-one-out "
-          "error {:.3f} points, rank correlation {:.3f}",
-          data.rank, data.degree[0], data.degree[1], data.degree[2], samples.size(),
-          result.report.rmse, validation.mae, validation.spearman));
+      run.callbacks.say(
+          fmt::format("accuracy predictor: rank {}, degrees {} {} {}, {} points, fit error {:.3f}, "
+                      "leave-one-out "
+                      "error {:.3f} points, rank correlation {:.3f}",
+                      data.rank, data.degree[0], data.degree[1], data.degree[2], samples.size(),
+                      result.report.rmse, validation.mae, validation.spearman));
       return json{{"kind", data.kind},
                   {"rank", data.rank},
                   {"degree", data.degree},
@@ -88,9 +89,10 @@ void fit(PruneRun& run) {
                   {"loo_max", validation.max_error},
                   {"rank_correlation", validation.spearman}};
     } catch (const map::FitError& e) {
-      throw ConfigError(fmt::format("the accuracy predictor can't be fitted: {}; collect more points "
-                                    "(--rounds) or lower --degree and --rank",
-                                    e.what()));
+      throw ConfigError(
+          fmt::format("the accuracy predictor can't be fitted: {}; collect more points "
+                      "(--rounds) or lower --degree and --rank",
+                      e.what()));
     }
   });
 }
@@ -136,7 +138,8 @@ void solve(PruneRun& run) {
               {"importance", candidates.importance()},
               {"surface", candidates.surface(*predictor)}};
     } catch (const map::InfeasibleError& e) {
-      throw TargetError(fmt::format("the target can't be met inside the collected range: {}", e.what()));
+      throw TargetError(
+          fmt::format("the target can't be met inside the collected range: {}", e.what()));
     }
   });
 }

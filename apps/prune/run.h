@@ -8,8 +8,12 @@
 
 #include "apps/prune/journal.h"
 #include "apps/prune/options.h"
+#include "map/point.h"
+#include "map/predictor.h"
 #include "nn/data/dataset.h"
 #include "nn/model.h"
+#include "pruning/probe.h"
+#include "pruning/width.h"
 
 namespace trifold::apps {
 
@@ -59,12 +63,21 @@ std::vector<std::int64_t> side_options(const PruneRun& run);
 /// The numbers of blocks that can stay, ascending; the last is all of them.
 std::vector<std::int64_t> block_options(const PruneRun& run);
 
-/// Trains `network` for `epochs` with a checkpoint in the run folder that a resumed run goes on from,
-/// and returns {"curve": [{epoch, loss, top1, lr[, held_out]}...]}.
-/// Errors    Stopped, DivergedError.
+/// The limits on widths, and the settings of the probes, that the run's options ask for.
+pruning::WidthLimits width_limits(const PruneRun& run);
+pruning::ProbeOptions probe_options(const PruneRun& run);
+
+/// Trains `network` for `epochs` with a checkpoint in the run folder that a resumed run goes on
+/// from, and returns {"curve": [{epoch, loss, top1, lr[, held_out]}...]}. Errors    Stopped,
+/// DivergedError.
 nlohmann::json train(PruneRun& run, const std::string& step, nn::Network& network,
                      std::int64_t side, std::int64_t epochs, double lr, double bn_l1,
                      bool judge_every_epoch);
+
+/// The data points that are collected so far.
+std::vector<map::Sample> samples_of(const PruneRun& run);
+/// The predictor as `fit` recorded it.
+map::PredictorData predictor_from_json(const nlohmann::json& fitted);
 
 /// Held-out top-1 in percent.
 double held_out_top1(const PruneRun& run, const nn::Network& network, std::int64_t side);

@@ -33,10 +33,17 @@ std::vector<std::int64_t> block_options(const PruneRun& run) {
   const nn::Graph& graph = run.original.network.graph();
   const auto all = static_cast<std::int64_t>(graph.blocks.size());
   std::vector<std::int64_t> counts;
-  const std::int64_t least =
-      run.options.prune_depth && all > 0 ? pruning::least_blocks(graph) : all;
+  const std::int64_t least = run.options.prune_depth && all > 0 ? pruning::min_depth(graph) : all;
   for (std::int64_t count = least; count <= all; ++count) counts.push_back(count);
   return counts;
+}
+
+pruning::WidthLimits width_limits(const PruneRun& run) {
+  return {.floor_fraction = run.options.floor, .round_to = run.options.round_to};
+}
+
+pruning::ProbeOptions probe_options(const PruneRun& run) {
+  return {.images = run.options.probe_images, .seed = run.options.training.seed};
 }
 
 json train(PruneRun& run, const std::string& step, nn::Network& network, std::int64_t side,
@@ -49,14 +56,17 @@ json train(PruneRun& run, const std::string& step, nn::Network& network, std::in
   const std::filesystem::path checkpoint = run.folder / "checkpoint.safetensors";
   // The checkpoint's note is the curve so far, under the name of the step that it belongs to.
   json curve = json::array();
-  const auto save = [&] { trainer.save(checkpoint, json{{"step", step}, {"curve", curve}}.dump()); };
+  const auto save = [&] {
+    trainer.save(checkpoint, json{{"step", step}, {"curve", curve}}.dump());
+  };
   if (std::filesystem::exists(checkpoint)) {
     const engine::SafetensorsFile file = engine::read_safetensors(checkpoint);
     const auto position = file.metadata.find("trifold.position");
     require<FileError>(position != file.metadata.end(), "{}: this is not a checkpoint; remove it",
                        checkpoint.string());
-    const json note = json::parse(
-        json::parse(position->second, nullptr, false).value("note", std::string("{}")), nullptr, false);
+    const json note =
+        json::parse(json::parse(position->second, nullptr, false).value("note", std::string("{}")),
+                    nullptr, false);
     if (note.is_object() && note.value("step", "") == step) {
       trainer.restore(checkpoint);
       curve = note.at("curve");
