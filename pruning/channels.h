@@ -14,16 +14,15 @@ using ClassId = std::int64_t;
 /// The class of the channels that stay: those of the image and of the logits.
 inline constexpr ClassId unprunable = -1;
 
-/// One set of coupled channels. All ids ascend.
+/// One set of coupled channels. All nodes ascend.
 struct ChannelClass {
-  /// The convolutions and channel gathers that make these channels.
-  std::vector<nn::NodeId> producers;
-  /// One channel that a batch norm yields.
   struct Member {
     nn::NodeId node;
     std::int64_t channel;
   };
-  /// The batch norms that scale these channels.
+  /// The channels of convolutions and channel gathers that start here.
+  std::vector<Member> producers;
+  /// The channels of batch norms that scale them.
   std::vector<Member> batch_norms;
   /// All nodes that yield these channels.
   std::vector<nn::NodeId> nodes;

@@ -60,22 +60,21 @@ struct WidthLimits {
 struct UnitSelection {
   WidthMode mode = WidthMode::stream;
   std::vector<bool> kept;
+
+  /// Kept units / all units; 1 for an empty selection.
+  double kept_fraction() const;
 };
 
 /// Keeps the units of the highest scores, round(width * units) of them: one threshold for the whole
 /// network, except that every group keeps its floor, and groups that may not be pruned keep all.
 /// Among equal scores the lower index stays. Then each group's count is rounded up to a multiple
 /// of round_to with the best of the removed units, so that a little more than asked is kept. Before
-/// rounding, a smaller width keeps a subset.
-/// Errors    ConfigError: a width outside (0, 1], limits out of range. TargetError: a width below
-///           min_width().
+/// rounding, a smaller width keeps a subset; below min_width() it keeps what min_width() keeps.
+/// Errors    ConfigError: a width outside (0, 1], limits out of range.
 UnitSelection select_units(const nn::Network& network, WidthMode mode, double width,
                            const WidthLimits& limits = {});
 
 /// The smallest width that the limits allow, before rounding.
 double min_width(const nn::Graph& graph, WidthMode mode, const WidthLimits& limits = {});
-
-/// Kept units / all units; 1 for an empty selection.
-double kept_fraction(const UnitSelection& selection);
 
 }  // namespace trifold::pruning
