@@ -1,4 +1,4 @@
-/// Which channels of a network can only go together.
+/// Which channels of a network can only be removed together.
 #pragma once
 
 #include <cstdint>
@@ -8,42 +8,46 @@
 
 namespace trifold::pruning {
 
-/// What a width of w means.
-/// inner: only channels that live inside a residual block are cut; in a DenseNet, each layer
-/// selects its inputs. The streams between the blocks keep their width, so cost falls about with w.
-/// stream: every channel can be cut, those of the residual stream in step with all layers that
-/// share it. Cost falls about with w^2.
-enum class WidthMode { inner, stream };
+/// Index of a set of coupled channels.
+using ClassId = std::int64_t;
 
-/// One channel of one batch norm.
-struct BatchNormChannel {
-  nn::NodeId node;
-  std::int64_t channel;
-};
+/// The class of the channels that stay: those of the image and of the logits.
+inline constexpr ClassId unprunable = -1;
 
-/// A set of coupled channels that stays or goes as one.
+/// One set of coupled channels. All nodes ascend.
 struct ChannelClass {
-  nn::NodeId home;                        ///< the node that first makes a channel of the class
-  std::vector<BatchNormChannel> members;  ///< the batch norms that scale it
-  bool prunable;                          ///< in the given mode
+  struct Member {
+    nn::NodeId node;
+    std::int64_t channel;
+  };
+  /// The channels of convolutions and channel gathers that start here.
+  std::vector<Member> producers;
+  /// The channels of batch norms that scale them.
+  std::vector<Member> batch_norms;
+  /// All nodes that yield these channels.
+  std::vector<nn::NodeId> nodes;
+
+  /// Whether these channels are a gather's alone: no other node needs their number, and they are
+  /// pointless without their source.
+  bool is_selection(const nn::Graph& graph) const;
 };
 
-/// The coupling of a graph. `classes[node][channel]` is the class of a channel, or -1 for one that
-/// is never cut: the image's and the logits.
+/// The coupling of all channels of a graph.
 struct Coupling {
-  std::vector<std::vector<std::int64_t>> of_node;
   std::vector<ChannelClass> classes;
+  /// The class of channel c of node i is of[i][c].
+  std::vector<std::vector<ClassId>> of;
+
+  ClassId class_of(nn::NodeId node, std::int64_t channel) const {
+    return of[static_cast<std::size_t>(node)][static_cast<std::size_t>(channel)];
+  }
+  const ChannelClass& operator[](ClassId id) const { return classes[static_cast<std::size_t>(id)]; }
 };
 
-/// A convolution makes channels; batch norms, activations and poolings pass them on; a residual
-/// ties the channels that it adds to; a concatenation strings them together. A ChannelGather makes
-/// channels of its own: whether its source is cut (it then reads zeros) or the channel itself is
-/// cut are two independent matters.
-Coupling couple_channels(const nn::Graph& graph, WidthMode mode);
-
-/// The graph in which `mode` can be expressed: for inner, an identity ChannelGather stands in front
-/// of every batch norm that reads a stream which others read as well, so that its inputs can be
-/// selected.
-nn::Graph prepare(const nn::Graph& graph, WidthMode mode);
+/// Finds the coupling: a convolution's filters and a gather's outputs start classes of their own;
+/// batch norm, ReLU and pooling pass channels on; concat joins them in a row; a residual and Add
+/// tie channels pairwise. A gather doesn't tie its outputs to their sources, since zeros can stand
+/// in for a source that is gone. Classes are numbered by their first channel.
+Coupling find_coupling(const nn::Graph& graph);
 
 }  // namespace trifold::pruning

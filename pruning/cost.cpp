@@ -1,33 +1,51 @@
 #include "pruning/cost.h"
 
 namespace trifold::pruning {
+namespace {
+
+using nn::Conv2d;
+using nn::Linear;
+
+std::int64_t macs_of(const nn::Node& node, const nn::Extent& in, const nn::Extent& out) {
+  if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
+    return out.size() * conv->window * conv->window * in.c;
+  }
+  return std::holds_alternative<Linear>(node.op) ? in.c * out.c : 0;
+}
+
+std::int64_t params_of(const nn::Node& node, std::int64_t in, std::int64_t out) {
+  if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
+    return conv->window * conv->window * in * out + (conv->bias ? out : 0);
+  }
+  if (const auto* linear = std::get_if<Linear>(&node.op)) {
+    return in * out + (linear->bias ? out : 0);
+  }
+  return std::holds_alternative<nn::BatchNorm>(node.op) ? 2 * out : 0;
+}
+
+}  // namespace
 
 Cost count_cost(const nn::Graph& graph, std::int64_t side) {
   const std::vector<nn::Extent> extents = nn::infer_extents(graph, side);
   Cost cost;
-  for (nn::NodeId id = 0; id < graph.size(); ++id) {
-    const nn::Node& node = graph.node(id);
-    const nn::Extent& out = extents[static_cast<std::size_t>(id)];
-    NodeCost n{.activations = out.size()};
+  for (std::size_t i = 0; i < extents.size(); ++i) {
+    const nn::Node& node = graph.nodes[i];
+    NodeCost own{.activations = extents[i].size()};
     if (!node.inputs.empty()) {
-      const std::int64_t in = extents[static_cast<std::size_t>(node.inputs[0])].c;
-      if (const auto* conv = std::get_if<nn::Conv2d>(&node.op)) {
-        const std::int64_t weights = conv->window * conv->window * in * conv->filters;
-        n.macs = weights * out.h * out.w;
-        n.params = weights + (conv->bias ? conv->filters : 0);
-      } else if (const auto* linear = std::get_if<nn::Linear>(&node.op)) {
-        n.macs = in * linear->outputs;
-        n.params = n.macs + (linear->bias ? linear->outputs : 0);
-      } else if (std::holds_alternative<nn::BatchNorm>(node.op)) {
-        n.params = 2 * in;
-      }
+      const nn::Extent& in = extents[static_cast<std::size_t>(node.inputs.front())];
+      own.macs = macs_of(node, in, extents[i]);
+      own.params = params_of(node, in.c, extents[i].c);
     }
-    cost.macs += n.macs;
-    cost.params += n.params;
-    cost.activations += n.activations;
-    cost.nodes.push_back(n);
+    cost.macs += own.macs;
+    cost.params += own.params;
+    cost.activations += own.activations;
+    cost.nodes.push_back(own);
   }
   return cost;
+}
+
+double paper_cost(double depth, double width, double resolution) {
+  return depth * width * width * resolution * resolution;
 }
 
 }  // namespace trifold::pruning

@@ -1,4 +1,4 @@
-/// What a network costs, counted on its graph.
+/// What a network costs to run, counted on its graph.
 #pragma once
 
 #include <cstdint>
@@ -8,23 +8,29 @@
 
 namespace trifold::pruning {
 
-/// Cost of one node for one image.
+/// One node's share, for one image.
 struct NodeCost {
-  std::int64_t macs = 0;         ///< multiply-accumulates of convolutions and linear layers
-  std::int64_t params = 0;       ///< trained values, gamma and beta among them
-  std::int64_t activations = 0;  ///< values that the node yields
+  std::int64_t macs = 0;         ///< multiply-accumulates of a convolution or linear layer, else 0
+  std::int64_t params = 0;       ///< trainable parameters; running statistics don't count
+  std::int64_t activations = 0;  ///< elements of the result
 };
 
 struct Cost {
-  std::vector<NodeCost> nodes;
-  std::int64_t macs = 0, params = 0, activations = 0;
-
-  /// Floating-point operations: a multiply-accumulate is two.
+  std::vector<NodeCost> nodes;  ///< in the order of the graph's nodes
+  std::int64_t macs = 0;
+  std::int64_t params = 0;
+  std::int64_t activations = 0;
+  /// A multiply-accumulate is two floating-point operations.
   std::int64_t flops() const { return 2 * macs; }
 };
 
-/// Cost for images of side x side pixels. Batch norms, poolings and sums add no MACs.
-/// Errors    ShapeError: as nn::infer_extents.
+/// Counts the cost for one image of side x side: a convolution has p q k r s c MACs, a linear layer
+/// in * out. Errors    ShapeError: the side is too small for the network.
 Cost count_cost(const nn::Graph& graph, std::int64_t side);
+
+/// The paper's cost ratio, d w^2 r^2, for fractions of depth, width and resolution. It holds where
+/// all channels shrink, those of the residual stream too.
+/// Source    Wang et al., "Accelerate CNNs from Three Dimensions", ICML 2021, section 3.2.
+double paper_cost(double depth, double width, double resolution);
 
 }  // namespace trifold::pruning

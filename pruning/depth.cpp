@@ -1,6 +1,7 @@
 #include "pruning/depth.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 
@@ -9,10 +10,10 @@
 namespace trifold::pruning {
 namespace {
 
-std::map<std::int64_t, std::int64_t> blocks_of_stage(const nn::Graph& graph) {
-  std::map<std::int64_t, std::int64_t> counts;
-  for (const nn::Block& block : graph.blocks) ++counts[block.stage];
-  return counts;
+std::map<std::int64_t, std::int64_t> blocks_per_stage(const nn::Graph& graph) {
+  std::map<std::int64_t, std::int64_t> count;
+  for (const nn::Block& block : graph.blocks) ++count[block.stage];
+  return count;
 }
 
 }  // namespace
@@ -20,35 +21,45 @@ std::map<std::int64_t, std::int64_t> blocks_of_stage(const nn::Graph& graph) {
 std::int64_t min_depth(const nn::Graph& graph) {
   std::map<std::int64_t, std::int64_t> fixed;
   for (const nn::Block& block : graph.blocks) fixed[block.stage] += block.skippable ? 0 : 1;
-  std::int64_t least = 0;
-  for (const auto& [stage, count] : fixed) least += std::max<std::int64_t>(count, 1);
-  return least;
+  std::int64_t sum = 0;
+  for (const auto& [stage, count] : fixed) sum += std::max<std::int64_t>(count, 1);
+  return sum;
 }
 
-std::vector<bool> select_blocks(const nn::Graph& graph, const std::vector<double>& importance,
-                                std::int64_t keep) {
-  const std::int64_t all = std::ssize(graph.blocks);
-  require<ShapeError>(std::ssize(importance) == all, "{} importances for {} blocks",
-                      importance.size(), all);
-  require<TargetError>(keep >= min_depth(graph) && keep <= all,
-                       "{} of {} blocks can't stay; at least {} have to", keep, all,
-                       min_depth(graph));
-  std::vector<std::size_t> order(graph.blocks.size());  // least important first
+std::vector<bool> select_blocks(const nn::Graph& graph, std::span<const double> importance,
+                                std::int64_t keep_count) {
+  const std::int64_t count = std::ssize(graph.blocks);
+  require<ShapeError>(std::ssize(importance) == count,
+                      "{} values of importance were given for {} blocks", importance.size(), count);
+  require<ShapeError>(std::ranges::all_of(importance, [](double x) { return std::isfinite(x); }),
+                      "a block's importance is not a finite number");
+  require<TargetError>(keep_count >= min_depth(graph) && keep_count <= count,
+                       "{} blocks can't stay: this network has {} and keeps at least {}",
+                       keep_count, count, min_depth(graph));
+
+  // Least important first; the reversed order and the stable sort put the later of equals first.
+  std::vector<std::size_t> order(graph.blocks.size());
   std::iota(order.rbegin(), order.rend(), std::size_t{0});
   std::ranges::stable_sort(order, {}, [&](std::size_t i) { return importance[i]; });
 
-  std::map<std::int64_t, std::int64_t> left = blocks_of_stage(graph);
-  std::vector<bool> kept(graph.blocks.size(), true);
-  std::int64_t remaining = all;
+  std::map<std::int64_t, std::int64_t> left = blocks_per_stage(graph);
+  std::vector<bool> keep(graph.blocks.size(), true);
+  std::int64_t kept = count;
   for (std::size_t i : order) {
-    if (remaining == keep) break;
+    if (kept == keep_count) break;
     const nn::Block& block = graph.blocks[i];
     if (!block.skippable || left[block.stage] == 1) continue;
-    kept[i] = false;
+    keep[i] = false;
     --left[block.stage];
-    --remaining;
+    --kept;
   }
-  return kept;
+  return keep;
+}
+
+double kept_depth(const std::vector<bool>& keep_block) {
+  if (keep_block.empty()) return 1.0;
+  return static_cast<double>(std::ranges::count(keep_block, true)) /
+         static_cast<double>(keep_block.size());
 }
 
 }  // namespace trifold::pruning

@@ -2,81 +2,194 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <numeric>
+#include <string_view>
 
 #include "kernels/error.h"
 
 namespace trifold::pruning {
 namespace {
 
-double score(const nn::Graph& graph, const nn::Network& network, const ChannelClass& c) {
-  double sum = 0;
-  for (const BatchNormChannel& member : c.members) {
-    const engine::Tensor& gamma =
-        network.parameter(graph.node(member.node).name + ".weight").var.value;
-    sum += std::abs(gamma.values()[static_cast<std::size_t>(member.channel)]);
+using nn::NodeId;
+
+// Whether the nodes stand between a block's two ends.
+bool inside_a_block(const nn::Graph& graph, const std::vector<NodeId>& nodes) {
+  return std::ranges::any_of(graph.blocks, [&](const nn::Block& block) {
+    return block.input < nodes.front() && nodes.back() < block.output;
+  });
+}
+
+// Batch norms that may choose among channels which others read too.
+std::vector<NodeId> selecting_readers(const nn::Graph& graph) {
+  std::vector<std::int64_t> readers(graph.nodes.size(), 0);
+  for (const nn::Node& node : graph.nodes) {
+    for (NodeId input : node.inputs) ++readers[static_cast<std::size_t>(input)];
   }
-  return sum / static_cast<double>(c.members.size());
+  std::vector<NodeId> result;
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    const nn::Node& node = graph.node(id);
+    if (!std::holds_alternative<nn::BatchNorm>(node.op) || node.inputs.size() != 1) continue;
+    const NodeId input = node.inputs.front();
+    if (readers[static_cast<std::size_t>(input)] > 1 ||
+        std::holds_alternative<nn::Concat>(graph.node(input).op)) {
+      result.push_back(id);
+    }
+  }
+  return result;
+}
+
+// * stands for any characters, ? for one.
+bool matches(std::string_view pattern, std::string_view text) {
+  if (pattern.empty()) return text.empty();
+  if (pattern.front() == '*') {
+    return matches(pattern.substr(1), text) || (!text.empty() && matches(pattern, text.substr(1)));
+  }
+  return !text.empty() && (pattern.front() == '?' || pattern.front() == text.front()) &&
+         matches(pattern.substr(1), text.substr(1));
+}
+
+bool is_prunable(const WidthLimits& limits, const std::string& group) {
+  const auto match = [&](const std::string& pattern) { return matches(pattern, group); };
+  return std::ranges::any_of(limits.include, match) && std::ranges::none_of(limits.exclude, match);
+}
+
+void check(const WidthLimits& limits) {
+  require<ConfigError>(limits.floor_channels >= 1,
+                       "a floor of {} channels a group; it must be at least 1",
+                       limits.floor_channels);
+  require<ConfigError>(limits.floor_fraction >= 0.0 && limits.floor_fraction <= 1.0,
+                       "a floor of {} of every group; it must be in [0, 1]", limits.floor_fraction);
+  require<ConfigError>(limits.round_to >= 1, "channels can't be rounded to multiples of {}",
+                       limits.round_to);
+}
+
+std::vector<std::int64_t> group_sizes(const Units& all) {
+  std::vector<std::int64_t> sizes(all.groups.size(), 0);
+  for (const Unit& unit : all.units) ++sizes[static_cast<std::size_t>(unit.group)];
+  return sizes;
+}
+
+// How many units of every group must stay.
+std::vector<std::int64_t> floors(const Units& all, const WidthLimits& limits) {
+  check(limits);
+  std::vector<std::int64_t> result = group_sizes(all);
+  for (std::size_t g = 0; g < result.size(); ++g) {
+    if (!is_prunable(limits, all.groups[g])) continue;
+    const double share = std::ceil(limits.floor_fraction * static_cast<double>(result[g]) - 1e-9);
+    result[g] =
+        std::min(result[g], std::max(limits.floor_channels, static_cast<std::int64_t>(share)));
+  }
+  return result;
 }
 
 }  // namespace
 
-double kept_fraction(const UnitSelection& s) {
-  return s.units == 0 ? 1.0 : static_cast<double>(s.kept) / static_cast<double>(s.units);
+Units find_units(const nn::Graph& graph, WidthMode mode) {
+  const Coupling coupling = find_coupling(graph);
+  std::map<NodeId, std::vector<Unit>> by_node;  // the node that the group is named after
+  std::map<NodeId, bool> is_stream;
+  for (std::size_t i = 0; i < coupling.classes.size(); ++i) {
+    const ChannelClass& channels = coupling.classes[i];
+    const bool wanted = mode == WidthMode::stream || inside_a_block(graph, channels.nodes) ||
+                        channels.is_selection(graph);
+    if (channels.batch_norms.empty() || !wanted) continue;
+    const auto [node, channel] = channels.producers.front();
+    by_node[node].push_back({0, static_cast<ClassId>(i), -1, channel});
+    is_stream[node] |= channels.producers.size() > 1;
+  }
+  if (mode == WidthMode::inner) {
+    for (NodeId reader : selecting_readers(graph)) {
+      const auto& row = coupling.of[static_cast<std::size_t>(reader)];
+      for (std::int64_t c = 0; c < std::ssize(row); ++c) {
+        if (row[static_cast<std::size_t>(c)] == unprunable) continue;
+        by_node[reader].push_back({0, unprunable, reader, c});
+      }
+    }
+  }
+
+  Units result;
+  for (auto& [node, units] : by_node) {
+    std::ranges::sort(units, {}, &Unit::channel);
+    for (Unit& unit : units) {
+      unit.group = std::ssize(result.groups);
+      result.units.push_back(unit);
+    }
+    result.groups.push_back(graph.node(node).name + (is_stream[node] ? " stream" : ""));
+  }
+  return result;
 }
 
-UnitSelection select_units(const nn::Network& network, WidthMode mode, double w,
+std::vector<double> unit_scores(const nn::Network& network, WidthMode mode) {
+  const nn::Graph& graph = network.graph();
+  const Coupling coupling = find_coupling(graph);
+  std::map<NodeId, engine::Tensor> gammas;
+  const auto magnitude = [&](NodeId node, std::int64_t channel) {
+    engine::Tensor& gamma = gammas[node];
+    if (!gamma.defined()) {
+      gamma = network.parameter(graph.node(node).name + ".weight").var.value.to(Device{});
+    }
+    const double scale = gamma.values()[static_cast<std::size_t>(channel)];
+    require<DivergedError>(std::isfinite(scale), "a scale of batch norm '{}' is not finite",
+                           graph.node(node).name);
+    return std::abs(scale);
+  };
+
+  std::vector<double> scores;
+  for (const Unit& unit : find_units(graph, mode).units) {
+    if (unit.channel_class == unprunable) {
+      scores.push_back(magnitude(unit.reader, unit.channel));
+      continue;
+    }
+    const std::vector<ChannelClass::Member>& members = coupling[unit.channel_class].batch_norms;
+    double sum = 0.0;
+    for (const auto& [node, channel] : members) sum += magnitude(node, channel);
+    scores.push_back(sum / static_cast<double>(members.size()));
+  }
+  return scores;
+}
+
+UnitSelection select_units(const nn::Network& network, WidthMode mode, double width,
                            const WidthLimits& limits) {
-  require<ConfigError>(w > 0 && w <= 1, "a width of {} is not in (0, 1]", w);
-  const nn::Graph graph = prepare(network.graph(), mode);
-  const Coupling coupling = couple_channels(graph, mode);
+  require<ConfigError>(width > 0.0 && width <= 1.0, "a width of {}; it must be in (0, 1]", width);
+  const Units all = find_units(network.graph(), mode);
+  const std::vector<double> scores = unit_scores(network, mode);
+  const std::vector<std::int64_t> sizes = group_sizes(all), floor = floors(all, limits);
+  std::vector<std::size_t> best_first(all.units.size());
+  std::iota(best_first.begin(), best_first.end(), std::size_t{0});
+  std::ranges::stable_sort(best_first, std::greater{}, [&](std::size_t i) { return scores[i]; });
 
-  std::vector<std::size_t> order;  // the prunable classes, best first
-  std::vector<double> scores(coupling.classes.size(), 0.0);
-  for (std::size_t i = 0; i < coupling.classes.size(); ++i) {
-    if (!coupling.classes[i].prunable) continue;
-    order.push_back(i);
-    scores[i] = score(graph, network, coupling.classes[i]);
-  }
-  std::ranges::stable_sort(order, std::greater{}, [&](std::size_t i) { return scores[i]; });
-
-  UnitSelection selection{.mode = mode,
-                          .keep = std::vector<bool>(coupling.classes.size(), false),
-                          .units = std::ssize(order)};
-  for (std::size_t i = 0; i < coupling.classes.size(); ++i) {
-    if (!coupling.classes[i].prunable) selection.keep[i] = true;
-  }
-  std::map<nn::NodeId, std::vector<std::size_t>> groups;  // each best first
-  for (std::size_t i : order) groups[coupling.classes[i].home].push_back(i);
-
-  std::int64_t& kept = selection.kept;
-  const auto keep = [&](std::size_t i) {
-    if (!selection.keep[i]) {
-      selection.keep[i] = true;
-      ++kept;
+  UnitSelection selection{mode, std::vector<bool>(all.units.size(), false)};
+  std::vector<std::int64_t> count(sizes.size(), 0);
+  std::int64_t left = std::llround(width * static_cast<double>(all.units.size()));
+  const auto group_of = [&](std::size_t i) { return static_cast<std::size_t>(all.units[i].group); };
+  // Keeps the best of the removed units as long as `wanted` holds for their group.
+  const auto keep_best = [&](const auto& wanted) {
+    for (std::size_t i : best_first) {
+      if (selection.kept[i] || !wanted(group_of(i))) continue;
+      selection.kept[i] = true;
+      ++count[group_of(i)];
+      --left;
     }
   };
-  // What the floors demand comes first, then the best of all until the count is reached.
-  for (const auto& [home, members] : groups) {
-    const auto floor = static_cast<std::size_t>(
-        std::max(1.0, std::ceil(limits.floor_fraction * static_cast<double>(members.size()))));
-    for (std::size_t i = 0; i < floor; ++i) keep(members[i]);
-  }
-  const std::int64_t wanted = std::llround(w * static_cast<double>(selection.units));
-  for (std::size_t i : order) {
-    if (kept >= wanted) break;
-    keep(i);
-  }
-  for (const auto& [home, members] : groups) {
-    const std::int64_t count = std::ranges::count_if(
-        members, [&](std::size_t i) { return static_cast<bool>(selection.keep[i]); });
-    const std::int64_t rounded =
-        std::min((count + limits.round_to - 1) / limits.round_to * limits.round_to,
-                 static_cast<std::int64_t>(std::ssize(members)));
-    for (std::int64_t i = 0; i < rounded; ++i) keep(members[static_cast<std::size_t>(i)]);
-  }
+  keep_best([&](std::size_t g) { return count[g] < floor[g]; });
+  keep_best([&](std::size_t) { return left > 0; });
+  keep_best([&](std::size_t g) { return count[g] % limits.round_to != 0; });
   return selection;
+}
+
+double min_width(const nn::Graph& graph, WidthMode mode, const WidthLimits& limits) {
+  const Units all = find_units(graph, mode);
+  if (all.units.empty()) return 1.0;
+  const std::vector<std::int64_t> floor = floors(all, limits);
+  return static_cast<double>(std::accumulate(floor.begin(), floor.end(), std::int64_t{0})) /
+         static_cast<double>(all.units.size());
+}
+
+double UnitSelection::kept_fraction() const {
+  if (kept.empty()) return 1.0;
+  return static_cast<double>(std::ranges::count(kept, true)) / static_cast<double>(kept.size());
 }
 
 }  // namespace trifold::pruning
