@@ -133,7 +133,7 @@ struct Report {
 };
 
 /// One self-contained page: no script, nothing fetched; light or dark as the reader's system is.
-/// Errors    ConfigError: a curve or the surface whose vectors do not fit together.
+/// Errors    ShapeError: a curve or the surface whose vectors do not fit together.
 std::string to_html(const Report& report);
 
 /// The same facts without the pictures.
@@ -146,11 +146,11 @@ std::string to_json(const Report& report);
 std::string summary_table(const Report& report);
 
 /// A standalone SVG on white: accuracy along the axes, and the budget surface.
-/// Errors    ConfigError as for to_html.
+/// Errors    ShapeError as for to_html.
 std::string figure_svg(const Report& report);
 
 /// Writes report.html, report.md and report.json into `folder`, which is made if it is missing.
-/// Errors    ConfigError as for to_html; FileError: the folder or a file cannot be written.
+/// Errors    ShapeError as for to_html; FileError: the folder or a file cannot be written.
 void write_report(const Report& report, const std::filesystem::path& folder);
 
 }  // namespace trifold::apps::report
