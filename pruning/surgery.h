@@ -13,8 +13,8 @@ namespace trifold::pruning {
 
 /// What stays.
 struct CutPlan {
-  std::vector<bool> keep_block;  ///< one entry a block; empty: all stay
-  UnitSelection units;
+  std::vector<bool> keep_block = {};  ///< one entry a block; empty: all stay
+  UnitSelection units = {};
 };
 
 /// Where the parts of a cut network come from.

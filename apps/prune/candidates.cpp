@@ -126,7 +126,11 @@ json Candidates::surface(const map::Predictor& predictor) {
     widths.push_back(std::move(width_row));
     predictions.push_back(std::move(prediction_row));
   }
-  return {{"blocks", blocks_}, {"sides", sides_}, {"width", widths}, {"predicted", predictions}};
+  const auto all_blocks = std::ssize(run_.original.network.graph().blocks);
+  return {{"blocks", {{"options", blocks_}, {"full", all_blocks}}},
+          {"sides", {{"options", sides_}, {"full", run_.original.info.side}}},
+          {"width", widths},
+          {"predicted", predictions}};
 }
 
 }  // namespace trifold::apps

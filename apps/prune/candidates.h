@@ -38,7 +38,8 @@ class Candidates {
   std::array<double, 3> fitted_exponents();
 
   /// For every (depth, resolution), the widest candidate within the budget and its prediction:
-  /// {"blocks", "sides", "width": rows of null or w, "predicted": likewise}.
+  /// {"blocks": {"options", "full"}, "sides": likewise, "width": rows of null or w, "predicted":
+  /// likewise}.
   nlohmann::json surface(const map::Predictor& predictor);
 
  private:

@@ -124,7 +124,7 @@ void collect_width(PruneRun& run, Traveller t) {
     round_step(run, "width", ++round, t, run.options.bn_l1, [&] {
       const pruning::UnitSelection selection =
           pruning::select_units(t.network, run.options.width_mode, w / t.w, limits);
-      t.w *= pruning::kept_fraction(selection);
+      t.w *= selection.kept_fraction();
       t.network = std::move(pruning::cut(t.network, {.units = selection}).network);
     });
   }

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "nn/train/trainer.h"
-#include "pruning/channels.h"
+#include "pruning/width.h"
 
 namespace trifold::apps {
 

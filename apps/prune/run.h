@@ -19,7 +19,8 @@ namespace trifold::apps {
 
 /// How a run speaks to its user and hears from him.
 struct RunCallbacks {
-  std::function<void(const std::string& line)> say;
+  std::function<void(const std::string& line)> say;   ///< what happens, a line each
+  std::function<void(const std::string& text)> tell;  ///< the result
   /// Called after every training batch; false stops the run after a checkpoint.
   std::function<bool(const std::string& step, const nn::Progress&)> after_batch;
 };
@@ -30,6 +31,7 @@ struct Stopped {};
 struct PruneRun {
   PruneOptions options;
   std::filesystem::path folder;
+  std::string command_line;  ///< for the report
   nn::Model original;
   nn::Dataset train, held_out, test;
   kernels::Exec ex;
@@ -50,8 +52,8 @@ void solve(PruneRun& run);
 void apply(PruneRun& run);
 /// finetune: trains the pruned network; writes model.safetensors.
 void finetune(PruneRun& run);
-/// report: report.html, report.md, report.json, metrics.jsonl and summary.csv.
-void report(PruneRun& run);
+/// summarise: report.html, report.md, report.json, metrics.jsonl and summary.csv.
+void summarise(PruneRun& run);
 
 // What several stages share.
 
