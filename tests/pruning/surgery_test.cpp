@@ -239,6 +239,9 @@ TEST(SurgeryErrors, NameTheProblem) {
   } catch (const ConfigError& e) {
     EXPECT_NE(std::string(e.what()).find("layer2.0"), std::string::npos);
   }
+  nn::Graph wrong = graph;
+  wrong.blocks[2].skippable = true;
+  EXPECT_THROW(cut(random_network(wrong, 18), plan), ConfigError);
   const std::size_t units = find_units(graph, WidthMode::inner).units.size();
   plan = {{}, {WidthMode::inner, std::vector<bool>(units, false)}};
   EXPECT_THROW(cut(network, plan), ConfigError);
