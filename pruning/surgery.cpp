@@ -106,8 +106,8 @@ class Surgeon {
     for (std::size_t i = 0; i < keep_block.size(); ++i) {
       const nn::Block& block = old_.blocks[i];
       if (keep_block[i]) continue;
-      require<ConfigError>(block.skippable, "block '{}' can't be removed: it has no identity path",
-                           block.name);
+      require<ConfigError>(block.skippable && carries_its_input(block),
+                           "block '{}' can't be removed: it has no identity path", block.name);
       bypass_[block.output] = block.input;
     }
     std::vector<bool> live(old_.nodes.size(), false);
@@ -122,6 +122,13 @@ class Surgeon {
       }
     }
     return live;
+  }
+
+  // Whether the output's first channels are the input's, so that readers can do with the input.
+  bool carries_its_input(const nn::Block& block) const {
+    const auto& in = coupling_.of[static_cast<std::size_t>(block.input)];
+    const auto& out = coupling_.of[static_cast<std::size_t>(block.output)];
+    return in.size() <= out.size() && std::equal(in.begin(), in.end(), out.begin());
   }
 
   void operate(nn::NodeId id) {

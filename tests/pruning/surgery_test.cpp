@@ -82,6 +82,29 @@ void expect_mapped(const nn::Network& original, const Cut& result) {
   }
 }
 
+// Exactly the planned units are gone from the batch norms; with blocks, their channels may be, too.
+void expect_planned(const nn::Graph& graph, const CutPlan& plan, const ChannelMap& origin) {
+  if (plan.units.kept.empty()) return;
+  const Coupling coupling = find_coupling(graph);
+  const std::vector<Unit> units = find_units(graph, plan.units.mode).units;
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    std::vector<ChannelClass::Member> members = {{units[i].reader, units[i].channel}};
+    if (units[i].channel_class != unprunable)
+      members = coupling[units[i].channel_class].batch_norms;
+    for (const auto& [node, channel] : members) {
+      const auto found = origin.channels.find(graph.node(node).name);
+      if (found == origin.channels.end()) continue;
+      const bool present = std::ranges::binary_search(found->second, channel);
+      if (!plan.units.kept[i]) {
+        EXPECT_FALSE(present) << found->first << " " << channel;
+      }
+      if (plan.units.kept[i] && plan.keep_block.empty()) {
+        EXPECT_TRUE(present) << found->first << " " << channel;
+      }
+    }
+  }
+}
+
 // Counts from the parameters' shapes.
 void expect_counted(const nn::Network& network, std::int64_t side) {
   const std::vector<nn::Extent> extents = nn::infer_extents(network.graph(), side);
@@ -119,6 +142,7 @@ TEST_P(Surgery, EqualsMaskingOnRandomPlans) {
       expect_sound(result.network.graph());
       expect_counted(result.network, c.side);
       expect_mapped(original, result);
+      expect_planned(c.graph, plan, result.origin);
       expect_close(logits(result.network, images),
                    logits(masked(original, result.origin.channels), images));
     }
@@ -239,6 +263,9 @@ TEST(SurgeryErrors, NameTheProblem) {
   } catch (const ConfigError& e) {
     EXPECT_NE(std::string(e.what()).find("layer2.0"), std::string::npos);
   }
+  nn::Graph wrong = graph;
+  wrong.blocks[2].skippable = true;
+  EXPECT_THROW(cut(random_network(wrong, 18), plan), ConfigError);
   const std::size_t units = find_units(graph, WidthMode::inner).units.size();
   plan = {{}, {WidthMode::inner, std::vector<bool>(units, false)}};
   EXPECT_THROW(cut(network, plan), ConfigError);
