@@ -10,7 +10,7 @@ namespace trifold::apps::report {
 namespace {
 
 constexpr double axis_width = 360, axis_height = 270;
-constexpr double surface_width = 560, surface_height = 420;
+constexpr double surface_width = 470, surface_height = 390;
 
 svg::Chart axis_chart(const AxisCurve& axis, int color) {
   svg::Chart chart{.title = "Accuracy along " + axis.dimension,
@@ -114,7 +114,7 @@ std::string layer_plot(const Report& report) {
                          static_cast<double>(layer.macs_after), layer.removed});
   }
   if (bars.rows.empty()) return {};
-  constexpr double width = 560;
+  constexpr double width = 470;
   const double height = svg::bars_height(bars);
   return svg::document(width, height, bars.title, svg::draw(bars, {0, 0, width, height}));
 }

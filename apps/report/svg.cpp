@@ -205,7 +205,7 @@ std::string style(bool dark) {
       ".plot .gone{{text-decoration:line-through;opacity:.65}}"
       ".plot .axis{{stroke:{2};stroke-width:1}}.plot .grid{{stroke:{3};stroke-width:1}}"
       ".plot .line{{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}}"
-      ".plot .dash{{stroke-dasharray:5 4}}.plot .halo{{fill:none;stroke:#fff;stroke-width:5}}"
+      ".plot .dash{{stroke-dasharray:5 4}}.plot .halo{{fill:none;stroke:{4};stroke-width:5}}"
       ".plot .dot{{stroke:{4};stroke-width:1.2}}.plot .void{{fill:{3}}}"
       ".plot .before{{fill:{2};opacity:.55}}",
       dark ? "#a9b3bf" : "#4d5864", dark ? "#e6eaef" : "#1b2430", dark ? "#66717e" : "#a7b0ba",

@@ -43,7 +43,7 @@ struct Chart {
 struct HeatMap {
   std::string title, x_label, y_label, value_label, empty_label;
   Unit value_unit = Unit::plain;
-  std::vector<double> x, y, values;
+  std::vector<double> x = {}, y = {}, values = {};
   std::vector<Scatter> marks = {};  ///< those outside the grid are not drawn
 };
 

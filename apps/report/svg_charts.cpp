@@ -13,7 +13,7 @@ namespace trifold::apps::report::svg {
 namespace {
 
 constexpr int colors = 6;
-constexpr double row_height = 16, bars_top = 54, bars_foot = 40;
+constexpr double row_height = 15, bars_top = 54, bars_foot = 40;
 
 std::string stroke(const Line& line) {
   return fmt::format("line s{}{}", line.color % colors, line.dashed ? " dash" : "");

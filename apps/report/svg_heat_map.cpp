@@ -51,7 +51,7 @@ std::string color_bar(const Box& box, const Range& range, const HeatMap& map) {
     out +=
         text(right + 7, frame.py(tick) + 4, "tick", "start", tick_text(tick, step, map.value_unit));
   }
-  return out + upright(right + 58, box.y + box.height / 2, map.value_label);
+  return out + upright(right + 62, box.y + box.height / 2, map.value_label);
 }
 
 }  // namespace
@@ -82,7 +82,7 @@ std::string draw(const HeatMap& map, const Box& box) {
   std::string out = heading(box, map.title);
   out += legend(entries, box.x + 4, box.y + 24, box.width - 8, legend_height);
 
-  constexpr double gutter = 58, foot = 40, bar = 86;
+  constexpr double gutter = 58, foot = 40, bar = 92;
   const double top = 34 + legend_height;
   const std::vector<double> xs = borders(map.x), ys = borders(map.y);
   const Frame frame{

@@ -15,6 +15,10 @@ std::string change(std::int64_t before, std::int64_t after) {
   return fmt::format("{} → {}", counted(before), counted(after));
 }
 
+std::string channels(std::int64_t before, std::int64_t after) {
+  return before == after ? std::to_string(before) : fmt::format("{} → {}", before, after);
+}
+
 }  // namespace
 
 Table facts_table(const Report& report) {
@@ -115,7 +119,7 @@ Table layers_table(const Report& report) {
                           row.output_before == row.output_after
                               ? row.output_before
                               : fmt::format("{} → {}", row.output_before, row.output_after),
-                          change(row.channels_before, row.channels_after),
+                          channels(row.channels_before, row.channels_after),
                           change(row.macs_before, row.macs_after),
                           change(row.params_before, row.params_after)});
   }

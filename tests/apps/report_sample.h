@@ -15,7 +15,7 @@ inline double sample_accuracy(double d, double w, double r) {
 
 inline LayerRow sample_layer(int stage, int block, int conv) {
   const std::int64_t channels = 16LL << stage, side = 32 >> stage;
-  const std::int64_t kept = channels * 7 / 8, kept_side = side * 7 / 8;
+  const std::int64_t kept = channels * 13 / 16, kept_side = side * 15 / 16;
   LayerRow row;
   row.name = "layer" + std::to_string(stage + 1) + "." + std::to_string(block) + ".conv" +
              std::to_string(conv);
@@ -31,7 +31,7 @@ inline LayerRow sample_layer(int stage, int block, int conv) {
   row.params_after = 9 * kept * kept;
   row.macs_before = row.params_before * side * side;
   row.macs_after = row.params_after * kept_side * kept_side;
-  row.removed = block >= 7;
+  row.removed = block >= 8;
   return row;
 }
 
@@ -47,9 +47,8 @@ inline Report full_sample() {
   report.seed = 18446744073709551615ULL;
   report.duration_seconds = 7384;
   report.target = {0.5, "macs", 62745000, 440000, 125490000, 855770};
-  report.chosen = Choice{{0.778, 0.875, 0.875}, {7, 7, 7}, {14, 28, 56}, 28, 0.9301};
-  report.continuous =
-      ContinuousPoint{{0.8012, 0.8931, 0.8845}, 0.9316, {0.021, 0.042, 0.042}, 0.02};
+  report.chosen = Choice{{0.889, 0.8125, 0.9375}, {8, 8, 8}, {13, 26, 52}, 30, 0.9301};
+  report.continuous = ContinuousPoint{{0.9193, 0.8016, 0.92}, 0.9316, {0.021, 0.042, 0.042}, 0.02};
   report.gap = 0.0015;
   report.predictor = PredictorQuality{1, 3, 13, 0.0041, 0.962};
   report.summary = {{"original", 125490000, 855770, 0.9412, 0.9337, 812.0},
