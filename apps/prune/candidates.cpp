@@ -21,15 +21,18 @@ constexpr std::int64_t width_steps = 100;  // widths are multiples of 1 %
 
 pruning::Cut cut_to(const PruneRun& run, const std::vector<double>& importance, std::int64_t blocks,
                     double w) {
-  const nn::Network& network = run.original.network;
-  pruning::CutPlan plan;
-  if (!network.graph().blocks.empty()) {
-    plan.keep_block = pruning::select_blocks(network.graph(), importance, blocks);
-  }
-  if (w < 1.0) {
-    plan.units = pruning::select_units(network, run.options.width_mode, w, width_limits(run));
-  }
-  return pruning::cut(network, plan);
+  // Depth goes first: the width is then a share of the channels that are left, and scales of
+  // removed blocks have no say in the threshold.
+  const nn::Graph& graph = run.original.network.graph();
+  pruning::CutPlan depth;
+  if (!graph.blocks.empty()) depth.keep_block = pruning::select_blocks(graph, importance, blocks);
+  pruning::Cut shallow = pruning::cut(run.original.network, depth);
+  if (w >= 1.0) return shallow;
+  const pruning::CutPlan width{.units = pruning::select_units(
+                                   shallow.network, run.options.width_mode, w, width_limits(run))};
+  pruning::Cut narrow = pruning::cut(shallow.network, width);
+  narrow.origin = pruning::compose(shallow.origin, narrow.origin);
+  return narrow;
 }
 
 Candidates::Candidates(const PruneRun& run, const map::Point& lower) : run_(run) {
