@@ -38,7 +38,7 @@ class CommandLine {
   bool given(const std::string& name) const;
 
  private:
-  std::vector<CLI::Option*> named_options() const;
+  std::vector<const CLI::Option*> named_options() const;
   void fail(const CLI::ParseError& error) const;
 
   CLI::App app_;
@@ -49,6 +49,9 @@ class CommandLine {
 /// The candidate with the smallest edit distance to `word`, the first of several; "" if there is
 /// none.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
+
+/// Such as "0.1.0".
+std::string version();
 
 /// The facts that --version shows: version, compiler, build type, instruction sets, CUDA.
 std::string version_text(const std::string& program);

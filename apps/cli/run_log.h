@@ -31,10 +31,11 @@ class RunLog {
   std::filesystem::path folder_;
 };
 
-/// Makes the folder of a run and writes config.toml into it.
-/// Errors    ConfigError: it holds a run (one of `traces` exists) and `resume` is not set.
-///           Error: it can't be written.
-void open_run_folder(const std::filesystem::path& folder, const std::vector<std::string>& traces,
-                     bool resume, const std::string& config);
+/// Errors    ConfigError: `folder` holds a run, one of the files `traces`, and `resume` is not set.
+void require_free_folder(const std::filesystem::path& folder,
+                         const std::vector<std::string>& traces, bool resume);
+
+/// Makes the folder of a run and writes config.toml into it. Errors    Error: can't be written.
+void open_run_folder(const std::filesystem::path& folder, const std::string& config);
 
 }  // namespace trifold::apps
