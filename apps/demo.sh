@@ -17,8 +17,8 @@ cmake --build --preset release -j "$(nproc)" --target train prune evaluate inspe
 bin=build/release/bin
 
 echo "== Training ResNet-14 on Fashion-MNIST" >&2
-"$bin/train" --arch resnet14 --data fashion-mnist --epochs 4 --batch 128 --lr 0.1 \
+"$bin/train" --arch resnet14 --data fashion-mnist --epochs 3 --batch 128 --lr 0.1 \
   --schedule one-cycle --out "$out/train" --resume
 echo "== Pruning it to half its multiply-accumulates" >&2
 "$bin/prune" run --model "$out/train/model.safetensors" --data fashion-mnist --target 0.5 \
-  --rounds 3 --round-epochs 1 --finetune-epochs 3 --out "$out/prune" --resume
+  --rounds 3 --round-images 15000 --finetune-epochs 3 --out "$out/prune" --resume

@@ -63,6 +63,9 @@ struct Flags {
         ->delimiter(',');
     app.add_option("--rounds", o.rounds, "Data points along each dimension")->type_name("N");
     app.add_option("--round-epochs", o.round_epochs, "Fine-tuning of a data point")->type_name("N");
+    app.add_option("--round-images", o.round_images,
+                   "Training images of a data point's epoch; 0 is all")
+        ->type_name("N");
     app.add_option("--finetune-epochs", o.finetune_epochs, "Fine-tuning of the result")
         ->type_name("N");
     app.add_option("--round-lr", o.round_lr, "Learning rate of every data point")->type_name("X");
@@ -143,6 +146,10 @@ PruneRun open_run(Flags& flags, const std::string& command_line, const std::stri
   nn::check_fits(model.network, data.test);
   const PruneOptions options = flags.resolved(data.train);
   nn::HeldOutSplit split = nn::split_held_out(data.train, options.held_out, options.training.seed);
+  nn::Dataset round_train =
+      options.round_images > 0 && options.round_images < split.train.count
+          ? nn::split_held_out(split.train, options.round_images, options.training.seed).held_out
+          : split.train;
 
   nlohmann::json settings = to_json(options);
   settings["model"] = std::filesystem::path(flags.model.file).filename().string();
@@ -158,6 +165,7 @@ PruneRun open_run(Flags& flags, const std::string& command_line, const std::stri
           .train = std::move(split.train),
           .held_out = std::move(split.held_out),
           .test = std::move(data.test),
+          .round_train = std::move(round_train),
           .ex = flags.device.open(),
           .journal = std::move(record),
           .callbacks = {

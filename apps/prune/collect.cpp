@@ -68,7 +68,7 @@ json measure(PruneRun& run, const std::string& step, const std::string& dimensio
   point["raw"] = held_out_top1(run, t.network, t.side);
   reestimate(run, t.network, t.side);
   point["reestimated"] = held_out_top1(run, t.network, t.side);
-  point["curve"] = train(run, step, t.network, t.side, run.options.round_epochs,
+  point["curve"] = train(run, step, t.network, run.round_train, t.side, run.options.round_epochs,
                          run.options.round_lr, bn_l1, false)["curve"];
   point["top1"] = held_out_top1(run, t.network, t.side);
   nn::ModelInfo info = run.original.info;

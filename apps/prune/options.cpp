@@ -48,6 +48,7 @@ void check(const PruneOptions& o) {
   };
   require_range("--rounds", static_cast<double>(o.rounds), 1, 100);
   require_range("--round-epochs", static_cast<double>(o.round_epochs), 1, 1e6);
+  require_range("--round-images", static_cast<double>(o.round_images), 0, 1e12);
   require_range("--finetune-epochs", static_cast<double>(o.finetune_epochs), 1, 1e6);
   require_range("--round-to", static_cast<double>(o.round_to), 1, 1024);
   require_range("--floor", o.floor, 0, 1);
@@ -70,6 +71,7 @@ nlohmann::json to_json(const PruneOptions& o) {
           {"prune_resolution", o.prune_resolution},
           {"rounds", o.rounds},
           {"round_epochs", o.round_epochs},
+          {"round_images", o.round_images},
           {"finetune_epochs", o.finetune_epochs},
           {"round_lr", o.round_lr},
           {"finetune_lr", o.finetune_lr},

@@ -27,6 +27,7 @@ struct PruneOptions {
   bool prune_depth = true, prune_width = true, prune_resolution = true;
   std::int64_t rounds = 4;  ///< points along each dimension
   std::int64_t round_epochs = 1;
+  std::int64_t round_images = 0;  ///< training images of a round's epoch; 0: all
   std::int64_t finetune_epochs = 10;
   double round_lr = 0.02;  ///< of every round, one schedule for all
   double finetune_lr = 0.05;

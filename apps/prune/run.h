@@ -34,6 +34,7 @@ struct PruneRun {
   std::string command_line;  ///< for the report
   nn::Model original;
   nn::Dataset train, held_out, test;
+  nn::Dataset round_train;  ///< what the data points are fine-tuned on: `train` or a part of it
   kernels::Exec ex;
   Journal journal;
   RunCallbacks callbacks;
@@ -69,12 +70,12 @@ std::vector<std::int64_t> block_options(const PruneRun& run);
 pruning::WidthLimits width_limits(const PruneRun& run);
 pruning::ProbeOptions probe_options(const PruneRun& run);
 
-/// Trains `network` for `epochs` with a checkpoint in the run folder that a resumed run goes on
-/// from, and returns {"curve": [{epoch, loss, top1, lr[, held_out]}...]}. Errors    Stopped,
+/// Trains `network` on `data` for `epochs` with a checkpoint in the run folder that a resumed run
+/// goes on from, and returns {"curve": [{epoch, loss, top1, lr[, held_out]}...]}. Errors Stopped,
 /// DivergedError.
 nlohmann::json train(PruneRun& run, const std::string& step, nn::Network& network,
-                     std::int64_t side, std::int64_t epochs, double lr, double bn_l1,
-                     bool judge_every_epoch);
+                     const nn::Dataset& data, std::int64_t side, std::int64_t epochs, double lr,
+                     double bn_l1, bool judge_every_epoch);
 
 /// The data points that are collected so far.
 std::vector<map::Sample> samples_of(const PruneRun& run);

@@ -46,13 +46,14 @@ pruning::ProbeOptions probe_options(const PruneRun& run) {
   return {.images = run.options.probe_images, .seed = run.options.training.seed};
 }
 
-json train(PruneRun& run, const std::string& step, nn::Network& network, std::int64_t side,
-           std::int64_t epochs, double lr, double bn_l1, bool judge_every_epoch) {
+json train(PruneRun& run, const std::string& step, nn::Network& network, const nn::Dataset& data,
+           std::int64_t side, std::int64_t epochs, double lr, double bn_l1,
+           bool judge_every_epoch) {
   nn::TrainOptions options = run.options.training;
   options.epochs = epochs;
   options.lr = lr;
   options.bn_l1 = bn_l1;
-  nn::Trainer trainer(network, run.train, run.original.info.normalisation, side, options, run.ex);
+  nn::Trainer trainer(network, data, run.original.info.normalisation, side, options, run.ex);
   const std::filesystem::path checkpoint = run.folder / "checkpoint.safetensors";
   // The checkpoint's note is the curve so far, under the name of the step that it belongs to.
   json curve = json::array();
