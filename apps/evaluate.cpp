@@ -39,7 +39,7 @@ int run(int argc, char** argv) {
   app.add_flag("--json", as_json, "Prints the result as JSON")->configurable(false);
   if (!line.parse(argc, argv)) return exit_ok;
 
-  const kernels::Exec ex = device.open();
+  const kernels::Exec ex = device.exec();
   const nn::Model model = model_options.load();
   const nn::DataSplits data = data_options.load();
   const nn::Evaluation result =

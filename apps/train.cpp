@@ -60,7 +60,7 @@ int run(int argc, char** argv) {
 
   settings.out = out;
   settings.config = line.resolved();
-  const kernels::Exec ex = device.open();
+  const kernels::Exec ex = device.exec();
   const StopSignal stop(minutes);
   const std::optional<nlohmann::json> result = train(settings, ex, stop);
   if (!result) {

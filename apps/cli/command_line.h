@@ -46,10 +46,6 @@ class CommandLine {
   std::vector<std::pair<std::string, std::string>> origins_;  // option, where its value came from
 };
 
-/// The candidate with the smallest edit distance to `word`, the first of several; "" if there is
-/// none.
-std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
-
 /// Such as "0.1.0".
 std::string version();
 

@@ -8,7 +8,7 @@
 #include <regex>
 #include <sstream>
 
-#include "apps/cli/command_line.h"
+#include "apps/cli/toml_config.h"
 #include "kernels/error.h"
 
 namespace trifold::apps {

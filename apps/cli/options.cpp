@@ -8,23 +8,6 @@
 
 namespace trifold::apps {
 
-void DeviceOptions::add_to(CLI::App& app) {
-  app.add_option("--device", device_, "Where to compute: cpu, cuda or cuda:N")->type_name("DEVICE");
-  app.add_option("--threads", threads_, "CPU threads; 0 takes one a processor")
-      ->check(CLI::Range(0, 1024))
-      ->type_name("N");
-}
-
-kernels::Exec DeviceOptions::open() {
-  require<DeviceError>(!device_.starts_with("cuda"),
-                       "--device is {}, but this program is built without CUDA; use --device cpu",
-                       device_);
-  require<ConfigError>(device_ == "cpu", "--device is '{}'; the devices are cpu, cuda and cuda:N",
-                       device_);
-  pool_ = std::make_unique<kernels::ThreadPool>(threads_);
-  return {.device = {}, .pool = pool_.get(), .stream = nullptr};
-}
-
 void DataOptions::add_to(CLI::App& app) {
   app.add_option("--data", data,
                  "The images: fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR or folder:DIR")
