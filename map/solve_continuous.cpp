@@ -57,11 +57,17 @@ struct Candidate {
 };
 
 /// Pattern search: moves to the best neighbour in the free directions, else halves the step. Each
-/// trial is clamped to the box and passed through `complete`.
+/// trial is clamped to the box and passed through `complete`. A gain within the rounding error of F
+/// does not count, and each step size gets few moves: along an edge of the budget surface that no
+/// direction of the pattern follows, the search would creep on for millions of moves. The searches
+/// that solve another coordinate from the budget see that edge as a straight side of their box.
 Candidate refine(const Search& search, Candidate best, const std::array<bool, 3>& free,
                  const std::function<Vector(const Vector&)>& complete) {
+  constexpr int kMoves = 16;
+  int moves = 0;
   for (double step = 1.0 / kCells; step > 1e-10;) {
     const Candidate centre = best;
+    const double rounding = 1e-15 * std::abs(centre.value);
     for (int direction = 0; direction < 27; ++direction) {
       const std::array<int, 3> sign{direction % 3 - 1, direction / 3 % 3 - 1, direction / 9 - 1};
       Vector u = centre.u;
@@ -72,9 +78,13 @@ Candidate refine(const Search& search, Candidate best, const std::array<bool, 3>
       }
       if (!allowed) continue;
       u = complete(u);
-      if (const double value = search.value(u); value > best.value) best = {u, value};
+      const double value = search.value(u);
+      if (value > std::max(best.value, centre.value + rounding)) best = {u, value};
     }
-    if (best.u == centre.u) step /= 2;
+    if (best.u == centre.u || ++moves == kMoves) {
+      step /= 2;
+      moves = 0;
+    }
   }
   return best;
 }
