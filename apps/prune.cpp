@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <sstream>
 
 #include "apps/cli/command_line.h"
 #include "apps/cli/exit_code.h"
@@ -38,7 +39,7 @@ constexpr Stage stages[] = {
 
 struct Flags {
   std::string stage, out, target = "0.5", cost = "macs", width = "stream";
-  std::vector<std::string> dimensions = {"depth", "width", "resolution"};
+  std::string dimensions = "depth,width,resolution";
   bool resume = false;
   double minutes = 0;
   PruneOptions options;
@@ -60,7 +61,7 @@ struct Flags {
     app.add_option("--cost", cost, "What is counted: macs, params or paper (d w^2 r^2)");
     app.add_option("--width", width, "stream: all channels; inner: those inside the blocks");
     app.add_option("--dimensions", dimensions, "Which of depth,width,resolution to prune")
-        ->delimiter(',');
+        ->type_name("LIST");
     app.add_option("--rounds", o.rounds, "Data points along each dimension")->type_name("N");
     app.add_option("--round-epochs", o.round_epochs, "Fine-tuning of a data point")->type_name("N");
     app.add_option("--round-images", o.round_images,
@@ -102,14 +103,17 @@ struct Flags {
     require<ConfigError>(width == "stream" || width == "inner",
                          "--width is '{}'; it is stream or inner", width);
     o.width_mode = width == "stream" ? pruning::WidthMode::stream : pruning::WidthMode::inner;
-    for (const std::string& d : dimensions) {
-      require<ConfigError>(d == "depth" || d == "width" || d == "resolution",
-                           "--dimensions names '{}'; it takes depth, width and resolution", d);
+    o.prune_depth = o.prune_width = o.prune_resolution = false;
+    std::istringstream names(dimensions);
+    for (std::string name; std::getline(names, name, ',');) {
+      bool* const dimension = name == "depth"        ? &o.prune_depth
+                              : name == "width"      ? &o.prune_width
+                              : name == "resolution" ? &o.prune_resolution
+                                                     : nullptr;
+      require<ConfigError>(dimension != nullptr,
+                           "--dimensions names '{}'; it takes depth, width and resolution", name);
+      *dimension = true;
     }
-    const auto names = [&](const char* d) { return std::ranges::count(dimensions, d) > 0; };
-    o.prune_depth = names("depth");
-    o.prune_width = names("width");
-    o.prune_resolution = names("resolution");
     o.held_out = held_out_count(o.held_out, train.count);
     check(o);
     return o;
@@ -166,7 +170,7 @@ PruneRun open_run(Flags& flags, const std::string& command_line, const std::stri
           .held_out = std::move(split.held_out),
           .test = std::move(data.test),
           .round_train = std::move(round_train),
-          .ex = flags.device.open(),
+          .ex = flags.device.exec(),
           .journal = std::move(record),
           .callbacks = {
               .say =

@@ -8,7 +8,7 @@
 #include <iostream>
 
 #include "apps/cli/config_file.h"
-#include "apps/cli/toml_config.h"
+#include "apps/cli/nearest.h"
 #include "kernels/error.h"
 
 namespace trifold::apps {

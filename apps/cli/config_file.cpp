@@ -8,7 +8,7 @@
 #include <regex>
 #include <sstream>
 
-#include "apps/cli/toml_config.h"
+#include "apps/cli/nearest.h"
 #include "kernels/error.h"
 
 namespace trifold::apps {

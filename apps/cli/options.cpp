@@ -8,6 +8,23 @@
 
 namespace trifold::apps {
 
+void DeviceOptions::add_to(CLI::App& app) {
+  app.add_option("--device", device_, "Where to run: cpu or cuda[:N]")->type_name("DEVICE");
+  app.add_option("--threads", threads_, "CPU threads; 0 is one a processor")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N");
+}
+
+kernels::Exec DeviceOptions::exec() {
+  if (device_ == "cuda" || device_.starts_with("cuda:")) {
+    throw DeviceError("this build has no CUDA backend; use --device cpu");
+  }
+  require<ConfigError>(device_ == "cpu", "unknown device '{}'; the devices are cpu and cuda[:N]",
+                       device_);
+  pool_ = std::make_unique<kernels::ThreadPool>(threads_);
+  return {.pool = pool_.get()};
+}
+
 void DataOptions::add_to(CLI::App& app) {
   app.add_option("--data", data,
                  "The images: fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR or folder:DIR")

@@ -3,15 +3,32 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "apps/cli/app.h"
+#include "kernels/exec.h"
+#include "kernels/thread_pool.h"
 #include "nn/data/source.h"
 #include "nn/train/trainer.h"
 
 namespace trifold::apps {
+
+/// --device and --threads.
+class DeviceOptions {
+ public:
+  void add_to(CLI::App& app);
+
+  /// Starts the threads. The result is valid as long as this object lives.
+  /// Errors    DeviceError: a device that this build does not have. ConfigError: no such name.
+  kernels::Exec exec();
+
+ private:
+  std::string device_ = "cpu";
+  int threads_ = 0;
+  std::unique_ptr<kernels::ThreadPool> pool_;
+};
 
 /// --data, --memory-limit, and for image folders --image-side and --image-channels.
 struct DataOptions {
