@@ -317,7 +317,8 @@ TEST(SafetensorsWeights, ReadsTheSharedNetworks) {
     EXPECT_EQ(file.floats("linear.weight").shape(), (Shape{10, 64}));
     for (const auto& [name, tensor] : file.tensors) {
       if (tensor.type != StoredType::f32) continue;
-      for (float value : file.floats(name).values()) ASSERT_TRUE(std::isfinite(value)) << name;
+      const Tensor values = file.floats(name);
+      for (float value : values.values()) ASSERT_TRUE(std::isfinite(value)) << name;
     }
     // Writing it again and reading that gives the same elements.
     const TemporaryFolder copies;
