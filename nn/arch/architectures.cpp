@@ -13,7 +13,7 @@ std::vector<std::string> architecture_names() {
 
 Graph make_architecture(const std::string& name, std::int64_t channels, std::int64_t classes) {
   if (name == "densenet40") {
-    return densenet({.layers_per_block = 12, .growth = 12, .stem = 16}, channels, classes);
+    return densenet({.layers_per_block = 12, .growth = 12, .stem = 24}, channels, classes);
   }
   if (name == "densenet-bc100") {
     return densenet(

@@ -41,8 +41,8 @@ struct DenseNetSize {
 Graph densenet(const DenseNetSize& size, std::int64_t channels, std::int64_t classes);
 
 /// A built-in network by name: resnet8, 14, 20, 32, 44, 56, 110 (any 6n + 2) for small images, with
-/// shortcut B as resnet20b; resnet18, 34, 50 for large ones; densenet40 (k = 12), densenet-bc100
-/// (k = 12).
+/// shortcut B as resnet20b; resnet18, 34, 50 for large ones; densenet40 (k = 12, a stem of 24
+/// channels), densenet-bc100 (k = 12).
 /// Errors    ConfigError that lists the names.
 Graph make_architecture(const std::string& name, std::int64_t channels, std::int64_t classes);
 

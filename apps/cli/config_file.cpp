@@ -1,0 +1,67 @@
+#include "apps/cli/config_file.h"
+
+#include <fmt/format.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <fstream>
+#include <regex>
+#include <sstream>
+
+#include "apps/cli/toml_config.h"
+#include "kernels/error.h"
+
+namespace trifold::apps {
+namespace {
+
+std::string flag_text(const toml::node& node, const std::string& place, const std::string& key) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_integer()) return fmt::format("{}", number->get());
+  if (const auto* number = node.as_floating_point()) return fmt::format("{}", number->get());
+  if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
+  throw ConfigError(
+      fmt::format("{}: '{}' has to be a string, a number or true or false", place, key));
+}
+
+}  // namespace
+
+std::vector<ConfigEntry> read_config_file(const std::string& path,
+                                          const std::vector<std::string>& keys) {
+  std::ifstream stream(path, std::ios::binary);
+  std::stringstream content;
+  require<ConfigError>(stream.good() && content << stream.rdbuf(),
+                       "{}: the configuration file can't be read", path);
+  toml::table table;
+  try {
+    table = toml::parse(content.str());
+  } catch (const toml::parse_error& e) {
+    throw ConfigError(fmt::format("{}:{}: {}", path, e.source().begin.line, e.description()));
+  }
+  std::vector<ConfigEntry> entries;
+  for (const auto& [name, node] : table) {
+    const std::string key(name.str());
+    const std::string place = fmt::format("{}:{}", path, name.source().begin.line);
+    require<ConfigError>(std::ranges::find(keys, key) != keys.end(),
+                         "{}: unknown key '{}'; the nearest is '{}'", place, key,
+                         nearest(key, keys));
+    entries.push_back({key, flag_text(node, place, key), place});
+  }
+  return entries;
+}
+
+std::string toml_value(const std::string& text) {
+  static const std::regex bare(R"(true|false|-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?)");
+  if (std::regex_match(text, bare)) return text;
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    if (c == '\n') {
+      quoted += "\\n";
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "\"";
+}
+
+}  // namespace trifold::apps

@@ -1,0 +1,42 @@
+/// What a program tells its caller, and the one place that decides it.
+#pragma once
+
+#include <functional>
+
+#include "kernels/error.h"
+
+namespace trifold::apps {
+
+enum ExitCode : int {
+  exit_ok = 0,
+  exit_failure = 1,       ///< a failure at run time: no such device, a full disk, no memory
+  exit_usage = 2,         ///< ConfigError: flags or configuration
+  exit_bad_file = 3,      ///< FileError: an input file
+  exit_target = 4,        ///< TargetError: the target can't be met
+  exit_diverged = 5,      ///< DivergedError: the loss is not finite
+  exit_verification = 6,  ///< VerificationError: a result differs from what it has to be
+  exit_stopped = 75,      ///< stopped after a checkpoint: run again with --resume
+};
+
+/// A result that differs from what it has to be.
+class VerificationError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Runs a program's body and returns its exit code. Whatever it throws becomes one line on stderr,
+/// "error: <sentence>", and the code of its type.
+int run_app(const std::function<int()>& body);
+
+/// Calls `write`, which writes output files. A file that can't be written is a failure of the run
+/// (exit code 1), not a bad input file. Errors    Error instead of FileError.
+template <class F>
+void write_output(F&& write) {
+  try {
+    write();
+  } catch (const FileError& e) {
+    throw Error(e.what());
+  }
+}
+
+}  // namespace trifold::apps

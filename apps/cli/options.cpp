@@ -1,0 +1,92 @@
+#include "apps/cli/options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+
+#include "kernels/error.h"
+
+namespace trifold::apps {
+
+void DataOptions::add_to(CLI::App& app) {
+  app.add_option("--data", data,
+                 "The images: fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR or folder:DIR")
+      ->required()
+      ->type_name("DATA");
+  app.add_option("--memory-limit", memory_limit_gib,
+                 "Most memory for the images in GiB; 0 is half of the machine's")
+      ->check(CLI::Range(0.0, 1e6))
+      ->type_name("GIB");
+  app.add_option("--image-side", image_folder.side, "folder:DIR: the side to bring images to")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("PIXELS");
+  app.add_option("--image-channels", image_folder.channels, "folder:DIR: 3 (colour) or 1 (grey)")
+      ->check(CLI::IsMember({1, 3}))
+      ->type_name("N");
+}
+
+nn::DataSplits DataOptions::load() const {
+  constexpr double gib = 1024.0 * 1024.0 * 1024.0;
+  return nn::load_data(data,
+                       {.memory_limit_bytes = static_cast<std::int64_t>(memory_limit_gib * gib),
+                        .image_folder = image_folder});
+}
+
+void TrainingOptions::add_to(CLI::App& app) {
+  schedule_ = nn::to_string(values.schedule.kind);
+  app.add_option("--batch", values.batch, "Images a step")->type_name("N");
+  app.add_option("--schedule", schedule_, "Learning rate: constant, step, cosine or one-cycle")
+      ->type_name("NAME");
+  app.add_option("--warmup", values.schedule.warmup_epochs, "Epochs of linear rise in front")
+      ->type_name("EPOCHS");
+  app.add_option("--momentum", values.momentum, "Of the gradient descent")->type_name("X");
+  app.add_option("--nesterov", values.nesterov, "Nesterov's form of momentum: true or false");
+  app.add_option("--weight-decay", values.weight_decay,
+                 "Of convolution and linear weights, not of batch norms and biases")
+      ->type_name("X");
+  app.add_option("--label-smoothing", values.label_smoothing, "Share given to the other classes")
+      ->type_name("X");
+  app.add_option("--ema", values.ema_decay, "Decay of an average of the parameters; 0: none")
+      ->type_name("X");
+  app.add_option("--seed", values.seed, "Decides everything random")->type_name("N");
+  app.add_flag("--augment,!--no-augment", augment_, "Random crops and flips (on by default)");
+  app.add_option("--pad", pad_,
+                 "Crops: zero pixels around the image (2 for images below 32 pixels, else 4)")
+      ->type_name("PIXELS");
+  app.add_option("--flip", flip_, "Mirror half of the images: true or false (not idx:DIR)");
+}
+
+nn::TrainOptions TrainingOptions::resolve(const std::string& data, const nn::Dataset& train) const {
+  nn::TrainOptions options = values;
+  std::string schedule = schedule_;
+  std::ranges::replace(schedule, '-', '_');
+  options.schedule.kind = nn::schedule_kind(schedule);
+  options.augmentation.reset();
+  if (augment_) {
+    options.augmentation =
+        nn::Augmentation{.pad = pad_.value_or(std::min(train.height, train.width) < 32 ? 2 : 4),
+                         .flip = flip_.value_or(!data.starts_with("idx:"))};
+  }
+  return options;
+}
+
+std::int64_t held_out_count(std::int64_t asked, std::int64_t images) {
+  return asked > 0 ? asked : std::clamp<std::int64_t>(images / 10, 1, 5000);
+}
+
+std::vector<float> parse_list(const std::string& flag, const std::string& text) {
+  std::string spaced = text;
+  std::ranges::replace(spaced, ',', ' ');
+  std::istringstream stream(spaced);
+  std::vector<float> values;
+  for (std::string word; stream >> word;) {
+    float value = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    require<ConfigError>(error == std::errc{} && end == word.data() + word.size(),
+                         "{} is '{}'; give numbers with commas between them", flag, text);
+    values.push_back(value);
+  }
+  return values;
+}
+
+}  // namespace trifold::apps

@@ -1,0 +1,51 @@
+/// Groups of options that several programs share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/cli/app.h"
+#include "nn/data/source.h"
+#include "nn/train/trainer.h"
+
+namespace trifold::apps {
+
+/// --data, --memory-limit, and for image folders --image-side and --image-channels.
+struct DataOptions {
+  std::string data;
+  double memory_limit_gib = 0;  ///< 0: half of the memory
+  nn::ImageFolderOptions image_folder;
+
+  void add_to(CLI::App& app);
+  nn::DataSplits load() const;
+};
+
+/// --batch, --schedule, --warmup, --momentum, --nesterov, --weight-decay, --label-smoothing, --ema,
+/// --seed, --augment, --pad, --flip. Epochs and learning rates are the programs' own.
+struct TrainingOptions {
+  nn::TrainOptions values;  ///< set before add_to: the built-in values
+
+  void add_to(CLI::App& app);
+
+  /// `values` with what the flags and the data say: unless given, images below 32 pixels are padded
+  /// by 2, others by 4, and all but those of idx:DIR (digits, mostly) are mirrored.
+  /// Errors    ConfigError: no such schedule.
+  nn::TrainOptions resolve(const std::string& data, const nn::Dataset& train) const;
+
+ private:
+  std::string schedule_;
+  bool augment_ = true;
+  std::optional<std::int64_t> pad_;
+  std::optional<bool> flip_;
+};
+
+/// Images to hold out of `images`: `asked`, or where it is 0 a tenth, at most 5,000.
+std::int64_t held_out_count(std::int64_t asked, std::int64_t images);
+
+/// "0.49,0.48,0.45" (or with spaces) as numbers. Errors    ConfigError naming `flag`.
+std::vector<float> parse_list(const std::string& flag, const std::string& text);
+
+}  // namespace trifold::apps

@@ -1,0 +1,30 @@
+#include <fmt/format.h>
+
+#include "apps/cli/command_line.h"
+#include "kernels/instruction_set.h"
+
+namespace trifold::apps {
+
+std::string version() { return TRIFOLD_VERSION; }
+
+std::string version_text(const std::string& program) {
+  std::string sets;
+  for (const kernels::InstructionSet set : kernels::supported_instruction_sets()) {
+    sets += fmt::format("{}{}", sets.empty() ? "" : ", ", kernels::to_string(set));
+  }
+#ifdef __clang__
+  const char* const compiler = "Clang " __clang_version__;
+#else
+  const char* const compiler = "GCC " __VERSION__;
+#endif
+  return fmt::format(
+      "{} (Trifold) {}\n"
+      "compiler         {}\n"
+      "build type       {}\n"
+      "instruction sets {}; active: {}\n"
+      "CUDA             not built",
+      program, version(), compiler, TRIFOLD_BUILD_TYPE, sets,
+      kernels::to_string(kernels::active_instruction_set()));
+}
+
+}  // namespace trifold::apps

@@ -1,0 +1,68 @@
+/// Measures a model's accuracy.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/command_line.h"
+#include "apps/cli/exit_code.h"
+#include "apps/cli/model_options.h"
+#include "apps/cli/options.h"
+#include "nn/train/evaluate.h"
+
+using namespace trifold;
+using namespace trifold::apps;
+
+namespace {
+
+int run(int argc, char** argv) {
+  CommandLine line("evaluate", "Measures a model's accuracy on labelled images.",
+                   {"evaluate --model runs/fashion/model.safetensors --data fashion-mnist",
+                    "evaluate --model resnet20.safetensors --arch resnet20 --mean 0.49,0.48,0.45 "
+                    "--std 0.25,0.24,0.26 --data cifar10:cifar-10-batches-bin --json"});
+  ModelOptions model_options;
+  DataOptions data_options;
+  DeviceOptions device;
+  std::string split = "test";
+  std::int64_t batch = 250;
+  bool as_json = false;
+  CLI::App& app = line.app();
+  app.add_option("--model", model_options.file, "The model file")->required()->type_name("FILE");
+  data_options.add_to(app);
+  model_options.add_to(app);
+  app.add_option("--split", split, "Which images: test or train")
+      ->check(CLI::IsMember({"test", "train"}))
+      ->type_name("NAME");
+  app.add_option("--batch", batch, "Images at a time")
+      ->check(CLI::Range(1, 1 << 20))
+      ->type_name("N");
+  device.add_to(app);
+  app.add_flag("--json", as_json, "Prints the result as JSON")->configurable(false);
+  if (!line.parse(argc, argv)) return exit_ok;
+
+  const kernels::Exec ex = device.exec();
+  const nn::Model model = model_options.load();
+  const nn::DataSplits data = data_options.load();
+  const nn::Evaluation result =
+      nn::evaluate(model.network, split == "test" ? data.test : data.train,
+                   model.info.normalisation, model.info.side, ex, batch);
+  if (as_json) {
+    fmt::print("{}\n", nlohmann::json{{"top1", result.top1()},
+                                      {"loss", result.loss},
+                                      {"images_per_s", result.images_per_s},
+                                      {"images", result.images},
+                                      {"split", split},
+                                      {"side", model.info.side}}
+                           .dump(2));
+  } else {
+    fmt::print(
+        "top1          {:.2f} %\nloss          {:.4f}\nimages        {}\nimages_per_s  {:.0f}\n",
+        result.top1(), result.loss, result.images, result.images_per_s);
+  }
+  return exit_ok;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_app([&] { return run(argc, argv); });
+}

@@ -1,0 +1,232 @@
+/// Prunes a network in depth, width and resolution at once.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "apps/cli/command_line.h"
+#include "apps/cli/exit_code.h"
+#include "apps/cli/model_options.h"
+#include "apps/cli/options.h"
+#include "apps/cli/progress.h"
+#include "apps/cli/run_log.h"
+#include "apps/cli/stop_signal.h"
+#include "apps/prune/run.h"
+#include "kernels/error.h"
+#include "nn/train/evaluate.h"
+
+namespace {
+
+using namespace trifold;
+using namespace trifold::apps;
+
+struct Stage {
+  const char* name;
+  const char* help;
+  void (*work)(PruneRun&);
+};
+
+constexpr Stage stages[] = {
+    {"plan", "say what the space is and whether the target can be met", apps::plan},
+    {"collect", "prune and fine-tune along each dimension", apps::collect},
+    {"fit", "fit the accuracy predictor", apps::fit},
+    {"solve", "find the best point within the budget", apps::solve},
+    {"apply", "cut the network to that point", apps::apply},
+    {"finetune", "train the cut network", apps::finetune},
+    {"report", "write the report", apps::summarise},
+};
+
+struct Flags {
+  std::string stage, out, target = "0.5", cost = "macs", width = "stream";
+  std::vector<std::string> dimensions = {"depth", "width", "resolution"};
+  bool resume = false;
+  double minutes = 0;
+  PruneOptions options;
+  ModelOptions model;
+  DataOptions data;
+  TrainingOptions training;
+  DeviceOptions device;
+
+  void add_to(CLI::App& app) {
+    PruneOptions& o = options;
+    std::string names = "run (all of them)";
+    for (const Stage& s : stages) names += fmt::format(", {}", s.name);
+    app.add_option("stage", stage, "What to do: " + names)->required()->type_name("STAGE");
+    app.add_option("--model", model.file, "The network to prune")->required()->type_name("FILE");
+    data.add_to(app);
+    app.add_option("--out", out, "Folder of the run")->required()->type_name("DIR");
+    app.add_option("--target", target,
+                   "Cost that may remain (0.5), or how many times cheaper (2x)");
+    app.add_option("--cost", cost, "What is counted: macs, params or paper (d w^2 r^2)");
+    app.add_option("--width", width, "stream: all channels; inner: those inside the blocks");
+    app.add_option("--dimensions", dimensions, "Which of depth,width,resolution to prune")
+        ->delimiter(',');
+    app.add_option("--rounds", o.rounds, "Data points along each dimension")->type_name("N");
+    app.add_option("--round-epochs", o.round_epochs, "Fine-tuning of a data point")->type_name("N");
+    app.add_option("--round-images", o.round_images,
+                   "Training images of a data point's epoch; 0 is all")
+        ->type_name("N");
+    app.add_option("--finetune-epochs", o.finetune_epochs, "Fine-tuning of the result")
+        ->type_name("N");
+    app.add_option("--round-lr", o.round_lr, "Learning rate of every data point")->type_name("X");
+    app.add_option("--finetune-lr", o.finetune_lr, "Learning rate of the result")->type_name("X");
+    app.add_option("--bn-l1", o.bn_l1, "Weight of the sum of |gamma| in the width rounds")
+        ->type_name("X");
+    app.add_option("--held-out", o.held_out,
+                   "Training images set aside for decisions; 0 is a tenth, at most 5,000")
+        ->type_name("N");
+    app.add_option("--round-to", o.round_to, "Channels stay in multiples of this")->type_name("N");
+    app.add_option("--floor", o.floor, "Least share of a group's channels that stays")
+        ->type_name("X");
+    app.add_option("--resolution-step", o.resolution_step, "Between the sides that are considered")
+        ->type_name("PIXELS");
+    app.add_option("--degree", o.degree, "Of the accuracy predictor")->type_name("N");
+    app.add_option("--rank", o.rank, "Of the accuracy predictor")->type_name("N");
+    app.add_option("--bn-batches", o.bn_batches, "For re-estimating batch norms")->type_name("N");
+    app.add_option("--probe-images", o.probe_images, "For judging blocks")->type_name("N");
+    app.add_flag("--resume", resume, "Goes on with the run in --out")->configurable(false);
+    app.add_option("--time-limit", minutes,
+                   "Stops after a checkpoint when the time is up; 0: never")
+        ->type_name("MINUTES")
+        ->configurable(false);
+    training.add_to(app);
+    model.add_to(app);
+    device.add_to(app);
+  }
+
+  PruneOptions resolved(const nn::Dataset& train) const {
+    PruneOptions o = options;
+    o.training = training.resolve(data.data, train);
+    o.target = parse_target(target);
+    o.cost = cost_kind(cost);
+    require<ConfigError>(width == "stream" || width == "inner",
+                         "--width is '{}'; it is stream or inner", width);
+    o.width_mode = width == "stream" ? pruning::WidthMode::stream : pruning::WidthMode::inner;
+    for (const std::string& d : dimensions) {
+      require<ConfigError>(d == "depth" || d == "width" || d == "resolution",
+                           "--dimensions names '{}'; it takes depth, width and resolution", d);
+    }
+    const auto names = [&](const char* d) { return std::ranges::count(dimensions, d) > 0; };
+    o.prune_depth = names("depth");
+    o.prune_width = names("width");
+    o.prune_resolution = names("resolution");
+    o.held_out = held_out_count(o.held_out, train.count);
+    check(o);
+    return o;
+  }
+};
+
+// The progress of one step's training, a bar of its own.
+class StepProgress {
+ public:
+  void show(const std::string& step, const nn::Progress& p, std::int64_t epochs) {
+    if (step != step_) {
+      bar_.emplace(step, "batches", epochs * p.batches);
+      step_ = step;
+    }
+    bar_->update(p.epoch * p.batches + p.batch, fmt::format("loss {:.4f}", p.loss));
+  }
+  void finish() {
+    bar_.reset();
+    step_.clear();
+  }
+
+ private:
+  std::string step_;
+  std::optional<ProgressBar> bar_;
+};
+
+PruneRun open_run(Flags& flags, const std::string& command_line, const std::string& config,
+                  StepProgress& progress, const StopSignal& stop) {
+  const std::filesystem::path folder = flags.out, journal = folder / "journal.json";
+  if (flags.stage == "run") require_free_folder(folder, {"journal.json"}, flags.resume);
+  nn::Model model = flags.model.load();
+  nn::DataSplits data = flags.data.load();
+  nn::check_fits(model.network, data.train);
+  nn::check_fits(model.network, data.test);
+  const PruneOptions options = flags.resolved(data.train);
+  nn::HeldOutSplit split = nn::split_held_out(data.train, options.held_out, options.training.seed);
+  nn::Dataset round_train =
+      options.round_images > 0 && options.round_images < split.train.count
+          ? nn::split_held_out(split.train, options.round_images, options.training.seed).held_out
+          : split.train;
+
+  nlohmann::json settings = to_json(options);
+  settings["model"] = std::filesystem::path(flags.model.file).filename().string();
+  settings["arch"] = model.info.arch;
+  settings["side"] = model.info.side;
+  settings["data"] = data.train.name;
+  Journal record(journal, settings);
+  open_run_folder(folder, config);
+  return {.options = options,
+          .folder = folder,
+          .command_line = command_line,
+          .original = std::move(model),
+          .train = std::move(split.train),
+          .held_out = std::move(split.held_out),
+          .test = std::move(data.test),
+          .round_train = std::move(round_train),
+          .ex = flags.device.open(),
+          .journal = std::move(record),
+          .callbacks = {
+              .say =
+                  [&progress](const std::string& line) {
+                    progress.finish();
+                    fmt::print(stderr, "{}\n", line);
+                  },
+              .tell =
+                  [&progress](const std::string& text) {
+                    progress.finish();
+                    fmt::print("{}", text);
+                  },
+              .after_batch =
+                  [&progress, &stop, o = options](const std::string& step, const nn::Progress& p) {
+                    progress.show(step, p, step == "finetune" ? o.finetune_epochs : o.round_epochs);
+                    return !stop.requested();
+                  }}};
+}
+
+int run(int argc, char** argv) {
+  CommandLine line(
+      "prune",
+      "Prunes a trained network in depth, width and resolution at once: measures how accuracy "
+      "falls "
+      "along each dimension, fits a predictor, solves for the best point within the cost that may "
+      "remain, cuts the network to it, fine-tunes it and writes a report.",
+      {"prune run --model runs/train/model.safetensors --data fashion-mnist --target 0.5 --out "
+       "runs/prune",
+       "prune plan --model resnet20.safetensors --data cifar10:cifar-10-batches-bin --target 2x "
+       "--out "
+       "runs/prune",
+       "prune run --config runs/prune/config.toml --out runs/prune --resume"});
+  Flags flags;
+  flags.add_to(line.app());
+  if (!line.parse(argc, argv)) return exit_ok;
+  require<ConfigError>(
+      flags.stage == "run" ||
+          std::ranges::any_of(stages, [&](const Stage& s) { return flags.stage == s.name; }),
+      "unknown stage '{}'; the stages are run, plan, collect, fit, solve, apply, "
+      "finetune and report",
+      flags.stage);
+  std::string command_line = "prune";
+  for (int i = 1; i < argc; ++i) command_line += fmt::format(" {}", argv[i]);
+  const StopSignal stop(flags.minutes);
+  StepProgress progress;
+  PruneRun pruning_run = open_run(flags, command_line, line.resolved(), progress, stop);
+  try {
+    for (const Stage& stage : stages) {
+      if (flags.stage == "run" || flags.stage == stage.name) stage.work(pruning_run);
+    }
+  } catch (const Stopped&) {
+    progress.finish();
+    fmt::print(stderr, "stopped after a checkpoint; run again with --resume to go on\n");
+    return exit_stopped;
+  }
+  return exit_ok;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_app([&] { return run(argc, argv); });
+}

@@ -1,0 +1,52 @@
+/// What a pruning run is asked to do.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "nn/train/trainer.h"
+#include "pruning/width.h"
+
+namespace trifold::apps {
+
+enum class CostKind { macs, params, paper };
+/// "macs": counted multiply-accumulates; "params": counted parameters; "paper": d w^2 r^2.
+/// Errors    ConfigError that lists the names.
+CostKind cost_kind(const std::string& name);
+std::string to_string(CostKind kind);
+
+/// "0.5" keeps half of the cost, "2x" is twice as cheap: both give 0.5.
+/// Errors    ConfigError: not a number, or not in (0, 1).
+double parse_target(const std::string& text);
+
+struct PruneOptions {
+  double target = 0.5;  ///< cost that may remain, a fraction of the original's
+  CostKind cost = CostKind::macs;
+  pruning::WidthMode width_mode = pruning::WidthMode::stream;
+  bool prune_depth = true, prune_width = true, prune_resolution = true;
+  std::int64_t rounds = 4;  ///< points along each dimension
+  std::int64_t round_epochs = 1;
+  std::int64_t round_images = 0;  ///< training images of a round's epoch; 0: all
+  std::int64_t finetune_epochs = 10;
+  double round_lr = 0.02;  ///< of every round, one schedule for all
+  double finetune_lr = 0.05;
+  double bn_l1 = 1e-5;  ///< sparsity term of the width rounds
+  std::int64_t held_out =
+      0;  ///< images for decisions; 0: a tenth of the training set, at most 5,000
+  std::int64_t round_to = 1;         ///< channels of a group are kept in multiples of this
+  double floor = 0.1;                ///< least fraction of a group's channels that stays
+  std::int64_t resolution_step = 2;  ///< pixels between the sides that are considered
+  std::int64_t degree = 3, rank = 1;
+  std::int64_t bn_batches = 20;  ///< for re-estimating batch norm statistics
+  std::int64_t probe_images = 10000;
+  nn::TrainOptions training;  ///< batch, momentum, weight decay, augmentation, schedule, seed
+};
+
+/// Errors    ConfigError naming the option: a value out of range.
+void check(const PruneOptions& options);
+
+/// All that decides the result, for the journal.
+nlohmann::json to_json(const PruneOptions& options);
+
+}  // namespace trifold::apps

@@ -1,0 +1,141 @@
+#include <nlohmann/json.hpp>
+
+#include "apps/report/report.h"
+
+namespace trifold::apps::report {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json point(const Ratios& at) { return {{"d", at.d}, {"w", at.w}, {"r", at.r}}; }
+
+Json or_null(const std::optional<Ratios>& at) { return at ? point(*at) : Json(nullptr); }
+
+template <class Rows, class Convert>
+Json list(const Rows& rows, Convert convert) {
+  Json out = Json::array();
+  for (const auto& row : rows) out.push_back(convert(row));
+  return out;
+}
+
+Json plan(const Report& report) {
+  Json out = {{"target",
+               {{"ratio", report.target.ratio},
+                {"cost_model", report.target.cost_model},
+                {"macs", report.target.macs},
+                {"params", report.target.params},
+                {"macs_before", report.target.macs_before},
+                {"params_before", report.target.params_before}}},
+              {"chosen", nullptr},
+              {"continuous", nullptr},
+              {"gap", or_null(report.gap)},
+              {"predictor", nullptr}};
+  if (const auto& c = report.chosen) {
+    out["chosen"] = {{"at", point(c->at)},
+                     {"blocks", c->blocks},
+                     {"widths", c->widths},
+                     {"pixels", c->pixels},
+                     {"predicted", c->predicted}};
+  }
+  if (const auto& k = report.continuous) {
+    out["continuous"] = {{"at", point(k->at)},
+                         {"predicted", k->predicted},
+                         {"elasticities", k->elasticities},
+                         {"multiplier", k->multiplier}};
+  }
+  if (const auto& q = report.predictor) {
+    out["predictor"] = {{"rank", q->rank},
+                        {"degree", q->degree},
+                        {"samples", q->samples},
+                        {"loo_mae", q->loo_mae},
+                        {"rank_correlation", q->rank_correlation}};
+  }
+  return out;
+}
+
+Json summary_row(const SummaryRow& row) {
+  return {{"network", row.network},
+          {"macs", or_null(row.macs)},
+          {"flops", or_null(row.flops())},
+          {"params", or_null(row.params)},
+          {"held_out_top1", or_null(row.held_out_top1)},
+          {"test_top1", or_null(row.test_top1)},
+          {"images_per_second", or_null(row.images_per_second)}};
+}
+
+Json layer_row(const LayerRow& row) {
+  return {{"name", row.name},
+          {"op", row.op},
+          {"output_before", row.output_before},
+          {"output_after", row.output_after},
+          {"channels_before", row.channels_before},
+          {"channels_after", row.channels_after},
+          {"macs_before", row.macs_before},
+          {"macs_after", row.macs_after},
+          {"params_before", row.params_before},
+          {"params_after", row.params_after},
+          {"removed", row.removed}};
+}
+
+Json sample(const Sample& s) {
+  return {{"dimension", s.dimension},
+          {"round", s.round},
+          {"at", point(s.at)},
+          {"accuracy", s.accuracy}};
+}
+
+Json axis(const AxisCurve& curve) {
+  return {{"dimension", curve.dimension},
+          {"x", curve.x},
+          {"predicted", curve.predicted},
+          {"measured", list(curve.measured, [](const Measured& m) {
+             return Json{{"x", m.x}, {"accuracy", m.accuracy}};
+           })}};
+}
+
+Json training(const TrainingCurve& curve) {
+  return {{"series", curve.series},
+          {"epochs", curve.epochs},
+          {"train_loss", curve.train_loss},
+          {"held_out_accuracy", curve.held_out_accuracy}};
+}
+
+}  // namespace
+
+std::string to_json(const Report& report) {
+  Json out = {{"title", report.title},
+              {"command_line", report.command_line},
+              {"versions", list(report.versions,
+                                [](const Fact& f) {
+                                  return Json{{"name", f.name}, {"value", f.value}};
+                                })},
+              {"dataset", report.dataset},
+              {"model", report.model},
+              {"seed", report.seed},
+              {"duration_seconds", report.duration_seconds}};
+  out.update(plan(report));
+  out["summary"] = list(report.summary, summary_row);
+  out["layers"] = list(report.layers, layer_row);
+  out["samples"] = list(report.samples, sample);
+  out["axes"] = list(report.axes, axis);
+  out["surface"] = nullptr;
+  if (const auto& s = report.surface) {
+    out["surface"] = {{"d", s->d},
+                      {"r", s->r},
+                      {"predicted", s->predicted},
+                      {"chosen", or_null(s->chosen)},
+                      {"kkt", or_null(s->kkt)}};
+  }
+  out["training"] = list(report.training, training);
+  out["notes"] = report.notes;
+  out["warnings"] = report.warnings;
+  // A path in the command line may hold bytes that are not UTF-8; they must not lose the report.
+  return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace trifold::apps::report

@@ -1,0 +1,156 @@
+/// What is told about one pruning run, and its three forms: a web page, Markdown and JSON.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace trifold::apps::report {
+
+/// Shares of the original's depth, width and resolution, each in (0, 1].
+struct Ratios {
+  double d = 1, w = 1, r = 1;
+};
+
+struct Target {
+  double ratio = 1;              ///< budget / original cost, under cost_model
+  std::string cost_model;        ///< such as "macs" or "latency"
+  std::int64_t macs = 0;         ///< achieved, counted, per image
+  std::int64_t params = 0;       ///< achieved
+  std::int64_t macs_before = 0;  ///< of the original
+  std::int64_t params_before = 0;
+};
+
+/// What is deployed: whole blocks, whole channels, whole pixels.
+struct Choice {
+  Ratios at;                         ///< the shares that the counts below amount to
+  std::vector<std::int64_t> blocks;  ///< kept blocks, a stage each
+  std::vector<std::int64_t> widths;  ///< channels, a stage each
+  std::int64_t pixels = 0;           ///< side of the square input
+  double predicted = 0;              ///< accuracy that the predictor expects, in [0, 1]
+};
+
+/// The optimum of the smooth problem, with the conditions that prove it.
+struct ContinuousPoint {
+  Ratios at;
+  double predicted = 0;                  ///< in [0, 1]
+  std::array<double, 3> elasticities{};  ///< x F_x / F for x = d, w, r
+  double multiplier = 0;                 ///< dF per unit of relative cost, at the optimum
+};
+
+/// How far to trust the accuracy predictor (MAP).
+struct PredictorQuality {
+  std::int64_t rank = 1, degree = 3, samples = 0;
+  double loo_mae = 0;           ///< leave-one-out mean absolute error, accuracy in [0, 1]
+  double rank_correlation = 0;  ///< Spearman's, leave-one-out, in [-1, 1]
+};
+
+/// One network; what was not measured is absent.
+struct SummaryRow {
+  std::string network;  ///< such as "original" or "fine-tuned"
+  std::optional<std::int64_t> macs, params;
+  std::optional<double> held_out_top1, test_top1;  ///< in [0, 1]
+  std::optional<double> images_per_second;
+
+  /// FLOPs = 2 * MACs.
+  std::optional<std::int64_t> flops() const {
+    return macs ? std::optional<std::int64_t>(2 * *macs) : std::nullopt;
+  }
+};
+
+struct LayerRow {
+  std::string name, op;
+  std::string output_before, output_after;  ///< shape, such as "16 x 32 x 32"
+  std::int64_t channels_before = 0, channels_after = 0;
+  std::int64_t macs_before = 0, macs_after = 0;
+  std::int64_t params_before = 0, params_after = 0;
+  bool removed = false;  ///< with its whole block; the "after" fields then mean nothing
+};
+
+/// One measured point that the predictor was fitted to.
+struct Sample {
+  std::string dimension;  ///< that was pruned last: "depth", "width", "resolution", "original"
+  std::int64_t round = 0;
+  Ratios at;
+  double accuracy = 0;  ///< in [0, 1]
+};
+
+struct Measured {
+  double x = 0, accuracy = 0;
+};
+
+/// Accuracy along one dimension, the other two held at 1.
+struct AxisCurve {
+  std::string dimension;          ///< "depth", "width" or "resolution"
+  std::vector<double> x;          ///< ascending, in (0, 1]
+  std::vector<double> predicted;  ///< a value for each x
+  std::vector<Measured> measured;
+};
+
+/// Predicted accuracy where w is solved from the budget: predicted[i * r.size() + j] at d[i], r[j];
+/// NaN where no w <= 1 spends the budget. The points are marked if they lie within the grid.
+struct BudgetSurface {
+  std::vector<double> d, r;  ///< ascending
+  std::vector<double> predicted;
+  std::optional<Ratios> chosen, kkt;
+};
+
+/// One training run. The vectors have one length; NaN marks what was not measured in an epoch.
+struct TrainingCurve {
+  std::string series;
+  std::vector<double> epochs, train_loss, held_out_accuracy;
+};
+
+struct Fact {
+  std::string name, value;
+};
+
+/// Everything; what is empty or absent is left out of the page.
+struct Report {
+  std::string title, command_line;
+  std::vector<Fact> versions;
+  std::string dataset, model;
+  std::uint64_t seed = 0;
+  double duration_seconds = 0;
+
+  Target target;
+  std::optional<Choice> chosen;
+  std::optional<ContinuousPoint> continuous;
+  /// continuous->predicted - chosen->predicted: what rounding to a real network costs.
+  std::optional<double> gap;
+  std::optional<PredictorQuality> predictor;
+
+  std::vector<SummaryRow> summary;
+  std::vector<LayerRow> layers;
+  std::vector<Sample> samples;
+  std::vector<AxisCurve> axes;
+  std::optional<BudgetSurface> surface;
+  std::vector<TrainingCurve> training;
+  std::vector<std::string> notes, warnings;
+};
+
+/// One self-contained page: no script, nothing fetched; light or dark as the reader's system is.
+/// Errors    ShapeError: a curve or the surface whose vectors do not fit together.
+std::string to_html(const Report& report);
+
+/// The same facts without the pictures.
+std::string to_markdown(const Report& report);
+
+/// Every field under its own name; absent and NaN become null. A point is {"d", "w", "r"}.
+std::string to_json(const Report& report);
+
+/// The summary rows as aligned plain text for a terminal; ends with a newline.
+std::string summary_table(const Report& report);
+
+/// A standalone SVG on white: accuracy along the axes, and the budget surface.
+/// Errors    ShapeError as for to_html.
+std::string figure_svg(const Report& report);
+
+/// Writes report.html, report.md and report.json into `folder`, which is made if it is missing.
+/// Errors    ShapeError as for to_html; FileError: the folder or a file cannot be written.
+void write_report(const Report& report, const std::filesystem::path& folder);
+
+}  // namespace trifold::apps::report

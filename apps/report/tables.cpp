@@ -1,0 +1,146 @@
+#include "apps/report/tables.h"
+
+#include <fmt/format.h>
+
+#include "apps/report/format.h"
+
+namespace trifold::apps::report {
+namespace {
+
+std::string share(double value) { return fmt::format("{:.3f}", value); }
+std::string counted(std::int64_t value) { return count_text(static_cast<double>(value)); }
+
+std::string change(std::int64_t before, std::int64_t after) {
+  if (before == after) return counted(before);
+  return fmt::format("{} → {}", counted(before), counted(after));
+}
+
+std::string channels(std::int64_t before, std::int64_t after) {
+  return before == after ? std::to_string(before) : fmt::format("{} → {}", before, after);
+}
+
+}  // namespace
+
+Table facts_table(const Report& report) {
+  Table table{"How it was made", {{"fact"}, {"value"}}, {}, {}};
+  const auto add = [&](const std::string& name, const std::string& value) {
+    if (!value.empty()) table.rows.push_back({name, value});
+  };
+  add("model", report.model);
+  add("dataset", report.dataset);
+  add("seed", std::to_string(report.seed));
+  if (report.duration_seconds > 0) add("duration", duration_text(report.duration_seconds));
+  for (const Fact& fact : report.versions) add(fact.name, fact.value);
+  return table;
+}
+
+Table summary_rows(const Report& report) {
+  Table table{"Cost and accuracy, before and after (FLOPs = 2 x MACs, per image)",
+              {{"network"},
+               {"MACs", true},
+               {"FLOPs", true},
+               {"params", true},
+               {"held-out top-1", true},
+               {"test top-1", true},
+               {"images/s", true}},
+              {},
+              {}};
+  const auto speed = [](double value) {
+    return value < 99.95 ? fmt::format("{:.1f}", value) : count_text(value);
+  };
+  for (const SummaryRow& row : report.summary) {
+    table.rows.push_back({row.network, or_dash(row.macs, counted), or_dash(row.flops(), counted),
+                          or_dash(row.params, counted), or_dash(row.held_out_top1, percent_text),
+                          or_dash(row.test_top1, percent_text),
+                          or_dash(row.images_per_second, speed)});
+  }
+  return table;
+}
+
+Table points_table(const Report& report) {
+  Table table{"The smooth optimum, and the real network nearest to its promise",
+              {{"quantity"}, {"continuous (KKT)", true}, {"chosen", true}},
+              {},
+              {}};
+  const auto& k = report.continuous;
+  const auto& c = report.chosen;
+  if (!k && !c) return table;
+  const auto add = [&](const std::string& name, const std::string& left, const std::string& right) {
+    table.rows.push_back({name, left, right});
+  };
+  const std::string none = "–";
+  add("depth d", k ? share(k->at.d) : none, c ? share(c->at.d) : none);
+  add("width w", k ? share(k->at.w) : none, c ? share(c->at.w) : none);
+  add("resolution r", k ? share(k->at.r) : none, c ? share(c->at.r) : none);
+  add("predicted accuracy", k ? percent_text(k->predicted) : none,
+      c ? percent_text(c->predicted) : none);
+  if (c) {
+    add("blocks a stage", none, list_text(c->blocks));
+    add("channels a stage", none, list_text(c->widths));
+    add("input pixels", none, fmt::format("{0} x {0}", c->pixels));
+  }
+  if (k) {
+    const auto& e = k->elasticities;
+    add("elasticities of d, w, r", fmt::format("{:.4f}, {:.4f}, {:.4f}", e[0], e[1], e[2]), none);
+    add("budget multiplier", fmt::format("{:.4f}", k->multiplier), none);
+  }
+  if (report.gap) add("gap", none, fmt::format("{:.2f} points", 100 * *report.gap));
+  return table;
+}
+
+Table predictor_table(const Report& report) {
+  Table table{"The accuracy predictor (MAP), judged by leaving one sample out",
+              {{"quantity"}, {"value", true}},
+              {},
+              {}};
+  if (const auto& q = report.predictor) {
+    table.rows = {{"samples", std::to_string(q->samples)},
+                  {"rank", std::to_string(q->rank)},
+                  {"degree", std::to_string(q->degree)},
+                  {"mean absolute error", fmt::format("{:.2f} points", 100 * q->loo_mae)},
+                  {"rank correlation", fmt::format("{:.3f}", q->rank_correlation)}};
+  }
+  return table;
+}
+
+Table layers_table(const Report& report) {
+  Table table{"Every layer, before and after",
+              {{"layer"}, {"op"}, {"output"}, {"channels", true}, {"MACs", true}, {"params", true}},
+              {},
+              {}};
+  for (const LayerRow& row : report.layers) {
+    table.struck.push_back(row.removed);
+    if (row.removed) {
+      table.rows.push_back({row.name, row.op, "removed", std::to_string(row.channels_before),
+                            counted(row.macs_before), counted(row.params_before)});
+      continue;
+    }
+    table.rows.push_back({row.name, row.op,
+                          row.output_before == row.output_after
+                              ? row.output_before
+                              : fmt::format("{} → {}", row.output_before, row.output_after),
+                          channels(row.channels_before, row.channels_after),
+                          change(row.macs_before, row.macs_after),
+                          change(row.params_before, row.params_after)});
+  }
+  return table;
+}
+
+Table samples_table(const Report& report) {
+  Table table{"The measured points that the predictor was fitted to",
+              {{"dimension"},
+               {"round", true},
+               {"d", true},
+               {"w", true},
+               {"r", true},
+               {"held-out accuracy", true}},
+              {},
+              {}};
+  for (const Sample& s : report.samples) {
+    table.rows.push_back({s.dimension, std::to_string(s.round), share(s.at.d), share(s.at.w),
+                          share(s.at.r), percent_text(s.accuracy)});
+  }
+  return table;
+}
+
+}  // namespace trifold::apps::report

@@ -1,0 +1,84 @@
+/// Trains a network on labelled images.
+#include <fmt/format.h>
+
+#include "apps/cli/command_line.h"
+#include "apps/cli/exit_code.h"
+#include "apps/train/training_run.h"
+#include "nn/arch/architectures.h"
+
+using namespace trifold;
+using namespace trifold::apps;
+
+namespace {
+
+int run(int argc, char** argv) {
+  CommandLine line(
+      "train", "Trains a network on labelled images; goes on after a stop or a kill with --resume.",
+      {"train --arch resnet20 --data fashion-mnist --epochs 10 --out runs/fashion",
+       "train --arch resnet56 --data cifar10:cifar-10-batches-bin --epochs 160 --schedule step",
+       "train --init model.safetensors --data folder:photos --image-side 224 --lr 0.01",
+       "train --config runs/fashion/config.toml --out runs/fashion --resume"});
+  TrainSettings settings;
+  DeviceOptions device;
+  nn::TrainOptions& values = settings.training.values;
+  values.epochs = 10;
+  bool as_json = false;
+  double minutes = 0;
+  std::string out = settings.out.string();
+
+  std::string names;
+  for (const std::string& name : nn::architecture_names()) {
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  CLI::App& app = line.app();
+  app.add_option("--arch", settings.arch, "The network: " + names)->type_name("NAME");
+  app.add_option("--init", settings.init, "A model file to start from")->type_name("FILE");
+  settings.data.add_to(app);
+  app.add_option("--epochs", values.epochs, "Passes over the training set")->type_name("N");
+  app.add_option("--lr", values.lr, "Learning rate")->type_name("X");
+  app.add_option("--bn-l1", values.bn_l1, "Weight of the sum of |gamma| of the batch norms")
+      ->type_name("X");
+  settings.training.add_to(app);
+  app.add_option("--resolution", settings.resolution,
+                 "Image side to train at; 0 is that of the data or of --init")
+      ->check(CLI::Range(0, 4096))
+      ->type_name("PIXELS");
+  app.add_option("--held-out", settings.held_out,
+                 "Training images set aside for the accuracy of each epoch; 0 is a tenth, at most "
+                 "5,000")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
+      ->type_name("N");
+  app.add_option("--out", out, "Folder of the run")->type_name("DIR");
+  app.add_flag("--resume", settings.resume, "Goes on with the run in --out")->configurable(false);
+  app.add_option("--time-limit", minutes, "Stops after a checkpoint when the time is up; 0: never")
+      ->check(CLI::Range(0.0, 1e8))
+      ->type_name("MINUTES")
+      ->configurable(false);
+  device.add_to(app);
+  app.add_flag("--json", as_json, "Prints the result as JSON")->configurable(false);
+  if (!line.parse(argc, argv)) return exit_ok;
+
+  settings.out = out;
+  settings.config = line.resolved();
+  const kernels::Exec ex = device.exec();
+  const StopSignal stop(minutes);
+  const std::optional<nlohmann::json> result = train(settings, ex, stop);
+  if (!result) {
+    fmt::print(stderr, "stopped after a checkpoint; run again with --resume to go on\n");
+    return exit_stopped;
+  }
+  if (as_json) {
+    fmt::print("{}\n", result->dump(2));
+  } else {
+    fmt::print("model     {}\nheld out  {:.2f} %\ntest      {:.2f} %\n",
+               result->at("model").get<std::string>(), result->at("held_out_top1").get<double>(),
+               result->at("test_top1").get<double>());
+  }
+  return exit_ok;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_app([&] { return run(argc, argv); });
+}

@@ -1,0 +1,167 @@
+#include "apps/train/training_run.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "apps/cli/command_line.h"
+#include "apps/cli/exit_code.h"
+#include "apps/cli/progress.h"
+#include "apps/cli/run_log.h"
+#include "nn/arch/architectures.h"
+#include "nn/train/evaluate.h"
+
+namespace trifold::apps {
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* model_name = "model.safetensors";
+constexpr const char* checkpoint_name = "checkpoint.safetensors";
+constexpr std::chrono::minutes checkpoint_every{1};
+
+// The network to train, with all that its file will say of it but what is done here.
+nn::Model starting_model(const TrainSettings& s, const nn::Dataset& train, std::uint64_t seed) {
+  if (!s.init.empty()) {
+    nn::PlainFileHints hints;
+    if (!s.arch.empty()) hints.arch = s.arch;
+    nn::Model model = nn::load_model(s.init, hints);
+    const std::int64_t classes = nn::infer_channels(model.network.graph()).back();
+    require<ConfigError>(classes == train.classes,
+                         "{} tells {} classes apart, but {} has {}; give a model of as many",
+                         s.init, classes, s.data.data, train.classes);
+    model.info.class_names = train.class_names;
+    model.info.data_side = train.height;
+    return model;
+  }
+  require<ConfigError>(!s.arch.empty(), "give a network to train with --arch or --init");
+  nn::Model model{nn::Network(nn::make_architecture(s.arch, train.channels, train.classes)), {}};
+  nn::initialise(model.network, seed);
+  model.info = {.arch = s.arch,
+                .side = train.height,
+                .data_side = train.height,
+                .normalisation = nn::measure_normalisation(train),
+                .class_names = train.class_names,
+                .original_channels = {}};
+  return model;
+}
+
+void require_side_fits(const nn::Model& model) {
+  try {
+    nn::infer_extents(model.network.graph(), model.info.side);
+  } catch (const ShapeError& e) {
+    throw ConfigError(
+        fmt::format("images of {0}x{0} pixels don't fit {1} ({2}); give another "
+                    "--resolution",
+                    model.info.side, model.info.arch, e.what()));
+  }
+}
+
+// What decided the result. Where it ran and on how many threads does not.
+json provenance(const TrainSettings& s, const nn::TrainOptions& o, std::int64_t side,
+                std::int64_t held_out, const json& last_epoch) {
+  return {{"step", "train"},
+          {"version", version()},
+          {"data", s.data.data},
+          {"init", s.init},
+          {"epochs", o.epochs},
+          {"batch", o.batch},
+          {"lr", o.lr},
+          {"schedule", nn::to_string(o.schedule.kind)},
+          {"warmup", o.schedule.warmup_epochs},
+          {"momentum", o.momentum},
+          {"nesterov", o.nesterov},
+          {"weight_decay", o.weight_decay},
+          {"bn_l1", o.bn_l1},
+          {"label_smoothing", o.label_smoothing},
+          {"ema", o.ema_decay},
+          {"pad", o.augmentation ? json(o.augmentation->pad) : json()},
+          {"flip", o.augmentation && o.augmentation->flip},
+          {"seed", o.seed},
+          {"resolution", side},
+          {"held_out", held_out},
+          {"held_out_top1", last_epoch.at("held_out_top1")}};
+}
+
+}  // namespace
+
+std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const StopSignal& stop) {
+  require_free_folder(s.out, {checkpoint_name, model_name, "metrics.jsonl"}, s.resume);
+  const auto start = Clock::now();
+  const nn::DataSplits data = s.data.load();
+  const nn::TrainOptions options = s.training.resolve(s.data.data, data.train);
+  nn::Model model = starting_model(s, data.train, options.seed);
+  if (s.resolution > 0) model.info.side = s.resolution;
+  require_side_fits(model);
+  const std::int64_t side = model.info.side;
+  const nn::HeldOutSplit split =
+      nn::split_held_out(data.train, held_out_count(s.held_out, data.train.count), options.seed);
+  nn::Trainer trainer(model.network, split.train, model.info.normalisation, side, options, ex);
+
+  const std::filesystem::path checkpoint = s.out / checkpoint_name;
+  json epochs = json::array();  // the rows of summary.csv, kept in the checkpoint
+  if (s.resume && std::filesystem::exists(checkpoint)) {
+    epochs = json::parse(trainer.restore(checkpoint));
+  }
+  open_run_folder(s.out, s.config);
+  const RunLog log(s.out);
+  log.keep_through(trainer.epochs_done());
+  const auto save_checkpoint = [&] {
+    write_output([&] { trainer.save(checkpoint, epochs.dump()); });
+  };
+
+  const std::int64_t batches = split.train.count / std::min(options.batch, split.train.count);
+  ProgressBar bar(fmt::format("Training {}", model.info.arch), "batches", options.epochs * batches);
+  auto saved = Clock::now();
+  while (!trainer.done()) {
+    const auto result = trainer.run_epoch([&](const nn::Progress& p) {
+      bar.update(p.epoch * batches + p.batch, fmt::format("loss {:.4f}", p.loss));
+      if (p.batch < p.batches && Clock::now() - saved > checkpoint_every) {
+        save_checkpoint();
+        saved = Clock::now();
+      }
+      return !stop.requested();
+    });
+    if (!result) {
+      save_checkpoint();
+      return std::nullopt;
+    }
+    const nn::Evaluation held_out =
+        nn::evaluate(trainer.averaged(), split.held_out, model.info.normalisation, side, ex);
+    json row = {{"epoch", result->epoch},         {"train_loss", result->loss},
+                {"train_top1", result->top1},     {"lr", result->lr},
+                {"held_out_loss", held_out.loss}, {"held_out_top1", held_out.top1()}};
+    epochs.push_back(row);
+    // The line comes before the checkpoint: a kill between the two leaves a line that the resumed
+    // run drops, not a gap.
+    row["seconds"] = result->seconds;
+    log.append(row);
+    save_checkpoint();
+    saved = Clock::now();
+    log.write_summary({"epoch", "train_loss", "train_top1", "lr", "held_out_loss", "held_out_top1"},
+                      epochs);
+    bar.say(fmt::format("epoch {}/{}  loss {:.4f}  train {:.2f} %  held out {:.2f} %",
+                        result->epoch, options.epochs, result->loss, result->top1,
+                        held_out.top1()));
+    if (stop.requested() && !trainer.done()) return std::nullopt;
+  }
+
+  model.network = trainer.averaged();
+  model.info.provenance.push_back(
+      provenance(s, options, side, split.held_out.count, epochs.back()));
+  write_output([&] { nn::save_model(s.out / model_name, model); });
+  log.write_summary({"epoch", "train_loss", "train_top1", "lr", "held_out_loss", "held_out_top1"},
+                    epochs);
+  const nn::Evaluation test =
+      nn::evaluate(model.network, data.test, model.info.normalisation, side, ex);
+  return json{{"model", (s.out / model_name).string()},
+              {"arch", model.info.arch},
+              {"epochs", options.epochs},
+              {"held_out_top1", epochs.back().at("held_out_top1")},
+              {"test_top1", test.top1()},
+              {"test_loss", test.loss},
+              {"seconds", std::chrono::duration<double>(Clock::now() - start).count()}};
+}
+
+}  // namespace trifold::apps

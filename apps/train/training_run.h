@@ -1,0 +1,36 @@
+/// What `train` does.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "apps/cli/options.h"
+#include "apps/cli/stop_signal.h"
+
+namespace trifold::apps {
+
+struct TrainSettings {
+  std::string arch;             ///< a built-in network; may be empty where `init` is given
+  std::string init;             ///< a model file to start from; "" starts from fresh values
+  std::int64_t resolution = 0;  ///< 0: the init model's, else the data's
+  std::int64_t held_out = 0;    ///< 0: held_out_count
+  std::filesystem::path out = "runs/train";
+  bool resume = false;
+  std::string config;  ///< for config.toml
+  DataOptions data;
+  TrainingOptions training;
+};
+
+/// Trains and writes model.safetensors, checkpoint.safetensors, metrics.jsonl, summary.csv and
+/// config.toml into the folder `out`. Returns the run's figures, or nothing if it was stopped: the
+/// checkpoint then keeps the place. A run that was stopped or killed and goes on with `resume` ends
+/// with the same model and the same summary.csv as one that was not, bit by bit.
+/// Errors    ConfigError: settings that don't fit each other; a folder that holds a run, without
+///           `resume`. DivergedError: no model is written. Error: a file can't be written.
+std::optional<nlohmann::json> train(const TrainSettings& settings, const kernels::Exec& ex,
+                                    const StopSignal& stop);
+
+}  // namespace trifold::apps

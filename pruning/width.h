@@ -1,0 +1,80 @@
+/// Width: which channels to keep, by the scales of their batch norms.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nn/network.h"
+#include "pruning/channels.h"
+
+namespace trifold::pruning {
+
+/// Which channels `width` is about.
+enum class WidthMode {
+  /// Those inside the blocks: all but a residual block's last convolution; of a DenseNet, the
+  /// channels that each batch norm selects from those that its layer could read. Cost falls about
+  /// linearly with the kept fraction.
+  inner,
+  /// All, the residual stream (in a DenseNet: what each convolution adds to it) too. Cost falls
+  /// about with the square of the kept fraction.
+  stream
+};
+
+/// What is kept or removed as one.
+struct Unit {
+  std::int64_t group;     ///< index into Units::groups
+  ClassId channel_class;  ///< the coupled channels, or `unprunable` for a selection
+  nn::NodeId reader;      ///< for a selection, the batch norm that reads the channel; else -1
+  std::int64_t channel;   ///< the channel of the reader, or of the class's first producer
+};
+
+/// All units of a graph, grouped by the tensor that they are channels of: a group is named after
+/// the first convolution that makes it, with " stream" appended where several do, or after the
+/// batch norm that selects. The units of a group stand together, in the order of their channels.
+struct Units {
+  std::vector<std::string> groups;
+  std::vector<Unit> units;
+};
+
+/// The units of a graph. Classes that no batch norm scales have no score and are no units.
+Units find_units(const nn::Graph& graph, WidthMode mode);
+
+/// The score of every unit: the mean of |gamma| over its batch norms.
+/// Source    Liu et al., "Learning Efficient Convolutional Networks through Network Slimming",
+///           ICCV 2017, section 3; the mean over coupled layers as in Torch-Pruning's Group-BN.
+std::vector<double> unit_scores(const nn::Network& network, WidthMode mode);
+
+/// Hard constraints on every group.
+struct WidthLimits {
+  std::int64_t floor_channels = 1;  ///< at least so many stay (all, where there are fewer)
+  double floor_fraction = 0.1;      ///< at least this share stays: removal is capped at the rest
+  std::int64_t round_to = 1;        ///< kept counts are multiples of it, or the whole group
+  /// Only groups that match one of `include` and none of `exclude` are pruned; * stands for any
+  /// characters, ? for one.
+  std::vector<std::string> include = {"*"};
+  std::vector<std::string> exclude = {};
+};
+
+/// Which units of find_units(graph, mode) stay. Empty `kept`: all of them.
+struct UnitSelection {
+  WidthMode mode = WidthMode::stream;
+  std::vector<bool> kept;
+
+  /// Kept units / all units; 1 for an empty selection.
+  double kept_fraction() const;
+};
+
+/// Keeps the units of the highest scores, round(width * units) of them: one threshold for the whole
+/// network, except that every group keeps its floor, and groups that may not be pruned keep all.
+/// Among equal scores the lower index stays. Then each group's count is rounded up to a multiple
+/// of round_to with the best of the removed units, so that a little more than asked is kept. Before
+/// rounding, a smaller width keeps a subset; below min_width() it keeps what min_width() keeps.
+/// Errors    ConfigError: a width outside (0, 1], limits out of range.
+UnitSelection select_units(const nn::Network& network, WidthMode mode, double width,
+                           const WidthLimits& limits = {});
+
+/// The smallest width that the limits allow, before rounding.
+double min_width(const nn::Graph& graph, WidthMode mode, const WidthLimits& limits = {});
+
+}  // namespace trifold::pruning

@@ -1,0 +1,125 @@
+/// Running the real programs, and tiny data for them.
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace trifold::apps_test {
+
+namespace fs = std::filesystem;
+
+/// A folder that goes with its owner.
+class TempFolder {
+ public:
+  TempFolder() {
+    std::string pattern = (fs::temp_directory_path() / "trifold-XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  ~TempFolder() { fs::remove_all(path_); }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+  fs::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  fs::path path_;
+};
+
+inline std::string read_text(const fs::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+inline void write_text(const fs::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+struct Result {
+  int code = 0;  ///< the exit code; 128 + signal for a program that a signal ended
+  std::string out, err;
+};
+
+/// A signal to send a while after the start.
+struct Interruption {
+  int signal = 0;  ///< 0: none
+  std::chrono::milliseconds after{0};
+};
+
+/// Runs a program of this build to its end.
+inline Result run_program(const std::string& name, const std::vector<std::string>& arguments,
+                          const Interruption& interruption = {}) {
+  const TempFolder folder;
+  const std::string program = std::string(TRIFOLD_BIN_DIR) + "/" + name;
+  std::vector<std::string> words = arguments;
+  words.insert(words.begin(), program);
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const std::string out = (folder / "out").string(), err = (folder / "err").string();
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(open(out.c_str(), O_WRONLY | O_CREAT, 0600), STDOUT_FILENO);
+    dup2(open(err.c_str(), O_WRONLY | O_CREAT, 0600), STDERR_FILENO);
+    execv(program.c_str(), argv.data());
+    _exit(127);
+  }
+  if (interruption.signal != 0) {
+    std::this_thread::sleep_for(interruption.after);
+    kill(child, interruption.signal);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return {code, read_text(out), read_text(err)};
+}
+
+/// Whether stderr ends with exactly one line "error: ...", and it has `part` in it.
+inline bool one_error(const Result& result, const std::string& part) {
+  const std::size_t at = result.err.find("error: ");
+  return at != std::string::npos && result.err.find('\n', at) == result.err.size() - 1 &&
+         result.err.find(part, at) != std::string::npos;
+}
+
+/// 60 training and 20 test images in CIFAR-10's format: noise whose brightness tells the class.
+inline std::string tiny_cifar(const TempFolder& folder) {
+  const fs::path path = folder / "cifar";
+  fs::create_directories(path);
+  std::uint32_t state = 1;
+  const auto write = [&](const std::string& name, int images) {
+    std::string bytes;
+    for (int i = 0; i < images; ++i) {
+      bytes += static_cast<char>(i % 10);
+      for (int pixel = 0; pixel < 3072; ++pixel) {
+        state = state * 1664525u + 1013904223u;
+        bytes += static_cast<char>((state >> 26) + static_cast<std::uint32_t>(i % 10) * 19);
+      }
+    }
+    write_text(path / name, bytes);
+  };
+  for (int i = 1; i <= 5; ++i) write("data_batch_" + std::to_string(i) + ".bin", 12);
+  write("test_batch.bin", 20);
+  return "cifar10:" + path.string();
+}
+
+/// A short training into `out`; more flags may follow.
+inline std::vector<std::string> tiny_training(const std::string& data, const fs::path& out,
+                                              const std::vector<std::string>& more = {}) {
+  std::vector<std::string> words = {"--arch",    "resnet8", "--data",  data,
+                                    "--epochs",  "6",       "--batch", "6",
+                                    "--threads", "1",       "--out",   out.string()};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+}  // namespace trifold::apps_test

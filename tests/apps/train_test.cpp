@@ -1,0 +1,143 @@
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include <nlohmann/json.hpp>
+#include <random>
+#include <set>
+#include <sstream>
+
+#include "tests/apps/programs.h"
+
+namespace trifold::apps_test {
+namespace {
+
+// The epochs of metrics.jsonl, in its order.
+std::vector<int> epochs_of(const fs::path& folder) {
+  std::vector<int> epochs;
+  std::istringstream lines(read_text(folder / "metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    epochs.push_back(nlohmann::json::parse(line).at("epoch").get<int>());
+  }
+  return epochs;
+}
+
+void expect_equal_runs(const fs::path& a, const fs::path& b) {
+  EXPECT_FALSE(read_text(a / "model.safetensors").empty());
+  EXPECT_TRUE(read_text(a / "model.safetensors") == read_text(b / "model.safetensors"));
+  EXPECT_EQ(read_text(a / "summary.csv"), read_text(b / "summary.csv"));
+  EXPECT_EQ(epochs_of(b), (std::vector<int>{1, 2, 3, 4, 5, 6}));
+}
+
+TEST(Train, AKilledRunEndsWithTheBitsOfAnUninterruptedOne) {
+  const TempFolder folder;
+  const std::string data = tiny_cifar(folder);
+  const auto start = std::chrono::steady_clock::now();
+  const Result whole = run_program("train", tiny_training(data, folder / "whole"));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - start);
+
+  std::mt19937 random(7);
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    const fs::path out = folder / ("killed" + std::to_string(repeat));
+    for (int kills = 0; kills < 3; ++kills) {
+      const auto after = took * (10 + random() % 80) / 100;
+      run_program("train", tiny_training(data, out, {"--resume"}), {SIGKILL, after});
+    }
+    const Result rest = run_program("train", tiny_training(data, out, {"--resume"}));
+    ASSERT_EQ(rest.code, 0) << rest.err;
+    expect_equal_runs(folder / "whole", out);
+  }
+}
+
+TEST(Train, StopsAfterACheckpointAndGoesOn) {
+  const TempFolder folder;
+  const std::string data = tiny_cifar(folder);
+  const Result whole = run_program("train", tiny_training(data, folder / "whole"));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+
+  // A time limit that is over at once stops every start after one batch or epoch.
+  const fs::path out = folder / "stopped";
+  const Result limited =
+      run_program("train", tiny_training(data, out, {"--time-limit", "0.00001"}));
+  EXPECT_EQ(limited.code, 75) << limited.err;
+  EXPECT_FALSE(fs::exists(out / "model.safetensors"));
+  const Result again =
+      run_program("train", tiny_training(data, out, {"--resume", "--time-limit", "0.00001"}));
+  EXPECT_EQ(again.code, 75) << again.err;
+  const Result rest = run_program("train", tiny_training(data, out, {"--resume"}));
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  expect_equal_runs(folder / "whole", out);
+}
+
+TEST(Train, SigtermStopsAfterACheckpoint) {
+  const TempFolder folder;
+  const fs::path out = folder / "run";
+  const auto words = tiny_training(tiny_cifar(folder), out, {"--epochs", "100000"});
+  const Result result = run_program("train", words, {SIGTERM, std::chrono::milliseconds(1500)});
+  EXPECT_EQ(result.code, 75) << result.err;
+  EXPECT_TRUE(fs::exists(out / "checkpoint.safetensors"));
+}
+
+TEST(Train, ADivergedRunWritesNoModel) {
+  const TempFolder folder;
+  const fs::path out = folder / "run";
+  const Result result =
+      run_program("train", tiny_training(tiny_cifar(folder), out, {"--lr", "1e30"}));
+  EXPECT_EQ(result.code, 5);
+  EXPECT_TRUE(one_error(result, "the loss became")) << result.err;
+  EXPECT_FALSE(fs::exists(out / "model.safetensors"));
+}
+
+TEST(Train, RefusesAFolderThatHoldsARun) {
+  const TempFolder folder;
+  const auto words = tiny_training(tiny_cifar(folder), folder / "run", {"--epochs", "1"});
+  ASSERT_EQ(run_program("train", words).code, 0);
+  const Result second = run_program("train", words);
+  EXPECT_EQ(second.code, 2);
+  EXPECT_TRUE(one_error(second, "--resume")) << second.err;
+}
+
+TEST(Train, TheWrittenConfigurationRepeatsTheRun) {
+  const TempFolder folder;
+  const std::string data = tiny_cifar(folder);
+  ASSERT_EQ(run_program("train", tiny_training(data, folder / "a", {"--seed", "5"})).code, 0);
+  const Result second = run_program(
+      "train", {"--config", (folder / "a/config.toml").string(), "--out", (folder / "b").string()});
+  ASSERT_EQ(second.code, 0) << second.err;
+  expect_equal_runs(folder / "a", folder / "b");
+}
+
+TEST(Train, AnInitModelOfOtherClassesIsRefused) {
+  const TempFolder folder;
+  const fs::path out = folder / "run";
+  ASSERT_EQ(run_program("train", tiny_training(tiny_cifar(folder), out, {"--epochs", "1"})).code,
+            0);
+  fs::create_directories(folder / "c100");
+  write_text(folder / "c100/train.bin", std::string(3074 * 20, '\1'));
+  write_text(folder / "c100/test.bin", std::string(3074 * 2, '\1'));
+  const Result result = run_program(
+      "train", {"--init", (out / "model.safetensors").string(), "--data",
+                "cifar100:" + (folder / "c100").string(), "--out", (folder / "x").string()});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_TRUE(one_error(result, "10 classes")) << result.err;
+}
+
+TEST(Train, AFullDiskIsOneSentence) {
+  const TempFolder folder;
+  const fs::path out = folder / "small";
+  fs::create_directories(out);
+  if (mount("tmpfs", out.c_str(), "tmpfs", 0, "size=64k") != 0) {
+    GTEST_SKIP() << "needs the right to mount a small tmpfs";
+  }
+  const Result result = run_program("train", tiny_training(tiny_cifar(folder), out));
+  std::set<std::string> left;
+  for (const auto& entry : fs::directory_iterator(out)) left.insert(entry.path().filename());
+  umount(out.c_str());
+  EXPECT_EQ(result.code, 1);
+  EXPECT_TRUE(one_error(result, "checkpoint.safetensors")) << result.err;
+  EXPECT_EQ(left, (std::set<std::string>{"config.toml", "metrics.jsonl"}));
+}
+
+}  // namespace
+}  // namespace trifold::apps_test

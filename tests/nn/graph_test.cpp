@@ -1,0 +1,165 @@
+#include "nn/graph.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.h"
+#include "nn/arch/architectures.h"
+#include "nn/graph_json.h"
+
+namespace trifold::nn {
+namespace {
+
+// Every op once.
+Graph sample() {
+  Graph g;
+  g.add("input", Input{3}, {});
+  g.add("conv", Conv2d{.filters = 4, .window = 3, .stride = 2, .pad = 1, .bias = true}, {0});
+  g.add("bn", BatchNorm{.relu = true, .eps = 1e-3f}, {1});
+  g.add("relu", Relu{}, {1});
+  g.add("add", Add{}, {2, 3});
+  g.add("gather", ChannelGather{{2, -1, 0, 2}, 1}, {4});
+  g.add("bn_residual", BatchNorm{}, {5, 4});
+  g.add("concat", Concat{}, {6, 4, 1});
+  g.add("max", Pool{PoolKind::max, 3, 2, 1}, {7});
+  g.add("average", Pool{PoolKind::average, 2, 2}, {8});
+  g.add("global", GlobalAvgPool{}, {9});
+  g.add("linear", Linear{.outputs = 5, .bias = false}, {10});
+  g.blocks.push_back({"block", 0, 4, 6, true});
+  return g;
+}
+
+TEST(Graph, InfersExtents) {
+  const Graph g = sample();
+  validate(g);
+  const std::vector<Extent> extents = infer_extents(g, 15);
+  EXPECT_EQ(extents[1], (Extent{8, 8, 4}));
+  EXPECT_EQ(extents[7], (Extent{8, 8, 12}));
+  EXPECT_EQ(extents[8], (Extent{4, 4, 12}));
+  EXPECT_EQ(extents[9], (Extent{2, 2, 12}));
+  EXPECT_EQ(extents[10], (Extent{1, 1, 12}));
+  EXPECT_EQ(extents[11], (Extent{1, 1, 5}));
+  EXPECT_EQ(infer_channels(g), (std::vector<std::int64_t>{3, 4, 4, 4, 4, 4, 4, 12, 12, 12, 12, 5}));
+}
+
+TEST(Graph, RefusesSidesThatDoNotFit) {
+  EXPECT_THROW(infer_extents(sample(), 0), ShapeError);
+  EXPECT_THROW(infer_extents(sample(), 2), ShapeError);
+  Graph g = sample();
+  g.node(11).inputs = {9};
+  EXPECT_THROW(infer_extents(g, 15), ShapeError);
+}
+
+TEST(Graph, JsonRoundTrip) {
+  for (const Graph& g :
+       {sample(), cifar_resnet(14, Shortcut::A, 3, 10), cifar_resnet(14, Shortcut::B, 1, 2),
+        imagenet_resnet(50, 3, 1000),
+        densenet({.layers_per_block = 2, .growth = 4, .bottleneck = true}, 3, 10)}) {
+    const std::string text = to_json(g).dump();
+    EXPECT_EQ(graph_from_json(nlohmann::json::parse(text), "a test"), g);
+  }
+}
+
+TEST(Graph, ValidateNamesWhatIsWrong) {
+  struct Case {
+    std::string text;
+    std::function<void(Graph&)> damage;
+  };
+  const auto attribute = [](NodeId id, Op op) {
+    return [id, op](Graph& g) { g.node(id).op = op; };
+  };
+  const std::vector<Case> cases = {
+      {"starts with its input", [](Graph& g) { g.nodes.clear(); }},
+      {"starts with its input", attribute(0, Relu{})},
+      {"'relu'", attribute(3, Input{3})},
+      {"occurs twice", [](Graph& g) { g.node(3).name = "bn"; }},
+      {"does not come before", [](Graph& g) { g.node(3).inputs = {3}; }},
+      {"does not come before", [](Graph& g) { g.node(3).inputs = {-1}; }},
+      {"can't take 1 inputs", [](Graph& g) { g.node(4).inputs = {2}; }},
+      {"can't take 0 inputs", [](Graph& g) { g.node(7).inputs = {}; }},
+      {"can't take 3 inputs",
+       [](Graph& g) {
+         g.node(6).inputs = {4, 4, 4};
+       }},
+      {"inputs of 3 and 4",
+       [](Graph& g) {
+         g.node(4).inputs = {0, 3};
+       }},
+      {"source channel 4 of 4", attribute(5, ChannelGather{{0, 1, 2, 4}, 1})},
+      {"source channel -2 of 4", attribute(5, ChannelGather{{0, 1, 2, -2}, 1})},
+      {"'gather'", attribute(5, ChannelGather{{}, 1})},
+      {"'conv'", attribute(1, Conv2d{.filters = 0})},
+      {"'conv'", attribute(1, Conv2d{.filters = std::int64_t{1} << 40})},
+      {"'conv'", attribute(1, Conv2d{.filters = 4, .window = 0})},
+      {"'conv'", attribute(1, Conv2d{.filters = 4, .window = 3, .stride = 0})},
+      {"'conv'", attribute(1, Conv2d{.filters = 4, .window = 3, .pad = 3})},
+      {"'bn'", attribute(2, BatchNorm{.relu = true, .eps = 0.0f})},
+      {"'max'", attribute(8, Pool{PoolKind::max, 3, 2, 2})},
+      {"'linear'", attribute(11, Linear{0})},
+      {"'block'", [](Graph& g) { g.blocks[0].output = 12; }},
+      {"'block'", [](Graph& g) { g.blocks[0].input = 6; }},
+      {"'block'", [](Graph& g) { g.blocks[0].stage = -1; }},
+  };
+  for (const Case& c : cases) {
+    Graph g = sample();
+    c.damage(g);
+    try {
+      validate(g);
+      ADD_FAILURE() << "not refused: " << c.text;
+    } catch (const ShapeError& e) {
+      EXPECT_NE(std::string(e.what()).find(c.text), std::string::npos) << e.what();
+    }
+  }
+}
+
+TEST(Graph, DamagedJsonIsAFileError) {
+  using nlohmann::json;
+  const std::vector<std::function<void(json&)>> damages = {
+      [](json& j) { j.erase("nodes"); },
+      [](json& j) { j.erase("blocks"); },
+      [](json& j) { j["nodes"] = 3; },
+      [](json& j) { j["nodes"][1]["op"] = "convolution"; },
+      [](json& j) { j["nodes"][1].erase("filters"); },
+      [](json& j) { j["nodes"][1]["filters"] = "many"; },
+      [](json& j) { j["nodes"][1]["filters"] = -1; },
+      [](json& j) { j["nodes"][1]["inputs"] = {99}; },
+      [](json& j) { j["blocks"][0]["skippable"] = "yes"; },
+      [](json& j) { j["blocks"][0]["output"] = 1000; }};
+  for (std::size_t i = 0; i < damages.size(); ++i) {
+    json j = to_json(sample());
+    damages[i](j);
+    try {
+      graph_from_json(j, "net.trifold");
+      ADD_FAILURE() << "damage " << i << " was not noticed";
+    } catch (const FileError& e) {
+      EXPECT_EQ(std::string(e.what()).find("net.trifold"), 0u) << e.what();
+    }
+  }
+}
+
+TEST(Architectures, HaveTheUsualSizes) {
+  const Graph resnet = make_architecture("resnet56", 3, 10);
+  EXPECT_EQ(resnet.blocks.size(), 27u);
+  EXPECT_EQ(std::ranges::count(resnet.blocks, false, &Block::skippable), 2);
+  EXPECT_EQ(make_architecture("resnet50", 3, 1000).blocks.size(), 16u);
+  EXPECT_EQ(make_architecture("densenet40", 3, 10).blocks.size(), 36u);
+  EXPECT_EQ(make_architecture("resnet20b", 3, 10), cifar_resnet(20, Shortcut::B, 3, 10));
+  for (const std::string& name : architecture_names()) validate(make_architecture(name, 3, 10));
+}
+
+TEST(Architectures, RefuseWhatTheyDoNotKnow) {
+  for (const char* name :
+       {"", "vgg16", "resnet", "resnet19", "resnet2", "resnet20c", "resnet18b", "resnet-20"}) {
+    EXPECT_THROW(make_architecture(name, 3, 10), ConfigError) << name;
+  }
+  EXPECT_THROW(imagenet_resnet(101, 3, 10), ConfigError);
+  EXPECT_THROW(densenet({.layers_per_block = 0, .growth = 4}, 3, 10), ConfigError);
+  EXPECT_THROW(densenet({.layers_per_block = 1, .growth = 4, .compression = 1.5}, 3, 10),
+               ConfigError);
+}
+
+}  // namespace
+}  // namespace trifold::nn
