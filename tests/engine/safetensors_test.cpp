@@ -269,7 +269,7 @@ TEST_F(Safetensors, SurvivesDamage) {
   std::mt19937_64 random(20240607);
   const auto below = [&random](std::size_t limit) { return random() % limit; };
   int refused = 0;
-  constexpr int trials = 4000;
+  constexpr int trials = 2000;
   for (int trial = 0; trial < trials; ++trial) {
     std::string bytes = good;
     const std::size_t changes = 1 + below(4);
@@ -317,7 +317,8 @@ TEST(SafetensorsWeights, ReadsTheSharedNetworks) {
     EXPECT_EQ(file.floats("linear.weight").shape(), (Shape{10, 64}));
     for (const auto& [name, tensor] : file.tensors) {
       if (tensor.type != StoredType::f32) continue;
-      for (float value : file.floats(name).values()) ASSERT_TRUE(std::isfinite(value)) << name;
+      const Tensor values = file.floats(name);
+      for (float value : values.values()) ASSERT_TRUE(std::isfinite(value)) << name;
     }
     // Writing it again and reading that gives the same elements.
     const TemporaryFolder copies;

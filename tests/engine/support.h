@@ -49,7 +49,8 @@ inline std::string read_bytes(const std::filesystem::path& path) {
 }
 
 inline void write_bytes(const std::filesystem::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+  std::filesystem::remove(path);  // Some file systems sync a file that replaces another's content.
+  std::ofstream(path, std::ios::binary) << bytes;
 }
 
 /// The text of the error of type `E` that `body` throws; a failure unless it throws exactly that.
