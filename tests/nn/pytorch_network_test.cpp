@@ -111,7 +111,7 @@ TEST_P(PyTorch, AgreesOnLogitsGradientsAndFiveSteps) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, PyTorch, testing::Values("resnet20", "densenet", "densenet_bc"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
 }  // namespace trifold::nn

@@ -18,8 +18,12 @@ namespace {
 
 // Noise whose brightness tells the class.
 Dataset brightness(std::int64_t count) {
-  Dataset data{
-      .name = "brightness", .count = count, .height = 12, .width = 12, .channels = 3, .classes = 4};
+  Dataset data;
+  data.name = "brightness";
+  data.count = count;
+  data.height = data.width = 12;
+  data.channels = 3;
+  data.classes = 4;
   engine::Random random(3);
   for (std::int64_t i = 0; i < count; ++i) {
     const auto label = static_cast<std::int32_t>(i % data.classes);
@@ -33,14 +37,16 @@ Dataset brightness(std::int64_t count) {
 }
 
 TrainOptions options() {
-  return {.epochs = 3,
-          .batch = 8,
-          .lr = 0.05,
-          .bn_l1 = 1e-4,
-          .label_smoothing = 0.1,
-          .ema_decay = 0.9,
-          .seed = 5,
-          .augmentation = Augmentation{2, true}};
+  TrainOptions o;
+  o.epochs = 3;
+  o.batch = 8;
+  o.lr = 0.05;
+  o.bn_l1 = 1e-4;
+  o.label_smoothing = 0.1;
+  o.ema_decay = 0.9;
+  o.seed = 5;
+  o.augmentation = Augmentation{2, true};
+  return o;
 }
 
 Network fresh() {
