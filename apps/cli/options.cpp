@@ -66,7 +66,7 @@ void TrainingOptions::add_to(CLI::App& app) {
   app.add_option("--ema", values.ema_decay, "Decay of an average of the parameters; 0: none")
       ->type_name("X");
   app.add_option("--seed", values.seed, "Decides everything random")->type_name("N");
-  app.add_flag("--augment,!--no-augment", augment_, "Random crops and flips (on by default)");
+  app.add_option("--augment", augment_, "Random crops and flips: true or false");
   app.add_option("--pad", pad_,
                  "Crops: zero pixels around the image (2 for images below 32 pixels, else 4)")
       ->type_name("PIXELS");

@@ -1,6 +1,8 @@
 /// Cutting the original to the chosen point, and training what is left.
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "apps/prune/candidates.h"
 #include "apps/prune/run.h"
 #include "nn/train/evaluate.h"
@@ -27,9 +29,11 @@ json judge(const PruneRun& run, const nn::Network& network, std::int64_t side) {
 // be a pruned one.
 std::map<std::string, std::vector<std::int64_t>> original_channels(const PruneRun& run,
                                                                    const pruning::Cut& cut) {
-  return pruning::compose({.channels = run.original.info.original_channels, .blocks = {}},
-                          cut.origin)
-      .channels;
+  if (run.original.info.original_channels.empty()) return cut.origin.channels;
+  pruning::ChannelMap before{.channels = run.original.info.original_channels, .blocks = {}};
+  before.blocks.resize(run.original.network.graph().blocks.size());
+  std::iota(before.blocks.begin(), before.blocks.end(), std::int64_t{0});
+  return pruning::compose(before, cut.origin).channels;
 }
 
 }  // namespace

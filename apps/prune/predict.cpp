@@ -1,7 +1,7 @@
 /// From data points to the point to prune to: the accuracy predictor and the solver.
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <set>
 
 #include "apps/prune/candidates.h"
 #include "apps/prune/run.h"
@@ -34,6 +34,23 @@ map::CostModel cost_model(const PruneRun& run, Candidates& candidates) {
   });
 }
 
+// The highest degree up to `wanted` that leaves a sample more than the predictor has free
+// parameters, so that leaving one out still determines it.
+std::int64_t affordable_degree(const std::vector<map::Sample>& samples, std::int64_t wanted,
+                               std::int64_t rank) {
+  std::array<std::set<double>, 3> values;
+  for (const map::Sample& s : samples) {
+    const std::array<double, 3> x = map::coordinates(s.at);
+    for (std::size_t i = 0; i < 3; ++i) values[i].insert(x[i]);
+  }
+  for (std::int64_t degree = wanted; degree > 1; --degree) {
+    std::int64_t free = -2 * rank;
+    for (const std::set<double>& v : values) free += rank * std::min(degree + 1, std::ssize(v));
+    if (free < std::ssize(samples)) return degree;
+  }
+  return 1;
+}
+
 }  // namespace
 
 std::vector<map::Sample> samples_of(const PruneRun& run) {
@@ -63,7 +80,9 @@ void fit(PruneRun& run) {
   run.journal.at("collect/original-0");
   run.journal.run("fit", [&] {
     const std::vector<map::Sample> samples = samples_of(run);
-    const map::LowRankOptions options{.degree = run.options.degree, .rank = run.options.rank};
+    const map::LowRankOptions options{
+        .degree = affordable_degree(samples, run.options.degree, run.options.rank),
+        .rank = run.options.rank};
     try {
       const map::LowRankFit result = map::fit_low_rank(samples, options);
       const map::Validation validation =
@@ -89,10 +108,7 @@ void fit(PruneRun& run) {
                   {"loo_max", validation.max_error},
                   {"rank_correlation", validation.spearman}};
     } catch (const map::FitError& e) {
-      throw ConfigError(
-          fmt::format("the accuracy predictor can't be fitted: {}; collect more points "
-                      "(--rounds) or lower --degree and --rank",
-                      e.what()));
+      throw ConfigError(fmt::format("the accuracy predictor can't be fitted: {}", e.what()));
     }
   });
 }

@@ -19,8 +19,8 @@ using engine::Tape;
 using engine::Tensor;
 using engine::Var;
 
-// |a - b| / |b| in the Euclidean norm.
-double relative_error(const Tensor& a, const Tensor& b) {
+// |a - b| / max(|b|, scale) in the Euclidean norm.
+double relative_error(const Tensor& a, const Tensor& b, double scale = 1e-15) {
   EXPECT_EQ(a.shape(), b.shape());
   double difference = 0, norm = 0;
   for (std::int64_t i = 0; i < b.size(); ++i) {
@@ -28,7 +28,7 @@ double relative_error(const Tensor& a, const Tensor& b) {
     difference += (x - y) * (x - y);
     norm += y * y;
   }
-  return std::sqrt(difference / (norm + 1e-30));
+  return std::sqrt(difference) / std::max(std::sqrt(norm), scale);
 }
 
 // (n,c,h,w) -> (n,h,w,c).
@@ -76,6 +76,13 @@ TEST_P(PyTorch, AgreesOnLogitsGradientsAndFiveSteps) {
       relative_error(network.forward(judge, x, inference).logits.value, file.floats("eval_logits")),
       tolerance);
 
+  double squares = 0;
+  for (const Parameter& p : network.parameters()) {
+    if (!is_trainable(p.role)) continue;
+    for (float g : file.floats("grad." + p.name).values()) squares += static_cast<double>(g) * g;
+  }
+  const double whole_gradient = std::sqrt(squares);
+
   std::map<std::string, Tensor> velocity;
   for (std::int64_t step = 0; step < losses.size(); ++step) {
     Tape tape(ex);
@@ -93,7 +100,10 @@ TEST_P(PyTorch, AgreesOnLogitsGradientsAndFiveSteps) {
       }
       const Tensor gradient = p.var.gradient->take();
       if (step == 0) {
-        EXPECT_LT(relative_error(to_file_layout(p.role, gradient), file.floats("grad." + p.name)),
+        // Shifts that the next batch norm undoes have gradients of nearly 0, left over from terms
+        // that cancel: those are held to the size of the whole gradient.
+        EXPECT_LT(relative_error(to_file_layout(p.role, gradient), file.floats("grad." + p.name),
+                                 1e-3 * whole_gradient),
                   tolerance)
             << p.name;
       }
