@@ -62,6 +62,10 @@ void check_info(const Network& network, const ModelInfo& info, const std::string
       "{}: the network reads {} channels, but the normalisation has {} means and {} "
       "deviations",
       where, channels, info.normalisation.mean.size(), info.normalisation.std.size());
+  require<FileError>(
+      std::ranges::all_of(info.normalisation.mean, [](float m) { return std::isfinite(m); }),
+      "{}: the normalisation has a mean that is not finite", where);
+  require<FileError>(info.provenance.is_array(), "{}: the provenance is not a list", where);
   require<FileError>(std::ranges::all_of(info.normalisation.std,
                                          [](float s) { return s > 0 && std::isfinite(s); }),
                      "{}: the normalisation has a deviation that is not positive", where);
@@ -156,7 +160,9 @@ Model load_plain(const SafetensorsFile& file, const PlainFileHints& hints) {
                      where, head);
   const auto channels = static_cast<std::int64_t>(info.normalisation.mean.size());
   require<ConfigError>(channels >= 1, "{}: the normalisation names no channel", where);
-  Network network(make_architecture(info.arch, channels, classes[0]));
+  Graph graph = make_architecture(info.arch, channels, classes[0]);
+  check_shapes(graph, "", file);
+  Network network(std::move(graph));
   for (std::int64_t i = 0; i < classes[0]; ++i) info.class_names.push_back(std::to_string(i));
   info.provenance.push_back({{"step", "import"}, {"file", file.path.filename().string()}});
   return {std::move(network), std::move(info)};

@@ -6,6 +6,7 @@
 #include "kernels/error.h"
 #include "kernels/optimizer.h"
 #include "kernels/softmax_cross_entropy.h"
+#include "nn/graph_json.h"
 #include "nn/train/evaluate.h"
 
 namespace trifold::nn {
@@ -52,6 +53,7 @@ Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& nor
                  std::int64_t side, const TrainOptions& options, const kernels::Exec& ex)
     : network_(network),
       data_(data),
+      normalisation_(normalisation),
       side_(side),
       options_(options),
       ex_(ex),
@@ -154,6 +156,8 @@ std::string Trainer::fingerprint() const {
               {"pad", o.augmentation ? o.augmentation->pad : -1},
               {"flip", o.augmentation && o.augmentation->flip},
               {"side", side_},
+              {"mean", normalisation_.mean},
+              {"std", normalisation_.std},
               {"images", data_.count},
               {"data", data_.name}}
       .dump();
@@ -170,8 +174,11 @@ void Trainer::save(const std::filesystem::path& path, const std::string& note) c
   }
   const json position = {{"epoch", epoch_},     {"batch", batch_},       {"images", images_},
                          {"correct", correct_}, {"loss_sum", loss_sum_}, {"note", note}};
-  engine::write_safetensors(
-      path, {{"trifold.run", fingerprint()}, {"trifold.position", position.dump()}}, tensors);
+  engine::write_safetensors(path,
+                            {{"trifold.run", fingerprint()},
+                             {"trifold.graph", to_json(network_.graph()).dump()},
+                             {"trifold.position", position.dump()}},
+                            tensors);
 }
 
 std::string Trainer::restore(const std::filesystem::path& path) {
@@ -184,6 +191,10 @@ std::string Trainer::restore(const std::filesystem::path& path) {
       "{}: the checkpoint belongs to a run with other options ({}); give the same options "
       "or another --out",
       path.string(), run->second);
+  const auto graph = file.metadata.find("trifold.graph");
+  require<FileError>(
+      graph != file.metadata.end() && graph->second == to_json(network_.graph()).dump(),
+      "{}: the checkpoint belongs to another network; give another --out", path.string());
   restore_parameters(network_, "network.", file);
   const auto take = [&](std::map<std::string, Tensor>& into, const std::string& prefix) {
     for (auto& [name, value] : into) {
@@ -203,6 +214,12 @@ std::string Trainer::restore(const std::filesystem::path& path) {
     position.at("images").get_to(images_);
     position.at("correct").get_to(correct_);
     position.at("loss_sum").get_to(loss_sum_);
+    const std::int64_t batches = loader_.batches_per_epoch();
+    require<FileError>(epoch_ >= 0 && epoch_ <= options_.epochs && batch_ >= 0 &&
+                           batch_ < batches &&
+                           images_ == batch_ * std::min(options_.batch, data_.count),
+                       "{}: the checkpoint's position is damaged: epoch {}, batch {}, {} images",
+                       path.string(), epoch_, batch_, images_);
     return position.at("note").get<std::string>();
   } catch (const json::exception& e) {
     throw FileError(

@@ -79,6 +79,7 @@ class Trainer {
 
   Network& network_;
   const Dataset& data_;
+  Normalisation normalisation_;
   std::int64_t side_;
   TrainOptions options_;
   kernels::Exec ex_;
