@@ -75,9 +75,7 @@ void TrainingOptions::add_to(CLI::App& app) {
 
 nn::TrainOptions TrainingOptions::resolve(const std::string& data, const nn::Dataset& train) const {
   nn::TrainOptions options = values;
-  std::string schedule = schedule_;
-  std::ranges::replace(schedule, '-', '_');
-  options.schedule.kind = nn::schedule_kind(schedule);
+  options.schedule.kind = nn::schedule_kind(schedule_);
   options.augmentation.reset();
   if (augment_) {
     options.augmentation =

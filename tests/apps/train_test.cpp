@@ -108,6 +108,16 @@ TEST(Train, TheWrittenConfigurationRepeatsTheRun) {
   expect_equal_runs(folder / "a", folder / "b");
 }
 
+TEST(Train, TakesEverySchedule) {
+  const TempFolder folder;
+  const std::string data = tiny_cifar(folder);
+  for (const char* schedule : {"constant", "step", "cosine", "one-cycle"}) {
+    const Result result = run_program(
+        "train", tiny_training(data, folder / schedule, {"--schedule", schedule, "--epochs", "1"}));
+    EXPECT_EQ(result.code, 0) << schedule << ": " << result.err;
+  }
+}
+
 TEST(Train, AnInitModelOfOtherClassesIsRefused) {
   const TempFolder folder;
   const fs::path out = folder / "run";
