@@ -152,10 +152,10 @@ ContinuousSolution describe(const Search& search, const Point& at, const Vector&
     const double f = s.accuracy_elasticity[i];
     const double c = s.cost_elasticity[i];
     if (x[i] <= lower[i] * (1 + 1e-9)) {
-      s.active[i] = Bound::kLower;
+      s.active[i] = Bound::lower;
       least_multiplier = std::max(least_multiplier, f / c);
     } else if (x[i] >= 1 - 1e-9) {
-      s.active[i] = Bound::kUpper;
+      s.active[i] = Bound::upper;
     } else {
       product += f * c;
       squares += c * c;
@@ -166,8 +166,8 @@ ContinuousSolution describe(const Search& search, const Point& at, const Vector&
   for (std::size_t i = 0; i < 3; ++i) {
     const double excess = s.accuracy_elasticity[i] - s.multiplier * s.cost_elasticity[i];
     double violation = std::abs(excess);
-    if (s.active[i] == Bound::kLower) violation = std::max(0.0, excess);
-    if (s.active[i] == Bound::kUpper) violation = std::max(0.0, -excess);
+    if (s.active[i] == Bound::lower) violation = std::max(0.0, excess);
+    if (s.active[i] == Bound::upper) violation = std::max(0.0, -excess);
     s.kkt_residual = std::max(s.kkt_residual, violation);
   }
   return s;

@@ -8,7 +8,7 @@
 
 namespace trifold::map {
 
-enum class Bound { kNone, kLower, kUpper };
+enum class Bound { none, lower, upper };
 
 struct ContinuousSolution {
   Point at;

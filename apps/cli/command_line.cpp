@@ -140,10 +140,6 @@ void CommandLine::fail(const CLI::ParseError& error) const {
   throw ConfigError(text + place);
 }
 
-bool CommandLine::given(const std::string& name) const {
-  return app_.get_option("--" + name)->count() > 0;
-}
-
 std::string CommandLine::resolved() const {
   std::string text;
   for (const CLI::Option* option : named_options()) {

@@ -34,9 +34,6 @@ class CommandLine {
   /// All configurable options with their values in the form that --config reads.
   std::string resolved() const;
 
-  /// Whether the option was given anywhere, by its name without dashes.
-  bool given(const std::string& name) const;
-
  private:
   std::vector<const CLI::Option*> named_options() const;
   void fail(const CLI::ParseError& error) const;

@@ -71,8 +71,8 @@ Candidates::Candidates(const PruneRun& run, const map::Point& lower) : run_(run)
 double Candidates::ratio(std::int64_t depth, std::int64_t width, std::int64_t resolution) {
   const double w = space_.width[static_cast<std::size_t>(width)];
   if (run_.options.cost == CostKind::paper) {
-    const double r = space_.resolution[static_cast<std::size_t>(resolution)];
-    return space_.depth[static_cast<std::size_t>(depth)] * w * w * r * r;
+    return pruning::paper_cost(space_.depth[static_cast<std::size_t>(depth)], w,
+                               space_.resolution[static_cast<std::size_t>(resolution)]);
   }
   const auto key = std::pair(depth, width);
   auto found = graphs_.find(key);

@@ -35,7 +35,7 @@ void plan(PruneRun& run) {
       const double d = static_cast<double>(keep) / static_cast<double>(blocks.back());
       const double r = static_cast<double>(side) / static_cast<double>(sides.back());
       const double ratio = run.options.cost == CostKind::paper
-                               ? d * w * w * r * r
+                               ? pruning::paper_cost(d, w, r)
                                : counted_cost(run.options.cost, cut, side) / full;
       return describe(cut, side, ratio);
     };

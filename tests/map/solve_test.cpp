@@ -48,7 +48,7 @@ TEST(SolveContinuous, MatchesBruteForceOnMonotoneFactors) {
     expect_optimal(s, model, budget, 0.3, 100, 1e-9);
     EXPECT_NEAR(s.cost, budget, 1e-8);
     EXPECT_LT(s.kkt_residual, 1e-6);
-    if (s.active == std::array{Bound::kNone, Bound::kNone, Bound::kNone}) {
+    if (s.active == std::array{Bound::none, Bound::none, Bound::none}) {
       ++interior;
       const auto& e = s.accuracy_elasticity;
       EXPECT_NEAR(e[0], e[1] / 2, 1e-6);
@@ -100,9 +100,9 @@ TEST(SolveContinuous, NamesActiveBounds) {
   // Width hardly matters, so it goes to its lower bound; depth matters most and stays whole.
   const auto model = product(0.4, {1, 0.5}, {1, 0.001}, {1, 0.05});
   const auto s = solve_continuous(model, CostModel::paper(), 0.1, {0.4, 0.4, 0.4});
-  EXPECT_EQ(s.active[0], Bound::kUpper);
-  EXPECT_EQ(s.active[1], Bound::kLower);
-  EXPECT_EQ(s.active[2], Bound::kNone);
+  EXPECT_EQ(s.active[0], Bound::upper);
+  EXPECT_EQ(s.active[1], Bound::lower);
+  EXPECT_EQ(s.active[2], Bound::none);
   EXPECT_NEAR(s.at.r, std::sqrt(0.1 / 0.16), 1e-8);
   EXPECT_LT(s.kkt_residual, 1e-8);
 }
