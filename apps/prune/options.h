@@ -19,11 +19,13 @@ CostKind cost_kind(const std::string& name);
 std::string to_string(CostKind kind);
 
 /// "8", or "auto": as many channels as the device computes at once, so that a layer of fewer would
-/// take as long. Errors    ConfigError: neither a number from 1 to 1024 nor "auto".
+/// take as long.
+/// Errors    ConfigError: neither a number from 1 to 1024 nor "auto".
 std::int64_t parse_round_to(const std::string& text, Device device);
 
-/// "a*,b" as its patterns. Errors    ConfigError naming `flag` and the groups there are: a pattern
-/// that matches none of them.
+/// "a*,b" as its patterns.
+/// Errors    ConfigError naming `flag` and the groups there are: a pattern that matches none of
+///           them.
 std::vector<std::string> parse_patterns(const std::string& flag, const std::string& text,
                                         const std::vector<std::string>& groups);
 
