@@ -4,6 +4,7 @@
 
 #include "kernels/error.h"
 #include "kernels/softmax_cross_entropy.h"
+#include "nn/folded_network.h"
 
 namespace trifold::nn {
 
@@ -35,13 +36,14 @@ Evaluation evaluate(const Network& network, const Dataset& dataset,
   check_fits(network, dataset);
   const auto start = std::chrono::steady_clock::now();
   Loader loader(dataset, normalisation, {.batch = batch, .shuffle = false});
+  const FoldedNetwork folded(network);
   Evaluation result;
   double loss_sum = 0;
   loader.start(0);
   while (const std::optional<Batch> images = loader.next()) {
     Tape tape(ex, Tape::Mode::no_grad);
     const Var logits =
-        network.forward(tape, to_device(ex, dataset, *images, side), inference).logits;
+        Var::constant(folded.forward(ex, to_device(ex, dataset, *images, side).value));
     const Tensor labels = Tensor::from({images->n}, std::span(images->labels), ex.device);
     const Var loss = engine::softmax_cross_entropy(tape, logits, labels, 0.0f);
     loss_sum +=
