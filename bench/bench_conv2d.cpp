@@ -1,64 +1,31 @@
-/// Time of the convolutions over the shape files, beside the multiply-add peak of the same process.
+/// Time of the convolutions over the shape files: each algorithm that a shape can run with, and
+/// oneDNN's where it is built in, beside the multiply-add peak measured in the same process.
 ///
 ///     bench_conv2d [--benchmark_...] [SHAPE_FILE...]
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <chrono>
 #include <fstream>
+#include <functional>
+#include <map>
+#include <memory>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "bench/multiply_add_peak.h"
+#include "bench/onednn_conv2d.h"
 #include "kernels/conv2d.h"
-#include "kernels/cpu/conv2d_tiles.h"
+#include "kernels/cpu/conv2d_algorithm.h"
 #include "kernels/thread_pool.h"
 
 namespace {
 
 using namespace trifold::kernels;
-
-/// Flop/s of one core: the output tile on operands that never leave the level 1 cache.
-double peak_flops() {
-  const cpu::Tiles tiles = cpu::tiles();
-  constexpr std::int64_t pixels = 24, terms = 128;
-  const std::int64_t width = 2 * tiles.lanes;
-  const std::vector<float> x(pixels * terms, 1.0f),
-      w(static_cast<std::size_t>(terms * width), 1.0f);
-  const std::vector<float> b(static_cast<std::size_t>(width), 0.0f);
-  std::vector<float> y(static_cast<std::size_t>(pixels * width));
-  std::vector<std::int64_t> x_offset, y_offset;
-  for (std::int64_t i = 0; i < pixels; ++i) {
-    x_offset.push_back(i * terms);
-    y_offset.push_back(i * width);
-  }
-  const cpu::OutputPanel panel{.x = x.data(),
-                               .x_offset = x_offset.data(),
-                               .runs = 1,
-                               .run_length = terms,
-                               .run_stride = 0,
-                               .w = w.data(),
-                               .b = b.data(),
-                               .y = y.data(),
-                               .y_offset = y_offset.data(),
-                               .pixels = pixels,
-                               .vectors = 2,
-                               .filters = width,
-                               .addend = nullptr,
-                               .relu = false};
-  double best = 0;
-  for (int round = 0; round < 200; ++round) {
-    constexpr int calls = 100;
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < calls; ++i) tiles.output(panel);
-    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-    best = std::max(best, 2.0 * static_cast<double>(calls * pixels * terms * width) / time.count());
-  }
-  return best;
-}
+using cpu::Conv2dAlgorithm;
+using trifold::bench::Pass;
 
 std::vector<Conv2dShape> read_shapes(const std::string& path) {
   std::ifstream file(path);
@@ -77,30 +44,88 @@ std::vector<Conv2dShape> read_shapes(const std::string& path) {
   return shapes;
 }
 
-enum class Pass { forward, backward_data, backward_weight };
+// Pools and their peaks, each made once.
+struct Threads {
+  ThreadPool pool;
+  double peak;
+  explicit Threads(int count) : pool(count), peak(trifold::bench::multiply_add_peak(pool)) {}
+};
 
-void measure(benchmark::State& state, Pass pass, const Conv2dShape& s, int threads, double peak) {
-  ThreadPool pool(threads);
-  const Exec ex{.pool = &pool};
-  std::vector<float> x(static_cast<std::size_t>(s.x_size()), 0.5f);
-  std::vector<float> w(static_cast<std::size_t>(s.w_size()), 0.5f);
-  std::vector<float> b(static_cast<std::size_t>(s.k), 0.5f);
-  std::vector<float> y(static_cast<std::size_t>(s.y_size()), 0.5f);
+Threads& threads_of(int count) {
+  static std::map<int, std::unique_ptr<Threads>> made;
+  std::unique_ptr<Threads>& threads = made[count];
+  if (!threads) threads = std::make_unique<Threads>(count);
+  return *threads;
+}
+
+// Products with the zeros of the padding count, and Winograd's savings don't: a rate above the peak
+// says how much arithmetic the algorithm saves.
+void measure(benchmark::State& state, const Conv2dShape& s, int threads,
+             const std::function<void()>& call) {
   for ([[maybe_unused]] auto _ : state) {
-    if (pass == Pass::forward)
-      conv2d_forward(ex, s, x.data(), w.data(), b.data(), y.data());
-    else if (pass == Pass::backward_data)
-      conv2d_backward_data(ex, s, y.data(), w.data(), Write::overwrite, x.data());
-    else
-      conv2d_backward_weight(ex, s, x.data(), y.data(), w.data(), b.data());
+    call();
     benchmark::ClobberMemory();
   }
-  // Products with the zeros of the padding count: what a network's cost is quoted as.
   const double flops = 2.0 * static_cast<double>(s.y_size() * s.r * s.s * s.c) *
                        static_cast<double>(state.iterations());
   state.counters["flop/s"] = benchmark::Counter(flops, benchmark::Counter::kIsRate);
   state.counters["of_peak"] =
-      benchmark::Counter(flops / (peak * threads), benchmark::Counter::kIsRate);
+      benchmark::Counter(flops / threads_of(threads).peak, benchmark::Counter::kIsRate);
+}
+
+void measure_ours(benchmark::State& state, Pass pass, Conv2dAlgorithm algorithm,
+                  const Conv2dShape& s, int threads) {
+  const Exec ex{.pool = &threads_of(threads).pool};
+  std::vector<float> x(static_cast<std::size_t>(s.x_size()), 0.5f);
+  std::vector<float> w(static_cast<std::size_t>(s.w_size()), 0.5f);
+  std::vector<float> y(static_cast<std::size_t>(s.y_size()), 0.5f);
+  cpu::force_conv2d_algorithm(algorithm);
+  measure(state, s, threads, [&] {
+    switch (pass) {
+      case Pass::forward:
+        return conv2d_forward(ex, s, x.data(), w.data(), nullptr, y.data());
+      case Pass::backward_data:
+        return conv2d_backward_data(ex, s, y.data(), w.data(), Write::overwrite, x.data());
+      case Pass::backward_weight:
+        return conv2d_backward_weight(ex, s, x.data(), y.data(), w.data(), nullptr);
+    }
+  });
+  cpu::force_conv2d_algorithm(std::nullopt);
+}
+
+void add(const std::string& name, const std::function<void(benchmark::State&)>& body) {
+  benchmark::RegisterBenchmark(name.c_str(), body)->UseRealTime()->Unit(benchmark::kMicrosecond);
+}
+
+void add_shape(const Conv2dShape& s) {
+  cpu::force_conv2d_algorithm(Conv2dAlgorithm::winograd);
+  const bool has_winograd =
+      cpu::conv2d_algorithm(s, cpu::Conv2dPass::forward) == Conv2dAlgorithm::winograd;
+  cpu::force_conv2d_algorithm(std::nullopt);
+  for (const auto& [pass, pass_name] :
+       {std::pair{Pass::forward, "forward"}, std::pair{Pass::backward_data, "backward_data"},
+        std::pair{Pass::backward_weight, "backward_weight"}}) {
+    for (int threads : {1, 2}) {
+      const auto name = [&, pass_name = pass_name](const char* who) {
+        return fmt::format("conv2d_{}/{}x{}x{}x{}/{}/{}x{}s{}p{}/threads:{}/{}", pass_name, s.n,
+                           s.h, s.w, s.c, s.k, s.r, s.s, s.stride_h, s.pad_h, threads, who);
+      };
+      const Pass p = pass;
+      add(name("direct"), [=](benchmark::State& state) {
+        measure_ours(state, p, Conv2dAlgorithm::direct, s, threads);
+      });
+      if (has_winograd) {
+        add(name("winograd"), [=](benchmark::State& state) {
+          measure_ours(state, p, Conv2dAlgorithm::winograd, s, threads);
+        });
+      }
+#if TRIFOLD_WITH_ONEDNN
+      add(name("onednn"), [=](benchmark::State& state) {
+        measure(state, s, threads, trifold::bench::onednn_conv2d(p, s, threads));
+      });
+#endif
+    }
+  }
 }
 
 }  // namespace
@@ -109,20 +134,12 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   std::vector<std::string> files(argv + 1, argv + argc);
   if (files.empty()) files = {"bench/shapes/conv2d_cifar.txt", "bench/shapes/conv2d_imagenet.txt"};
-  const double peak = peak_flops();
-  fmt::print("multiply-add peak of one core: {:.1f} Gflop/s\n", peak * 1e-9);
-  for (const std::string& file : files)
-    for (const Conv2dShape& s : read_shapes(file))
-      for (auto [pass, pass_name] :
-           {std::pair{Pass::forward, "forward"}, std::pair{Pass::backward_data, "backward_data"},
-            std::pair{Pass::backward_weight, "backward_weight"}})
-        for (int threads : {1, 2})
-          benchmark::RegisterBenchmark(
-              fmt::format("conv2d_{}/{}x{}x{}x{}/{}/{}x{}s{}p{}/threads:{}", pass_name, s.n, s.h,
-                          s.w, s.c, s.k, s.r, s.s, s.stride_h, s.pad_h, threads)
-                  .c_str(),
-              [=](benchmark::State& state) { measure(state, pass, s, threads, peak); })
-              ->UseRealTime()
-              ->Unit(benchmark::kMicrosecond);
+  for (int threads : {1, 2}) {
+    fmt::print("multiply-add peak of {} thread{}: {:.1f} Gflop/s\n", threads,
+               threads == 1 ? "" : "s", threads_of(threads).peak * 1e-9);
+  }
+  for (const std::string& file : files) {
+    for (const Conv2dShape& s : read_shapes(file)) add_shape(s);
+  }
   benchmark::RunSpecifiedBenchmarks();
 }

@@ -118,11 +118,7 @@ void backward_data_winograd(const Exec& ex, const Conv2dShape& s, const float* d
                                 .y_pixel = s.c};
   const std::int64_t tap = s.c * s.k;
   winograd_correlate(ex, correlation, dy,
-                     {.w = w + (s.r * s.s - 1) * tap,
-                      .tap_row = -s.s * tap,
-                      .tap_column = -tap,
-                      .channel = 1,
-                      .filter = s.k},
+                     {.w = w + (s.r * s.s - 1) * tap, .tap = -tap, .channel = 1, .filter = s.k},
                      {.addend = write == Write::accumulate ? dx : nullptr}, dx);
 }
 
@@ -204,10 +200,8 @@ void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, 
                           const float* b, const float* residual, Activation act, float* y) {
   check(s);
   const Finish finish{.b = b, .addend = residual, .relu = act == Activation::relu};
-  if (conv2d_algorithm(s) == Conv2dAlgorithm::winograd) {
-    const std::int64_t tap = s.c * s.k;
-    const WinogradWeights weights{
-        .w = w, .tap_row = s.s * tap, .tap_column = tap, .channel = s.k, .filter = 1};
+  if (conv2d_algorithm(s, Conv2dPass::forward) == Conv2dAlgorithm::winograd) {
+    const WinogradWeights weights{.w = w, .tap = s.c * s.k, .channel = s.k, .filter = 1};
     winograd_correlate(ex, forward_correlation(s), x, weights, finish, y);
     return;
   }
@@ -224,7 +218,7 @@ void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, 
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
                           Write write, float* dx) {
   check(s);
-  if (conv2d_algorithm(s) == Conv2dAlgorithm::winograd) {
+  if (conv2d_algorithm(s, Conv2dPass::backward_data) == Conv2dAlgorithm::winograd) {
     backward_data_winograd(ex, s, dy, w, write, dx);
     return;
   }
@@ -245,7 +239,7 @@ void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x
                             float* dw, float* db) {
   check(s);
   if (db != nullptr) backward_bias(ex, s.n * s.p() * s.q(), s.k, dy, db);
-  if (conv2d_algorithm(s) == Conv2dAlgorithm::winograd) {
+  if (conv2d_algorithm(s, Conv2dPass::backward_weight) == Conv2dAlgorithm::winograd) {
     winograd_backward_weight(ex, forward_correlation(s), x, dy, dw);
     return;
   }

@@ -12,9 +12,12 @@ enum class Conv2dAlgorithm {
   winograd  ///< F(4x4, 3x3); 3 x 3 windows of stride 1
 };
 
-/// The rule. Winograd's transforms cost about as much as 16 products a pixel and channel, so that
-/// it pays from a few channels and filters on.
-Conv2dAlgorithm conv2d_algorithm(const Conv2dShape& s);
+enum class Conv2dPass { forward, backward_data, backward_weight };
+
+/// The rule. Winograd's transforms of images cost about as much as 16 products a pixel and channel,
+/// so that it pays from a few channels and filters on; those of weights as much as 2 tiles, and of
+/// their gradients, with the partial sums, as much as 16.
+Conv2dAlgorithm conv2d_algorithm(const Conv2dShape& s, Conv2dPass pass);
 
 /// Forces an algorithm for every shape that it takes, for tests and comparisons; empty: the rule
 /// again. The environment variable TRIFOLD_CONV2D (direct, winograd) does the same at start.

@@ -125,14 +125,21 @@ void transform_weights(const Exec& ex, const WinogradTransforms& transforms, con
     for (std::int64_t c = begin; c < end; ++c) {
       for (std::int64_t f = 0; f < panels.padded(); f += lanes) {
         const std::int64_t count = std::min(lanes, panels.filters - f);
-        for (std::int64_t tap = 0; tap < 9; ++tap) {
-          const float* from =
-              w.w + tap / 3 * w.tap_row + tap % 3 * w.tap_column + c * w.channel + f * w.filter;
-          for (std::int64_t i = 0; i < count; ++i) taps[tap * lanes + i] = from[i * w.filter];
+        const float* from = w.w + c * w.channel + f * w.filter;
+        std::int64_t tap_stride = w.tap;
+        if (w.filter != 1) {  // a vector needs its filters side by side
+          for (std::int64_t tap = 0; tap < 9; ++tap) {
+            for (std::int64_t i = 0; i < count; ++i) {
+              taps[tap * lanes + i] = from[tap * w.tap + i * w.filter];
+            }
+          }
+          from = taps;
+          tap_stride = lanes;
         }
         const std::int64_t panel = f / (2 * lanes), first = panels.begin(panel);
         const std::int64_t width = panels.vectors(panel) * lanes;
-        transforms.weight(taps, lanes, count, u + first * channels + c * width + f - first, stride);
+        transforms.weight(from, tap_stride, count, u + first * channels + c * width + f - first,
+                          stride);
       }
     }
   });

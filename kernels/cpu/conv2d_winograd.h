@@ -16,10 +16,10 @@
 namespace trifold::kernels::cpu {
 
 /// y = [relu](b + correlation of x with w [+ addend]). Element (r, s, c, k) of the weights lies at w +
-/// r * tap_row + s * tap_column + c * channel + k * filter.
+/// (3 r + s) tap + c channel + k filter.
 struct WinogradWeights {
   const float* w;
-  std::int64_t tap_row, tap_column, channel, filter;
+  std::int64_t tap, channel, filter;
 };
 void winograd_correlate(const Exec& ex, const Correlation& s, const float* x,
                         const WinogradWeights& w, const Finish& finish, float* y);

@@ -150,20 +150,26 @@ TEST(Conv2dFused, EqualsTheSeparateOps) {
 }
 
 TEST(Conv2dAlgorithmRule, TakesWinogradWhereItPaysAndCan) {
+  using cpu::Conv2dPass;
   const Conv2dShape s{
       .n = 1, .h = 8, .w = 8, .c = 16, .k = 16, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};
-  EXPECT_EQ(cpu::conv2d_algorithm(s), Conv2dAlgorithm::winograd);
-  const auto with = [&](auto change) {
+  const auto with = [&](auto change, Conv2dPass pass = Conv2dPass::forward) {
     Conv2dShape other = s;
     change(other);
-    return cpu::conv2d_algorithm(other);
+    return cpu::conv2d_algorithm(other, pass);
   };
+  const auto nothing = [](Conv2dShape&) {};
+  EXPECT_EQ(with(nothing), Conv2dAlgorithm::winograd);
+  EXPECT_EQ(with(nothing, Conv2dPass::backward_weight), Conv2dAlgorithm::direct);
+  EXPECT_EQ(with([](Conv2dShape& o) { o.n = 8; }, Conv2dPass::backward_weight),
+            Conv2dAlgorithm::winograd);
+  EXPECT_EQ(with([](Conv2dShape& o) { o.h = 4; }), Conv2dAlgorithm::direct);
   EXPECT_EQ(with([](Conv2dShape& o) { o.c = 3; }), Conv2dAlgorithm::direct);
   EXPECT_EQ(with([](Conv2dShape& o) { o.stride_h = 2; }), Conv2dAlgorithm::direct);
   EXPECT_EQ(with([](Conv2dShape& o) { o.stride_w = 2; }), Conv2dAlgorithm::direct);
   EXPECT_EQ(with([](Conv2dShape& o) { o.r = 1; }), Conv2dAlgorithm::direct);
   cpu::force_conv2d_algorithm(Conv2dAlgorithm::direct);
-  EXPECT_EQ(cpu::conv2d_algorithm(s), Conv2dAlgorithm::direct);
+  EXPECT_EQ(with(nothing), Conv2dAlgorithm::direct);
   cpu::force_conv2d_algorithm(Conv2dAlgorithm::winograd);
   EXPECT_EQ(with([](Conv2dShape& o) { o.c = 3; }), Conv2dAlgorithm::winograd);
   EXPECT_EQ(with([](Conv2dShape& o) { o.stride_h = 2; }), Conv2dAlgorithm::direct);

@@ -1,0 +1,16 @@
+/// oneDNN's convolution of the same shapes, as a yardstick in the same process.
+#pragma once
+
+#include <functional>
+
+#include "kernels/conv2d.h"
+
+namespace trifold::bench {
+
+enum class Pass { forward, backward_data, backward_weight };
+
+/// A call that runs one pass on memory of its own in the layouts that oneDNN prefers, so that no
+/// reorder is timed. `threads` is what OpenMP gets.
+std::function<void()> onednn_conv2d(Pass pass, const kernels::Conv2dShape& s, int threads);
+
+}  // namespace trifold::bench
