@@ -15,11 +15,11 @@ class Scratch {
  public:
   Scratch(const Exec& ex, std::int64_t count) : device_(ex.device), stream_(ex.stream) {
     if (count > 0) {
-      block_ = allocate(device_, count * static_cast<std::int64_t>(sizeof(T)), stream_);
+      block_ = kernels::allocate(device_, count * static_cast<std::int64_t>(sizeof(T)), stream_);
     }
   }
   ~Scratch() {
-    if (block_.data != nullptr) release(device_, block_, stream_);
+    if (block_.data != nullptr) kernels::release(device_, block_, stream_);
   }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
