@@ -29,6 +29,8 @@
   X(add)                           \
   X(fill)                          \
   X(scale)                         \
+  X(scale_by)                      \
+  X(mean)                          \
   X(resize_forward)                \
   X(resize_backward)               \
   X(max_pool_forward)              \
@@ -46,7 +48,8 @@
   X(channel_gather_forward)        \
   X(channel_gather_backward)       \
   X(sgd_step)                      \
-  X(ema_update)
+  X(ema_update)                    \
+  X(update_parameters)
 
 #define TRIFOLD_FOR_EACH_MEMORY_FUNCTION(X) \
   X(allocate)                               \

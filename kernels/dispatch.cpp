@@ -1,4 +1,5 @@
 /// The one place that switches on the device.
+#include <span>
 #include <type_traits>
 
 #include "kernels/backends.h"
@@ -164,6 +165,14 @@ void scale(const Exec& ex, std::int64_t count, float scale, const float* x, floa
   run(ex, TRIFOLD_TWINS(scale), count, scale, x, y);
 }
 
+void scale_by(const Exec& ex, std::int64_t count, const float* factor, const float* x, float* y) {
+  run(ex, TRIFOLD_TWINS(scale_by), count, factor, x, y);
+}
+
+void mean(const Exec& ex, std::int64_t count, const float* x, float* y) {
+  run(ex, TRIFOLD_TWINS(mean), count, x, y);
+}
+
 void resize_forward(const Exec& ex, const ResizeShape& s, ResizeFilter filter, const float* x,
                     float* y) {
   run(ex, TRIFOLD_TWINS(resize_forward), s, filter, x, y);
@@ -250,6 +259,10 @@ void sgd_step(const Exec& ex, std::int64_t count, const SgdParams& params, const
 
 void ema_update(const Exec& ex, std::int64_t count, float decay, const float* w, float* average) {
   run(ex, TRIFOLD_TWINS(ema_update), count, decay, w, average);
+}
+
+void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates) {
+  run(ex, TRIFOLD_TWINS(update_parameters), updates);
 }
 
 }  // namespace trifold::kernels
