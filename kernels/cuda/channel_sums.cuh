@@ -20,9 +20,9 @@ __device__ inline double sum_over_lanes(double value, double* shared, int lanes)
     if (lane < half && lane + half < lanes) shared[thread] += shared[thread + half * across];
     __syncthreads();
   }
-  const double sum = lane == 0 ? shared[thread] : 0;
-  __syncthreads();
-  return sum;
+  // The next sum may start at once: until its first barrier, a thread touches its own element
+  // alone.
+  return lane == 0 ? shared[thread] : 0;
 }
 
 /// First step: parts[(chunk sums + k) channels + c] = sum k over a chunk of rows. A thread adds up
