@@ -152,7 +152,7 @@ __device__ void multiply_ahead(typename Layout::Product& product, A& a, B& b, st
     simt::cp_async_commit();  // a group each step, empty at the end, so that waits are uniform
   };
   constexpr int ahead = Layout::stages - 1;
-#pragma unroll
+#pragma unroll 1
   for (int step = 0; step < ahead; ++step) start(step, step);
   int read = 0, fill = ahead;
   for (std::int64_t step = 0; step < steps; ++step) {
@@ -221,43 +221,52 @@ struct Target {
   bool accumulate;    ///< adds to what C holds
 };
 
-/// Writes a tile of C through shared memory, so that a warp writes whole rows as 16-byte vectors
-/// whatever order the products are held in. offset(row) is the place of a tile's row in C, negative
-/// for none.
-template <class Layout, class Tile, class Offset>
-__device__ void write_tile(const typename Layout::Product& product, float4* memory,
-                           const Target& to, const Offset& offset) {
-  constexpr int pitch = Layout::tile_pitch;
-  auto* tile = reinterpret_cast<float*>(memory);
-  product.store(tile, pitch);
-  __syncthreads();
-  const int width = to.vectors ? 4 : 1, line = Tile::columns / width;
+/// Writes a tile in shared memory to C, `width` columns a thread and whole rows a warp. offset(row)
+/// is the place of a tile's row in C, negative for none.
+template <class Tile, int width, class Offset>
+__device__ void write_rows(const float* tile, int pitch, const Target& to, const Offset& offset) {
+  constexpr int line = Tile::columns / width;
   const int across = static_cast<int>(threadIdx.x) % line * width;
   const std::int64_t column = to.first_column + across;
   if (column >= to.columns) return;
+  float bias[width] = {};
+  if (to.bias != nullptr)
+    for (int i = 0; i < width; ++i) bias[i] = to.bias[column + i];
   for (int row = static_cast<int>(threadIdx.x) / line; row < Tile::rows;
        row += Tile::threads / line) {
     const std::int64_t at = offset(row);
     if (at < 0) continue;
-    float* y = to.c + at + column;
     const float* sums = tile + row * pitch + across;
-    if (to.vectors) {
-      auto v = simt::ld<float4>(sums);
-      if (to.bias != nullptr) {
-        const float* bias = to.bias + column;
-        v.x += bias[0], v.y += bias[1], v.z += bias[2], v.w += bias[3];
-      }
+    if constexpr (width == 4) {
+      // An index of vectors, which shows the compiler that the address is aligned.
+      auto* c = reinterpret_cast<float4*>(to.c) + (at + column) / 4;
+      auto sum = simt::ld<float4>(sums);
+      sum.x += bias[0], sum.y += bias[1], sum.z += bias[2], sum.w += bias[3];
       if (to.accumulate) {
-        const auto old = simt::ld<float4>(y);
-        v.x += old.x, v.y += old.y, v.z += old.z, v.w += old.w;
+        const auto old = simt::ld<float4>(c);
+        sum.x += old.x, sum.y += old.y, sum.z += old.z, sum.w += old.w;
       }
-      simt::st(y, v);
+      simt::st(c, sum);
     } else {
-      float v = *sums;
-      if (to.bias != nullptr) v += to.bias[column];
-      if (to.accumulate) v += *y;
-      *y = v;
+      float* c = to.c + at + column;
+      const float sum = *sums + bias[0];
+      *c = to.accumulate ? sum + *c : sum;
     }
+  }
+}
+
+/// Writes a block's product to C through shared memory, so that writes are vectors along the rows
+/// of C whatever order the sums are held in.
+template <class Layout, class Tile, class Offset>
+__device__ void write_tile(const typename Layout::Product& product, float4* memory,
+                           const Target& to, const Offset& offset) {
+  auto* tile = reinterpret_cast<float*>(memory);
+  product.store(tile, Layout::tile_pitch);
+  __syncthreads();
+  if (to.vectors) {
+    write_rows<Tile, 4>(tile, Layout::tile_pitch, to, offset);
+  } else {
+    write_rows<Tile, 1>(tile, Layout::tile_pitch, to, offset);
   }
 }
 
