@@ -8,6 +8,7 @@
 #include "kernels/conv2d.h"
 #include "kernels/elementwise.h"
 #include "kernels/linear.h"
+#include "kernels/memory.h"
 #include "kernels/optimizer.h"
 #include "kernels/pool.h"
 #include "kernels/resize.h"
@@ -47,8 +48,32 @@
   X(sgd_step)                      \
   X(ema_update)
 
-namespace trifold::kernels::cpu {
+#define TRIFOLD_FOR_EACH_MEMORY_FUNCTION(X) \
+  X(allocate)                               \
+  X(release)                                \
+  X(copy_memory)                            \
+  X(clear_memory)                           \
+  X(synchronize)                            \
+  X(memory_use)                             \
+  X(reset_memory_peak)                      \
+  X(release_cached_memory)
+
 #define TRIFOLD_DECLARE_TWIN(op) decltype(kernels::op) op;
+
+namespace trifold::kernels::cpu {
 TRIFOLD_FOR_EACH_KERNEL(TRIFOLD_DECLARE_TWIN)
-#undef TRIFOLD_DECLARE_TWIN
+TRIFOLD_FOR_EACH_MEMORY_FUNCTION(TRIFOLD_DECLARE_TWIN)
 }  // namespace trifold::kernels::cpu
+
+namespace trifold::kernels::cuda {
+TRIFOLD_FOR_EACH_KERNEL(TRIFOLD_DECLARE_TWIN)
+TRIFOLD_FOR_EACH_MEMORY_FUNCTION(TRIFOLD_DECLARE_TWIN)
+
+/// GPUs that can be used; 0 also where there is no driver.
+int device_count();
+
+/// Makes `device` the calling thread's current one. Errors: DeviceError where it can't be used.
+void require_device(Device device);
+}  // namespace trifold::kernels::cuda
+
+#undef TRIFOLD_DECLARE_TWIN

@@ -12,6 +12,9 @@ struct BatchNormShape {
   std::int64_t rows, channels;
 };
 
+/// Throws ShapeError unless every extent is >= 1.
+void check(const BatchNormShape& s);
+
 /// What is fused behind the normalisation. A residual (same shape as x) is added before the ReLU.
 enum class Activation { none, relu };
 

@@ -16,8 +16,8 @@ TEST(Elementwise, ReluForwardInAndOutOfPlace) {
     const Doubles expected = oracle::relu_forward(widen(x));
     run_everywhere(
         {nans(n), x},
-        [&](const Exec& ex, const std::vector<float*>& out) {
-          relu_forward(ex, n, x.data(), out[0]);
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          relu_forward(ex, n, ex.in(x), out[0]);
           relu_forward(ex, n, out[1], out[1]);
         },
         [&](const std::vector<Floats>& y) {
@@ -31,8 +31,8 @@ TEST(Elementwise, ReluKeepsNaN) {
   const Floats x(19, nan);
   run_everywhere(
       {Floats(19, 0.0f)},
-      [&](const Exec& ex, const std::vector<float*>& out) {
-        relu_forward(ex, 19, x.data(), out[0]);
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        relu_forward(ex, 19, ex.in(x), out[0]);
       },
       [&](const std::vector<Floats>& y) {
         for (const float v : y[0]) EXPECT_TRUE(std::isnan(v));
@@ -45,9 +45,9 @@ TEST(Elementwise, ReluBackward) {
     const Doubles expected = oracle::relu_backward(widen(y), widen(dy));
     run_everywhere(
         {nans(n), dy},
-        [&](const Exec& ex, const std::vector<float*>& out) {
-          relu_backward(ex, n, y.data(), dy.data(), out[0]);
-          relu_backward(ex, n, y.data(), out[1], out[1]);
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          relu_backward(ex, n, ex.in(y), ex.in(dy), out[0]);
+          relu_backward(ex, n, ex.in(y), out[1], out[1]);
         },
         [&](const std::vector<Floats>& dx) {
           expect_equal(dx[0], expected);
@@ -76,11 +76,11 @@ TEST(Elementwise, AddScaleFill) {
     }
     run_everywhere(
         {nans(n), a, b, nans(n), a, nans(n)},
-        [&](const Exec& ex, const std::vector<float*>& out) {
-          add(ex, n, a.data(), b.data(), out[0]);
-          add(ex, n, out[1], b.data(), out[1]);
-          add(ex, n, a.data(), out[2], out[2]);
-          scale(ex, n, -1.5f, a.data(), out[3]);
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          add(ex, n, ex.in(a), ex.in(b), out[0]);
+          add(ex, n, out[1], ex.in(b), out[1]);
+          add(ex, n, ex.in(a), out[2], out[2]);
+          scale(ex, n, -1.5f, ex.in(a), out[3]);
           scale(ex, n, -1.5f, out[4], out[4]);
           fill(ex, n, 0.75f, out[5]);
         },

@@ -20,9 +20,9 @@ TEST(Optimizer, SgdStepsFollowTheOracle) {
       for (int step = 0; step < 3; ++step) oracle::sgd_step(sgd, widen(dw), v_exact, w_exact);
       run_everywhere(
           {Floats(index(n), 0.0f), w},
-          [&](const Exec& ex, const std::vector<float*>& out) {
+          [&](const Trial& ex, const std::vector<float*>& out) {
             for (int step = 0; step < 3; ++step) {
-              sgd_step(ex, n, params, dw.data(), out[0], out[1]);
+              sgd_step(ex, n, params, ex.in(dw), out[0], out[1]);
             }
           },
           [&](const std::vector<Floats>& out) {
@@ -40,8 +40,8 @@ TEST(Optimizer, L1PullsBothSignsAndLeavesZero) {
   const Floats zero{0, 0, 0};
   run_everywhere(
       {zero, {1, -1, 0}},
-      [&](const Exec& ex, const std::vector<float*>& out) {
-        sgd_step(ex, 3, {1, 0, 0, 0.25f, false}, zero.data(), out[0], out[1]);
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        sgd_step(ex, 3, {1, 0, 0, 0.25f, false}, ex.in(zero), out[0], out[1]);
       },
       [](const std::vector<Floats>& out) {
         expect_equal(out[1], {0.75, -0.75, 0});
@@ -57,8 +57,8 @@ TEST(Optimizer, EmaMovesTowardsTheWeights) {
     }
     run_everywhere(
         {start},
-        [&](const Exec& ex, const std::vector<float*>& out) {
-          ema_update(ex, n, 0.75f, w.data(), out[0]);
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          ema_update(ex, n, 0.75f, ex.in(w), out[0]);
         },
         [&](const std::vector<Floats>& out) { expect_equal(out[0], expected); });
   }
