@@ -39,6 +39,7 @@ constexpr Stage stages[] = {
 
 struct Flags {
   std::string stage, out, target = "0.5", cost = "macs", width = "stream";
+  std::string round_to = "1", include = "*", exclude;
   std::string dimensions = "depth,width,resolution";
   bool resume = false;
   double minutes = 0;
@@ -76,7 +77,13 @@ struct Flags {
     app.add_option("--held-out", o.held_out,
                    "Training images set aside for decisions; 0 is a tenth, at most 5,000")
         ->type_name("N");
-    app.add_option("--round-to", o.round_to, "Channels stay in multiples of this")->type_name("N");
+    app.add_option("--round-to", round_to,
+                   "Channels stay in multiples of this; auto: of what the device computes at once")
+        ->type_name("N");
+    app.add_option("--include", include,
+                   "Groups of channels that may be pruned, such as 'layer1.*,layer2.*'")
+        ->type_name("LIST");
+    app.add_option("--exclude", exclude, "Groups of channels that may not")->type_name("LIST");
     app.add_option("--floor", o.floor, "Least share of a group's channels that stays")
         ->type_name("X");
     app.add_option("--resolution-step", o.resolution_step, "Between the sides that are considered")
@@ -95,7 +102,7 @@ struct Flags {
     device.add_to(app);
   }
 
-  PruneOptions resolved(const nn::Dataset& train) const {
+  PruneOptions resolved(const nn::Graph& graph, const nn::Dataset& train, Device on) const {
     PruneOptions o = options;
     o.training = training.resolve(data.data, train);
     o.target = parse_target(target);
@@ -103,6 +110,10 @@ struct Flags {
     require<ConfigError>(width == "stream" || width == "inner",
                          "--width is '{}'; it is stream or inner", width);
     o.width_mode = width == "stream" ? pruning::WidthMode::stream : pruning::WidthMode::inner;
+    o.round_to = parse_round_to(round_to, on);
+    const std::vector<std::string> groups = pruning::find_units(graph, o.width_mode).groups;
+    o.include = parse_patterns("--include", include, groups);
+    o.exclude = parse_patterns("--exclude", exclude, groups);
     o.prune_depth = o.prune_width = o.prune_resolution = false;
     std::istringstream names(dimensions);
     for (std::string name; std::getline(names, name, ',');) {
@@ -148,7 +159,8 @@ PruneRun open_run(Flags& flags, const std::string& command_line, const std::stri
   nn::DataSplits data = flags.data.load();
   nn::check_fits(model.network, data.train);
   nn::check_fits(model.network, data.test);
-  const PruneOptions options = flags.resolved(data.train);
+  const kernels::Exec ex = flags.device.exec();
+  const PruneOptions options = flags.resolved(model.network.graph(), data.train, ex.device);
   nn::HeldOutSplit split = nn::split_held_out(data.train, options.held_out, options.training.seed);
   nn::Dataset round_train =
       options.round_images > 0 && options.round_images < split.train.count
@@ -157,6 +169,7 @@ PruneRun open_run(Flags& flags, const std::string& command_line, const std::stri
 
   nlohmann::json settings = to_json(options);
   settings["model"] = std::filesystem::path(flags.model.file).filename().string();
+  settings["model_crc32"] = crc32_of_file(flags.model.file);
   settings["arch"] = model.info.arch;
   settings["side"] = model.info.side;
   settings["data"] = data.train.name;
@@ -170,7 +183,7 @@ PruneRun open_run(Flags& flags, const std::string& command_line, const std::stri
           .held_out = std::move(split.held_out),
           .test = std::move(data.test),
           .round_train = std::move(round_train),
-          .ex = flags.device.exec(),
+          .ex = ex,
           .journal = std::move(record),
           .callbacks = {
               .say =
@@ -202,7 +215,8 @@ int run(int argc, char** argv) {
        "prune plan --model resnet20.safetensors --data cifar10:cifar-10-batches-bin --target 2x "
        "--out "
        "runs/prune",
-       "prune run --config runs/prune/config.toml --out runs/prune --resume"});
+       "prune run --out runs/prune --resume"});
+  line.go_on_from("journal.json");
   Flags flags;
   flags.add_to(line.app());
   if (!line.parse(argc, argv)) return exit_ok;

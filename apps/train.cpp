@@ -17,7 +17,8 @@ int run(int argc, char** argv) {
       {"train --arch resnet20 --data fashion-mnist --epochs 10 --out runs/fashion",
        "train --arch resnet56 --data cifar10:cifar-10-batches-bin --epochs 160 --schedule step",
        "train --init model.safetensors --data folder:photos --image-side 224 --lr 0.01",
-       "train --config runs/fashion/config.toml --out runs/fashion --resume"});
+       "train --out runs/fashion --resume"});
+  line.go_on_from("checkpoint.safetensors");
   TrainSettings settings;
   DeviceOptions device;
   nn::TrainOptions& values = settings.training.values;

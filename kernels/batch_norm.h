@@ -19,9 +19,9 @@ void check(const BatchNormShape& s);
 enum class Activation { none, relu };
 
 /// y = act(gamma (x - mean) / sqrt(var + eps) + beta [+ residual]), with mean and biased variance
-/// of this batch. Shapes    x, residual (or null), y (rows, channels); gamma, beta, mean, inv_std
-/// (channels). Effects   overwrites y, mean (batch mean) and inv_std = 1 / sqrt(var + eps); when
-/// running_mean
+/// of this batch.
+/// Shapes    x, residual (or null), y (rows, channels); gamma, beta, mean, inv_std (channels).
+/// Effects   overwrites y, mean (batch mean) and inv_std = 1 / sqrt(var + eps); when running_mean
 ///           is not null: running = (1 - momentum) running + momentum batch, the running variance
 ///           taking the unbiased batch variance (n / (n - 1)), as PyTorch does. y may be x or
 ///           residual.

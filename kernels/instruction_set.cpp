@@ -86,6 +86,18 @@ std::string_view to_string(InstructionSet set) {
   return "avx512";
 }
 
+std::int64_t vector_lanes(InstructionSet set) {
+  switch (set) {
+    case InstructionSet::baseline:
+      return 4;
+    case InstructionSet::avx2:
+      return 8;
+    case InstructionSet::avx512:
+      break;
+  }
+  return 16;
+}
+
 std::vector<InstructionSet> supported_instruction_sets() {
   std::vector<InstructionSet> sets;
   for (InstructionSet set :

@@ -1,6 +1,7 @@
 /// The instruction set of the CPU kernels, chosen at run time.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -10,6 +11,9 @@ enum class InstructionSet { baseline, avx2, avx512 };
 
 /// "baseline", "avx2" or "avx512".
 std::string_view to_string(InstructionSet set);
+
+/// 32-bit numbers in one of its vectors.
+std::int64_t vector_lanes(InstructionSet set);
 
 /// What this build holds and this processor can run, weakest first.
 std::vector<InstructionSet> supported_instruction_sets();

@@ -14,11 +14,12 @@ struct SoftmaxShape {
 /// Throws ShapeError unless every extent is >= 1.
 void check(const SoftmaxShape& s);
 
-/// loss[n] = - sum over j of t[n,j] log softmax(z[n])_j, with the smoothed target
-/// t = (1 - smoothing) onehot(label) + smoothing / classes; dz[n] = (softmax(z[n]) - t[n])
-/// dz_scale. With dz_scale = 1 / n, dz is the gradient of the mean loss. Shapes    z (n,classes),
-/// labels (n), loss (n), dz (n,classes) or null; on ex.device. Effects   overwrites loss and dz; dz
-/// may be z. Errors    ShapeError: an extent < 1; on the CPU also a label outside [0, classes).
+/// loss[n] = - sum over j of t[n,j] log softmax(z[n])_j, with the smoothed target t = (1 -
+/// smoothing) onehot(label) + smoothing / classes; dz[n] = (softmax(z[n]) - t[n]) dz_scale. With
+/// dz_scale = 1 / n, dz is the gradient of the mean loss.
+/// Shapes    z (n,classes), labels (n), loss (n), dz (n,classes) or null; on ex.device.
+/// Effects   overwrites loss and dz; dz may be z.
+/// Errors    ShapeError: an extent < 1; on the CPU also a label outside [0, classes).
 /// Numerics  the row's maximum is subtracted first; relative error of loss below classes 2^-22.
 void softmax_cross_entropy(const Exec& ex, const SoftmaxShape& s, const float* z,
                            const std::int32_t* labels, float smoothing, float dz_scale, float* loss,

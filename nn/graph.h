@@ -121,7 +121,8 @@ std::vector<std::int64_t> infer_channels(const Graph& graph);
 
 /// Checks the graph's form: one Input at the front, unique names, inputs that come earlier and in
 /// the number that the op takes, attributes in range, channels that fit, blocks that refer to
-/// nodes. Errors    ShapeError naming the node and what is wrong.
+/// nodes.
+/// Errors    ShapeError naming the node and what is wrong.
 void validate(const Graph& graph);
 
 }  // namespace trifold::nn

@@ -1,6 +1,8 @@
 #include "nn/graph_json.h"
 
 #include <nlohmann/json.hpp>
+#include <type_traits>
+#include <utility>
 
 #include "kernels/error.h"
 
@@ -8,6 +10,34 @@ namespace trifold::nn {
 namespace {
 
 using nlohmann::json;
+
+// The value under `key`. get_to() alone would turn 1.5, true and 2^32 into some integer in silence.
+template <class T>
+void read(const json& value, const std::string& key, T& into) {
+  if constexpr (std::is_same_v<T, bool>) {
+    require<ShapeError>(value.is_boolean(), "'{}' is {}, not true or false", key, value.dump());
+    value.get_to(into);
+  } else if constexpr (std::is_integral_v<T>) {
+    const bool fits = value.is_number_unsigned() ? std::in_range<T>(value.get<std::uint64_t>())
+                                                 : value.is_number_integer() &&
+                                                       std::in_range<T>(value.get<std::int64_t>());
+    require<ShapeError>(fits, "'{}' is {}, not an integer in range", key, value.dump());
+    value.get_to(into);
+  } else if constexpr (requires { typename T::value_type; } && !std::is_same_v<T, std::string>) {
+    require<ShapeError>(value.is_array(), "'{}' is not a list", key);
+    into.resize(value.size());
+    for (std::size_t i = 0; i < value.size(); ++i) read(value[i], key, into[i]);
+  } else {
+    value.get_to(into);
+  }
+}
+
+template <class T>
+T get(const json& object, const std::string& key) {
+  T value{};
+  read(object.at(key), key, value);
+  return value;
+}
 
 // Each op's attributes, written and read in one place. `Fields` either fills a JSON object from the
 // op or the op from a JSON object.
@@ -60,9 +90,9 @@ Op op_of_name(const std::string& name) {
 }
 
 Node node_from_json(const json& entry) {
-  Node node{entry.at("name").get<std::string>(), op_of_name(entry.at("op").get<std::string>()),
-            entry.at("inputs").get<std::vector<NodeId>>()};
-  std::visit(Attributes{[&](const char* key, auto& value) { entry.at(key).get_to(value); }},
+  Node node{get<std::string>(entry, "name"), op_of_name(get<std::string>(entry, "op")),
+            get<std::vector<NodeId>>(entry, "inputs")};
+  std::visit(Attributes{[&](const char* key, auto& value) { read(entry.at(key), key, value); }},
              node.op);
   return node;
 }
@@ -92,9 +122,9 @@ Graph graph_from_json(const json& document, const std::string& where) {
     Graph graph;
     for (const json& entry : document.at("nodes")) graph.nodes.push_back(node_from_json(entry));
     for (const json& b : document.at("blocks")) {
-      graph.blocks.push_back({b.at("name").get<std::string>(), b.at("stage").get<std::int64_t>(),
-                              b.at("input").get<NodeId>(), b.at("output").get<NodeId>(),
-                              b.at("skippable").get<bool>()});
+      graph.blocks.push_back({get<std::string>(b, "name"), get<std::int64_t>(b, "stage"),
+                              get<NodeId>(b, "input"), get<NodeId>(b, "output"),
+                              get<bool>(b, "skippable")});
     }
     validate(graph);
     return graph;

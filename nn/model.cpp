@@ -69,6 +69,10 @@ void check_info(const Network& network, const ModelInfo& info, const std::string
   require<FileError>(std::ranges::all_of(info.normalisation.std,
                                          [](float s) { return s > 0 && std::isfinite(s); }),
                      "{}: the normalisation has a deviation that is not positive", where);
+  const std::int64_t classes = infer_channels(network.graph()).back();
+  require<FileError>(info.class_names.empty() || std::ssize(info.class_names) == classes,
+                     "{}: the network tells {} classes apart, but {} are named", where, classes,
+                     info.class_names.size());
   try {
     infer_extents(network.graph(), info.side);
   } catch (const ShapeError& e) {

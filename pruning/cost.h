@@ -25,7 +25,8 @@ struct Cost {
 };
 
 /// Counts the cost for one image of side x side: a convolution has p q k r s c MACs, a linear layer
-/// in * out. Errors    ShapeError: the side is too small for the network.
+/// in * out.
+/// Errors    ShapeError: the side is too small for the network.
 Cost count_cost(const nn::Graph& graph, std::int64_t side);
 
 /// The paper's cost ratio, d w^2 r^2, for fractions of depth, width and resolution. It holds where

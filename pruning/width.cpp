@@ -1,11 +1,12 @@
 #include "pruning/width.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
 #include <map>
 #include <numeric>
-#include <string_view>
 
 #include "kernels/error.h"
 
@@ -38,16 +39,6 @@ std::vector<NodeId> selecting_readers(const nn::Graph& graph) {
     }
   }
   return result;
-}
-
-// * stands for any characters, ? for one.
-bool matches(std::string_view pattern, std::string_view text) {
-  if (pattern.empty()) return text.empty();
-  if (pattern.front() == '*') {
-    return matches(pattern.substr(1), text) || (!text.empty() && matches(pattern, text.substr(1)));
-  }
-  return !text.empty() && (pattern.front() == '?' || pattern.front() == text.front()) &&
-         matches(pattern.substr(1), text.substr(1));
 }
 
 bool is_prunable(const WidthLimits& limits, const std::string& group) {
@@ -85,6 +76,10 @@ std::vector<std::int64_t> floors(const Units& all, const WidthLimits& limits) {
 }
 
 }  // namespace
+
+bool matches(const std::string& pattern, const std::string& group) {
+  return ::fnmatch(pattern.c_str(), group.c_str(), 0) == 0;
+}
 
 Units find_units(const nn::Graph& graph, WidthMode mode) {
   const Coupling coupling = find_coupling(graph);

@@ -45,13 +45,16 @@ Units find_units(const nn::Graph& graph, WidthMode mode);
 ///           ICCV 2017, section 3; the mean over coupled layers as in Torch-Pruning's Group-BN.
 std::vector<double> unit_scores(const nn::Network& network, WidthMode mode);
 
+/// Whether a group's name matches a shell pattern: * stands for any characters, ? for one, [ab] for
+/// one of these.
+bool matches(const std::string& pattern, const std::string& group);
+
 /// Hard constraints on every group.
 struct WidthLimits {
   std::int64_t floor_channels = 1;  ///< at least so many stay (all, where there are fewer)
   double floor_fraction = 0.1;      ///< at least this share stays: removal is capped at the rest
   std::int64_t round_to = 1;        ///< kept counts are multiples of it, or the whole group
-  /// Only groups that match one of `include` and none of `exclude` are pruned; * stands for any
-  /// characters, ? for one.
+  /// Only groups that match one of `include` and none of `exclude` are pruned.
   std::vector<std::string> include = {"*"};
   std::vector<std::string> exclude = {};
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
 #include "apps/cli/config_file.h"
@@ -68,6 +69,21 @@ std::vector<const CLI::Option*> CommandLine::named_options() const {
   return app_.get_options([](const CLI::Option* option) { return !option->get_lnames().empty(); });
 }
 
+std::string CommandLine::config_file(const std::vector<std::string>& flags) const {
+  const auto given = [&](const std::string& option) {
+    const std::string value = last_value(flags, "--" + option);
+    const char* const variable = std::getenv(environment_name(option).c_str());
+    return value.empty() && variable != nullptr ? std::string(variable) : value;
+  };
+  const std::string file = given("config");
+  if (!file.empty() || trace_.empty()) return file;
+  const std::string out = given("out");
+  const std::filesystem::path folder = out.empty() ? app_["--out"]->get_default_str() : out;
+  const std::filesystem::path config = folder / "config.toml";
+  const bool goes_on = std::filesystem::exists(folder / trace_) && std::filesystem::exists(config);
+  return goes_on ? config.string() : "";
+}
+
 bool CommandLine::parse(int argc, const char* const* argv) {
   const std::vector<std::string> flags(argv + 1, argv + argc);
   const std::vector<const CLI::Option*> options = named_options();
@@ -83,10 +99,7 @@ bool CommandLine::parse(int argc, const char* const* argv) {
     arguments.push_back(fmt::format("--{}={}", key, value));
     origins_.emplace_back(key, origin);
   };
-  std::string file = last_value(flags, "--config");
-  if (const char* variable = std::getenv("TRIFOLD_CONFIG"); file.empty() && variable != nullptr) {
-    file = variable;
-  }
+  const std::string file = config_file(flags);
   if (!file.empty()) {
     for (const ConfigEntry& e : read_config_file(file, keys)) add(e.key, e.value, e.place);
   }

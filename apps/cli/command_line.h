@@ -25,6 +25,10 @@ class CommandLine {
 
   CLI::App& app() { return app_; }
 
+  /// A run that goes on keeps its options: where the folder of --out holds the file `trace` and no
+  /// --config is given, the folder's config.toml is what --config would name.
+  void go_on_from(const std::string& trace) { trace_ = trace; }
+
   /// Fills the variables that the options are bound to. False: --help or --version was asked for
   /// and is printed; there is nothing to do.
   /// Errors    ConfigError: an unknown flag or key (the text names the nearest), a value that does
@@ -36,10 +40,11 @@ class CommandLine {
 
  private:
   std::vector<const CLI::Option*> named_options() const;
+  std::string config_file(const std::vector<std::string>& flags) const;
   void fail(const CLI::ParseError& error) const;
 
   CLI::App app_;
-  std::string config_;
+  std::string config_, trace_;
   std::vector<std::pair<std::string, std::string>> origins_;  // option, where its value came from
 };
 

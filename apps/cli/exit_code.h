@@ -29,7 +29,8 @@ class VerificationError : public Error {
 int run_app(const std::function<int()>& body);
 
 /// Calls `write`, which writes output files. A file that can't be written is a failure of the run
-/// (exit code 1), not a bad input file. Errors    Error instead of FileError.
+/// (exit code 1), not a bad input file.
+/// Errors    Error instead of FileError.
 template <class F>
 void write_output(F&& write) {
   try {

@@ -62,7 +62,8 @@ struct TrainingOptions {
 /// Images to hold out of `images`: `asked`, or where it is 0 a tenth, at most 5,000.
 std::int64_t held_out_count(std::int64_t asked, std::int64_t images);
 
-/// "0.49,0.48,0.45" (or with spaces) as numbers. Errors    ConfigError naming `flag`.
+/// "0.49,0.48,0.45" (or with spaces) as numbers.
+/// Errors    ConfigError naming `flag`.
 std::vector<float> parse_list(const std::string& flag, const std::string& text);
 
 }  // namespace trifold::apps

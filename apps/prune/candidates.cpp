@@ -13,12 +13,6 @@ namespace trifold::apps {
 
 using nlohmann::json;
 
-namespace {
-
-constexpr std::int64_t width_steps = 100;  // widths are multiples of 1 %
-
-}  // namespace
-
 pruning::Cut cut_to(const PruneRun& run, const std::vector<double>& importance, std::int64_t blocks,
                     double w) {
   // Depth goes first: the width is then a share of the channels that are left, and scales of
@@ -33,6 +27,10 @@ pruning::Cut cut_to(const PruneRun& run, const std::vector<double>& importance, 
   pruning::Cut narrow = pruning::cut(shallow.network, width);
   narrow.origin = pruning::compose(shallow.origin, narrow.origin);
   return narrow;
+}
+
+map::Point least_point(const map::Point& sampled) {
+  return {sampled.d, sampled.w < 1.0 ? sampled.w - 0.02 : 1.0, sampled.r};
 }
 
 Candidates::Candidates(const PruneRun& run, const map::Point& lower) : run_(run) {
@@ -51,11 +49,10 @@ Candidates::Candidates(const PruneRun& run, const map::Point& lower) : run_(run)
     sides_.push_back(side);
     space_.resolution.push_back(r);
   }
-  for (std::int64_t i = 1; i <= width_steps; ++i) {
-    const double w = static_cast<double>(i) / static_cast<double>(width_steps);
-    if (w >= lower.w - slack && (run.options.prune_width || i == width_steps)) {
-      space_.width.push_back(w);
-    }
+  for (const WidthOption& option : width_options(run, network)) {
+    if (option.kept < lower.w - slack) continue;
+    asked_widths_.push_back(option.asked);
+    space_.width.push_back(option.kept);
   }
   original_cost_ = counted_cost(run.options.cost, network.graph(), run.original.info.side);
   if (blocks_.size() > 1) {
@@ -77,7 +74,8 @@ double Candidates::ratio(std::int64_t depth, std::int64_t width, std::int64_t re
   const auto key = std::pair(depth, width);
   auto found = graphs_.find(key);
   if (found == graphs_.end()) {
-    found = graphs_.emplace(key, cut_to(run_, importance_, blocks(depth), w).network.graph()).first;
+    nn::Graph graph = cut_to(run_, importance_, blocks(depth), asked_width(width)).network.graph();
+    found = graphs_.emplace(key, std::move(graph)).first;
   }
   return counted_cost(run_.options.cost, found->second, side(resolution)) / original_cost_;
 }

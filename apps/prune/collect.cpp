@@ -37,6 +37,27 @@ std::vector<double> steps_down(std::int64_t rounds, double last) {
   return values;
 }
 
+// Where the points along a dimension end, going down its options, `count` in all: at the first that
+// meets the target alone, or at the last where none does. A run along one dimension goes a little
+// further, so that the answer lies inside of what it measures.
+std::size_t end_of(const PruneRun& run, std::size_t count,
+                   const std::function<double(std::size_t)>& cost_ratio) {
+  const PruneOptions& o = run.options;
+  const int dimensions = int{o.prune_depth} + int{o.prune_width} + int{o.prune_resolution};
+  const double goal = dimensions == 1 ? 0.9 * o.target : o.target;
+  for (std::size_t i = count; i-- > 1;) {
+    if (cost_ratio(i) <= goal) return i;
+  }
+  return 0;
+}
+
+// Cost of a cut of the original as a fraction of the original's.
+double ratio_of(const PruneRun& run, const pruning::CutPlan& plan, std::int64_t side) {
+  const nn::Network& network = run.original.network;
+  return counted_cost(run.options.cost, pruning::cut(network, plan).network.graph(), side) /
+         counted_cost(run.options.cost, network.graph(), run.original.info.side);
+}
+
 // The options nearest to the wanted fractions of the last one: descending, each once, without the
 // last itself.
 std::vector<std::int64_t> nearest_options(const std::vector<std::int64_t>& options,
@@ -101,9 +122,16 @@ void round_step(PruneRun& run, const std::string& dimension, std::int64_t round,
 void collect_depth(PruneRun& run, Traveller t) {
   const std::vector<std::int64_t> options = block_options(run);
   const auto all = static_cast<double>(options.back());
+  const std::vector<double> no_importance(static_cast<std::size_t>(options.back()), 0.0);
+  const std::size_t end = end_of(run, options.size(), [&](std::size_t i) {
+    if (run.options.cost == CostKind::paper) return static_cast<double>(options[i]) / all;
+    return ratio_of(
+        run, {.keep_block = pruning::select_blocks(t.network.graph(), no_importance, options[i])},
+        t.side);
+  });
+  const double last = static_cast<double>(options[end]) / all;
   std::int64_t round = 0;
-  for (std::int64_t keep :
-       nearest_options(options, steps_down(run.options.rounds, run.options.target))) {
+  for (std::int64_t keep : nearest_options(options, steps_down(run.options.rounds, last))) {
     round_step(run, "depth", ++round, t, 0.0, [&] {
       const std::vector<double> importance =
           pruning::probe_blocks(t.network, run.train, run.held_out, run.original.info.normalisation,
@@ -118,12 +146,24 @@ void collect_depth(PruneRun& run, Traveller t) {
 }
 
 void collect_width(PruneRun& run, Traveller t) {
-  std::int64_t round = 0;
   const pruning::WidthLimits limits = width_limits(run);
-  for (double w : steps_down(run.options.rounds, std::sqrt(run.options.target))) {
+  const auto select = [&](const nn::Network& network, double asked) {
+    return pruning::select_units(network, run.options.width_mode, asked, limits);
+  };
+  const std::vector<WidthOption> options = width_options(run, run.original.network);
+  const std::size_t end = end_of(run, options.size(), [&](std::size_t i) {
+    if (run.options.cost == CostKind::paper) return options[i].kept * options[i].kept;
+    return ratio_of(run, {.units = select(run.original.network, options[i].asked)}, t.side);
+  });
+  std::int64_t round = 0;
+  for (double w : steps_down(run.options.rounds, options[end].kept)) {
     round_step(run, "width", ++round, t, run.options.bn_l1, [&] {
-      const pruning::UnitSelection selection =
-          pruning::select_units(t.network, run.options.width_mode, w / t.w, limits);
+      // Rounding leaves only some shares of the channels: the nearest that is less than all.
+      std::vector<WidthOption> here = width_options(run, t.network);
+      if (here.size() > 1) here.pop_back();
+      const WidthOption nearest = *std::ranges::min_element(
+          here, {}, [&](const WidthOption& option) { return std::abs(option.kept * t.w - w); });
+      const pruning::UnitSelection selection = select(t.network, nearest.asked);
       t.w *= selection.kept_fraction();
       t.network = std::move(pruning::cut(t.network, {.units = selection}).network);
     });
@@ -133,9 +173,13 @@ void collect_width(PruneRun& run, Traveller t) {
 void collect_resolution(PruneRun& run, Traveller t) {
   const std::vector<std::int64_t> options = side_options(run);
   const auto full = static_cast<double>(options.back());
+  const std::size_t end = end_of(run, options.size(), [&](std::size_t i) {
+    const double r = static_cast<double>(options[i]) / full;
+    return run.options.cost == CostKind::paper ? r * r : ratio_of(run, {}, options[i]);
+  });
+  const double last = static_cast<double>(options[end]) / full;
   std::int64_t round = 0;
-  for (std::int64_t side :
-       nearest_options(options, steps_down(run.options.rounds, std::sqrt(run.options.target)))) {
+  for (std::int64_t side : nearest_options(options, steps_down(run.options.rounds, last))) {
     round_step(run, "resolution", ++round, t, 0.0, [&] {
       t.side = side;
       t.r = static_cast<double>(side) / full;

@@ -1,5 +1,9 @@
 #include "apps/prune/journal.h"
 
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <array>
 #include <fstream>
 
 #include "engine/file_io.h"
@@ -8,6 +12,18 @@
 namespace trifold::apps {
 
 using nlohmann::json;
+
+std::string crc32_of_file(const std::filesystem::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  require<FileError>(stream.is_open(), "{}: the file can't be opened for reading", path.string());
+  uLong crc = ::crc32(0, nullptr, 0);
+  std::array<char, 1 << 16> block;
+  while (stream.read(block.data(), block.size()) || stream.gcount() > 0) {
+    crc = ::crc32(crc, reinterpret_cast<const Bytef*>(block.data()),
+                  static_cast<uInt>(stream.gcount()));
+  }
+  return fmt::format("{:08x}", crc);
+}
 
 Journal::Journal(std::filesystem::path path, const json& settings)
     : path_(std::move(path)), settings_(settings) {

@@ -8,6 +8,10 @@
 
 namespace trifold::apps {
 
+/// CRC-32 of a file's bytes in hexadecimal: tells a run's input from another file of its name.
+/// Errors    FileError: can't be read.
+std::string crc32_of_file(const std::filesystem::path& path);
+
 /// Steps by name, each with its result as JSON, kept in one file that is replaced atomically after
 /// every step. A step that a kill interrupts simply runs again; since steps are deterministic, the
 /// run ends with the same bits as one that nobody interrupted.

@@ -1,9 +1,11 @@
 #include "apps/prune/options.h"
 
+#include <algorithm>
 #include <charconv>
-#include <cmath>
+#include <sstream>
 
 #include "kernels/error.h"
+#include "kernels/instruction_set.h"
 
 namespace trifold::apps {
 
@@ -25,6 +27,36 @@ std::string to_string(CostKind kind) {
       return "paper";
   }
   throw ConfigError("an unknown cost model");
+}
+
+std::int64_t parse_round_to(const std::string& text, Device device) {
+  // A tensor core takes 8 filters at a time, which are 16 bytes of bfloat16, too.
+  constexpr std::int64_t cuda_channels = 8;
+  if (text == "auto") {
+    return device.kind == DeviceKind::cuda
+               ? cuda_channels
+               : kernels::vector_lanes(kernels::active_instruction_set());
+  }
+  const char* const end = text.data() + text.size();
+  std::int64_t value = 0;
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  require<ConfigError>(error == std::errc{} && rest == end && value >= 1 && value <= 1024,
+                       "--round-to is '{}'; give a number from 1 to 1024, or auto", text);
+  return value;
+}
+
+std::vector<std::string> parse_patterns(const std::string& flag, const std::string& text,
+                                        const std::vector<std::string>& groups) {
+  std::vector<std::string> patterns;
+  std::istringstream words(text);
+  for (std::string pattern; std::getline(words, pattern, ',');) {
+    const auto matches = [&](const std::string& group) { return pruning::matches(pattern, group); };
+    require<ConfigError>(std::ranges::any_of(groups, matches),
+                         "{}: '{}' matches no group of channels; the groups are {}", flag, pattern,
+                         fmt::join(groups, ", "));
+    patterns.push_back(pattern);
+  }
+  return patterns;
 }
 
 double parse_target(const std::string& text) {
@@ -50,7 +82,6 @@ void check(const PruneOptions& o) {
   require_range("--round-epochs", static_cast<double>(o.round_epochs), 1, 1e6);
   require_range("--round-images", static_cast<double>(o.round_images), 0, 1e12);
   require_range("--finetune-epochs", static_cast<double>(o.finetune_epochs), 1, 1e6);
-  require_range("--round-to", static_cast<double>(o.round_to), 1, 1024);
   require_range("--floor", o.floor, 0, 1);
   require_range("--resolution-step", static_cast<double>(o.resolution_step), 1, 1024);
   require_range("--degree", static_cast<double>(o.degree), 1, 8);
@@ -79,6 +110,8 @@ nlohmann::json to_json(const PruneOptions& o) {
           {"held_out", o.held_out},
           {"round_to", o.round_to},
           {"floor", o.floor},
+          {"include", o.include},
+          {"exclude", o.exclude},
           {"resolution_step", o.resolution_step},
           {"degree", o.degree},
           {"rank", o.rank},

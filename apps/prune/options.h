@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
+#include "kernels/device.h"
 #include "nn/train/trainer.h"
 #include "pruning/width.h"
 
@@ -15,6 +17,17 @@ enum class CostKind { macs, params, paper };
 /// Errors    ConfigError that lists the names.
 CostKind cost_kind(const std::string& name);
 std::string to_string(CostKind kind);
+
+/// "8", or "auto": as many channels as the device computes at once, so that a layer of fewer would
+/// take as long.
+/// Errors    ConfigError: neither a number from 1 to 1024 nor "auto".
+std::int64_t parse_round_to(const std::string& text, Device device);
+
+/// "a*,b" as its patterns.
+/// Errors    ConfigError naming `flag` and the groups there are: a pattern that matches none of
+///           them.
+std::vector<std::string> parse_patterns(const std::string& flag, const std::string& text,
+                                        const std::vector<std::string>& groups);
 
 /// "0.5" keeps half of the cost, "2x" is twice as cheap: both give 0.5.
 /// Errors    ConfigError: not a number, or not in (0, 1).
@@ -34,8 +47,9 @@ struct PruneOptions {
   double bn_l1 = 1e-5;  ///< sparsity term of the width rounds
   std::int64_t held_out =
       0;  ///< images for decisions; 0: a tenth of the training set, at most 5,000
-  std::int64_t round_to = 1;         ///< channels of a group are kept in multiples of this
-  double floor = 0.1;                ///< least fraction of a group's channels that stays
+  std::int64_t round_to = 1;  ///< channels of a group are kept in multiples of this
+  double floor = 0.1;         ///< least fraction of a group's channels that stays
+  std::vector<std::string> include = {"*"}, exclude = {};  ///< groups of channels, by patterns
   std::int64_t resolution_step = 2;  ///< pixels between the sides that are considered
   std::int64_t degree = 3, rank = 1;
   std::int64_t bn_batches = 20;  ///< for re-estimating batch norm statistics

@@ -118,11 +118,12 @@ void solve(PruneRun& run) {
   run.journal.run("solve", [&]() -> json {
     const std::unique_ptr<map::Predictor> predictor =
         map::make_predictor(predictor_from_json(fitted));
-    Candidates candidates(run, predictor->lower());
+    const map::Point least = least_point(predictor->lower());
+    Candidates candidates(run, least);
     try {
       const map::CostModel cost = cost_model(run, candidates);
       const map::ContinuousSolution kkt =
-          map::solve_continuous(*predictor, cost, run.options.target, predictor->lower());
+          map::solve_continuous(*predictor, cost, run.options.target, least);
       const std::vector<map::DiscreteCandidate> best = map::solve_discrete(
           *predictor, candidates.space(),
           [&](std::int64_t d, std::int64_t w, std::int64_t r) { return candidates.ratio(d, w, r); },
@@ -131,7 +132,7 @@ void solve(PruneRun& run) {
       for (const map::DiscreteCandidate& c : best) {
         top.push_back({{"at", to_json(c.at)},
                        {"blocks", candidates.blocks(c.depth)},
-                       {"width", c.at.w},
+                       {"width", candidates.asked_width(c.width)},
                        {"side", candidates.side(c.resolution)},
                        {"cost", c.cost},
                        {"predicted", c.accuracy}});

@@ -66,6 +66,14 @@ std::vector<std::int64_t> side_options(const PruneRun& run);
 /// The numbers of blocks that can stay, ascending; the last is all of them.
 std::vector<std::int64_t> block_options(const PruneRun& run);
 
+/// A width to ask pruning::select_units for, and the share of channels that then stays, floors and
+/// rounding included.
+struct WidthOption {
+  double asked, kept;
+};
+/// The widths of a network in steps of 1 %, ascending, each kept share once; the last keeps all.
+std::vector<WidthOption> width_options(const PruneRun& run, const nn::Network& network);
+
 /// The limits on widths, and the settings of the probes, that the run's options ask for.
 pruning::WidthLimits width_limits(const PruneRun& run);
 pruning::ProbeOptions probe_options(const PruneRun& run);

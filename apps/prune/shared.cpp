@@ -38,8 +38,27 @@ std::vector<std::int64_t> block_options(const PruneRun& run) {
   return counts;
 }
 
+std::vector<WidthOption> width_options(const PruneRun& run, const nn::Network& network) {
+  std::vector<WidthOption> options;
+  constexpr std::int64_t steps = 100;
+  for (std::int64_t i = run.options.prune_width ? 1 : steps; i < steps; ++i) {
+    const double asked = static_cast<double>(i) / static_cast<double>(steps);
+    const double kept =
+        pruning::select_units(network, run.options.width_mode, asked, width_limits(run))
+            .kept_fraction();
+    if (kept < 1.0 && (options.empty() || kept > options.back().kept)) {
+      options.push_back({asked, kept});
+    }
+  }
+  options.push_back({1.0, 1.0});
+  return options;
+}
+
 pruning::WidthLimits width_limits(const PruneRun& run) {
-  return {.floor_fraction = run.options.floor, .round_to = run.options.round_to};
+  return {.floor_fraction = run.options.floor,
+          .round_to = run.options.round_to,
+          .include = run.options.include,
+          .exclude = run.options.exclude};
 }
 
 pruning::ProbeOptions probe_options(const PruneRun& run) {

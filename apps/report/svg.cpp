@@ -33,7 +33,9 @@ std::vector<double> nice_ticks(double low, double high, int wanted) {
   std::vector<double> ticks;
   // A tick that rounding puts a hair outside still counts as inside.
   const double first = std::ceil(low / step - 1e-9), last = std::floor(high / step + 1e-9);
-  if (!(last - first < 1000)) return {};
+  // Ticks that differ only beyond the ninth digit tell nobody anything, and where a step is lost in
+  // rounding the loop would not end.
+  if (!(last - first < 1000) || std::max(std::abs(first), std::abs(last)) > 1e9) return {};
   for (double i = first; i <= last; ++i) ticks.push_back(i * step + 0.0);
   return ticks;
 }
@@ -70,10 +72,14 @@ void Range::include(const std::vector<double>& values) {
   for (const double value : values) include(value);
 }
 
+bool Range::is_point() const {
+  return high - low <= 1e-9 * std::max(std::abs(low), std::abs(high));
+}
+
 Range Range::padded(double share) const {
   if (empty()) return {0, 1};
   const double length = high - low;
-  const double pad = length > 0 ? share * length : std::max(0.05 * std::abs(low), 0.05);
+  const double pad = is_point() ? std::max(0.05 * std::abs(low), 0.05) : share * length;
   return {low - pad, high + pad};
 }
 

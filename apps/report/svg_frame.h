@@ -16,7 +16,9 @@ struct Range {
   void include(double value);
   void include(const std::vector<double>& values);
   bool empty() const { return low > high; }
-  /// Wider by `share` of its length on both sides; never of length 0.
+  /// Whether only rounding tells its ends apart.
+  bool is_point() const;
+  /// Wider by `share` of its length on both sides; a point gets some length.
   Range padded(double share) const;
 };
 

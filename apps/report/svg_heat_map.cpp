@@ -64,7 +64,7 @@ std::string draw(const HeatMap& map, const Box& box) {
                       map.values.size(), map.x.size(), map.y.size());
   Range values;
   values.include(map.values);
-  const Range shown = values.empty() || values.high > values.low ? values : values.padded(0);
+  const Range shown = values.empty() || !values.is_point() ? values : values.padded(0);
 
   std::vector<LegendEntry> entries;
   for (const Scatter& scatter : map.marks) {

@@ -1,6 +1,7 @@
 #include "kernels/conv2d.h"
 
 #include "engine/ops.h"
+#include "engine/ops/weight_gradients.h"
 #include "kernels/error.h"
 
 namespace trifold::engine {
@@ -20,14 +21,9 @@ Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeome
   const Var none = Var::constant({});
   Var result = tape.result(std::move(y), {&x, &w, b ? b : &none});
   tape.record(result, [ex = tape.exec(), s, x, w, bias = b ? *b : none](const Tensor& dy) {
-    if (w.requires_grad() || bias.requires_grad()) {
-      Tensor dw = Tensor::empty(w.shape(), dy.device());
-      Tensor db = bias.requires_grad() ? Tensor::empty({s.k}, dy.device()) : Tensor{};
-      kernels::conv2d_backward_weight(ex, s, x.value.data(), dy.data(), dw.data(),
-                                      db.defined() ? db.data() : nullptr);
-      if (w.requires_grad()) w.gradient->add(ex, std::move(dw));
-      if (db.defined()) bias.gradient->add(ex, std::move(db));
-    }
+    add_weight_gradients(ex, w, bias, [&](float* dw, float* db) {
+      kernels::conv2d_backward_weight(ex, s, x.value.data(), dy.data(), dw, db);
+    });
     if (x.requires_grad()) {
       // A gradient that has already arrived, at a residual join, is added to where it lies.
       if (x.gradient->sum().defined()) {

@@ -1,6 +1,7 @@
 #include "kernels/linear.h"
 
 #include "engine/ops.h"
+#include "engine/ops/weight_gradients.h"
 #include "kernels/error.h"
 
 namespace trifold::engine {
@@ -18,14 +19,9 @@ Var linear(Tape& tape, const Var& x, const Var& w, const Var* b) {
   const Var none = Var::constant({});
   Var result = tape.result(std::move(y), {&x, &w, b ? b : &none});
   tape.record(result, [ex = tape.exec(), s, x, w, bias = b ? *b : none](const Tensor& dy) {
-    if (w.requires_grad() || bias.requires_grad()) {
-      Tensor dw = Tensor::empty(w.shape(), dy.device());
-      Tensor db = bias.requires_grad() ? Tensor::empty({s.out}, dy.device()) : Tensor{};
-      kernels::linear_backward_weight(ex, s, x.value.data(), dy.data(), dw.data(),
-                                      db.defined() ? db.data() : nullptr);
-      if (w.requires_grad()) w.gradient->add(ex, std::move(dw));
-      if (db.defined()) bias.gradient->add(ex, std::move(db));
-    }
+    add_weight_gradients(ex, w, bias, [&](float* dw, float* db) {
+      kernels::linear_backward_weight(ex, s, x.value.data(), dy.data(), dw, db);
+    });
     if (x.requires_grad()) {
       Tensor dx = Tensor::empty(x.shape(), dy.device());
       kernels::linear_backward_data(ex, s, dy.data(), w.value.data(), dx.data());

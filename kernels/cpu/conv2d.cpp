@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "kernels/backends.h"
+#include "kernels/cpu/conv2d_algorithm.h"
 #include "kernels/cpu/conv2d_panels.h"
+#include "kernels/cpu/conv2d_winograd.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/error.h"
 
@@ -94,6 +96,36 @@ void clear_phase(const Exec& ex, const Conv2dShape& s, const Phase& rows, const 
   });
 }
 
+/// The gradient is a correlation of dy with the window turned around, and with filters and channels
+/// exchanged.
+void backward_data_winograd(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
+                            Write write, float* dx) {
+  const Correlation correlation{.n = s.n,
+                                .h = s.p(),
+                                .w = s.q(),
+                                .c = s.k,
+                                .k = s.c,
+                                .r = s.r,
+                                .s = s.s,
+                                .stride_h = 1,
+                                .stride_w = 1,
+                                .pad_top = s.r - 1 - s.pad_h,
+                                .pad_left = s.s - 1 - s.pad_w,
+                                .p = s.h,
+                                .q = s.w,
+                                .y_image = s.h * s.w * s.c,
+                                .y_row = s.w * s.c,
+                                .y_pixel = s.c};
+  const std::int64_t tap = s.c * s.k;
+  winograd_correlate(ex, correlation, dy,
+                     {.w = w + (s.r * s.s - 1) * tap,
+                      .tap_row = -s.s * tap,
+                      .tap_column = -tap,
+                      .channel = 1,
+                      .filter = s.k},
+                     nullptr, write, dx);
+}
+
 /// The inputs of one phase are a correlation of stride 1 of dy with the taps that reach them, in
 /// reverse order and with filters and channels exchanged.
 void backward_data_phase(const Exec& ex, const Tiles& tiles, const Conv2dShape& s,
@@ -140,11 +172,38 @@ std::int64_t parts_of(std::int64_t bands, std::int64_t partial_floats) {
   return std::min({bands, most_parts, fitting});
 }
 
+/// db = the sum of the rows of dy, in parts that are added in order.
+void backward_bias(const Exec& ex, std::int64_t rows, std::int64_t k, const float* dy, float* db) {
+  const std::int64_t parts = std::min<std::int64_t>(rows, 32);
+  thread_local Scratch scratch;
+  float* const partials = scratch.floats(parts * k);
+  parallel(ex, parts, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t part = begin; part < end; ++part) {
+      float* const sum = partials + part * k;
+      std::fill(sum, sum + k, 0.0f);
+      for (std::int64_t row = rows * part / parts; row < rows * (part + 1) / parts; ++row) {
+        for (std::int64_t f = 0; f < k; ++f) sum[f] += dy[row * k + f];
+      }
+    }
+  });
+  std::copy(partials, partials + k, db);
+  for (std::int64_t part = 1; part < parts; ++part) {
+    for (std::int64_t f = 0; f < k; ++f) db[f] += partials[part * k + f];
+  }
+}
+
 }  // namespace
 
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y) {
   check(s);
+  if (conv2d_algorithm(s) == Conv2dAlgorithm::winograd) {
+    const std::int64_t tap = s.c * s.k;
+    const WinogradWeights weights{
+        .w = w, .tap_row = s.s * tap, .tap_column = tap, .channel = s.k, .filter = 1};
+    winograd_correlate(ex, forward_correlation(s), x, weights, b, Write::overwrite, y);
+    return;
+  }
   const Tiles tiles = cpu::tiles();
   const Panels panels{s.k, tiles.lanes};
   const std::int64_t terms = s.r * s.s * s.c;
@@ -158,6 +217,10 @@ void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const 
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
                           Write write, float* dx) {
   check(s);
+  if (conv2d_algorithm(s) == Conv2dAlgorithm::winograd) {
+    backward_data_winograd(ex, s, dy, w, write, dx);
+    return;
+  }
   const Tiles tiles = cpu::tiles();
   for (std::int64_t i = 0; i < std::min(s.stride_h, s.h); ++i)
     for (std::int64_t j = 0; j < std::min(s.stride_w, s.w); ++j) {
@@ -174,11 +237,16 @@ void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy,
 void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x, const float* dy,
                             float* dw, float* db) {
   check(s);
+  if (db != nullptr) backward_bias(ex, s.n * s.p() * s.q(), s.k, dy, db);
+  if (conv2d_algorithm(s) == Conv2dAlgorithm::winograd) {
+    winograd_backward_weight(ex, forward_correlation(s), x, dy, dw);
+    return;
+  }
   const Tiles tiles = cpu::tiles();
   const Panels panels{s.k, tiles.lanes};
   const Correlation correlation = forward_correlation(s);
   const std::int64_t q = s.q(), width = panels.padded(), terms = s.r * s.s * s.c;
-  const std::int64_t partial_floats = (terms + 1) * width;  // the last row is db
+  const std::int64_t partial_floats = terms * width;
   const std::int64_t rows_a_band = band_rows(correlation);
   const std::int64_t image_bands = (s.p() + rows_a_band - 1) / rows_a_band;
   const std::int64_t bands = s.n * image_bands;
@@ -190,9 +258,6 @@ void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x
     const std::int64_t rows = std::min(rows_a_band, s.p() - first);
     const Band band = padded_band(correlation, x + image * s.h * s.w * s.c, first, rows);
     const float* gradient = dy + (image * s.p() + first) * q * s.k;
-    float* bias = partial + terms * width;
-    for (std::int64_t i = 0; i < rows * q; ++i)
-      for (std::int64_t f = 0; f < s.k; ++f) bias[f] += gradient[i * s.k + f];
     if (width != s.k) {  // vectors of dy may read past its last filter
       thread_local Scratch gradient_scratch;
       float* widened = gradient_scratch.floats(rows * q * width);
@@ -225,10 +290,9 @@ void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x
         add_band(i / image_bands, i % image_bands * rows_a_band, partial);
     }
   });
-  parallel(ex, terms + 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel(ex, terms, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t j = begin; j < end; ++j) {
-      float* to = j < terms ? dw + j * s.k : db;
-      if (to == nullptr) continue;
+      float* to = dw + j * s.k;
       const float* from = partials + j * width;
       std::copy(from, from + s.k, to);
       for (std::int64_t part = 1; part < parts; ++part) {

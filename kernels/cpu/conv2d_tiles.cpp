@@ -6,15 +6,11 @@
 #include <hwy/highway.h>
 
 #include "kernels/cpu/conv2d_tiles.h"
+#include "kernels/cpu/partial_vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-using Tag = hn::ScalableTag<float>;
-using Vec = hn::Vec<Tag>;
-
 /// Runs body<0>() ... body<count - 1>(): with literal indices the accumulators stay in registers.
 template <int count, class Body>
 HWY_INLINE void unroll(const Body& body) {
@@ -33,26 +29,6 @@ template <int vectors>
 constexpr int rows() {
   const bool wide = HWY_TARGET == HWY_AVX3;
   return vectors == 1 ? (wide ? 16 : 12) : (wide ? 12 : 6);
-}
-
-/// Stores the first `count` lanes of v.
-HWY_INLINE void store_first(Vec v, std::int64_t count, float* to) {
-  const Tag d;
-  if (count >= static_cast<std::int64_t>(hn::Lanes(d))) {
-    hn::StoreU(v, d, to);
-    return;
-  }
-  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
-  hn::Store(v, d, lanes);
-  for (std::int64_t i = 0; i < count; ++i) to[i] = lanes[i];
-}
-
-HWY_INLINE Vec load_first(std::int64_t count, const float* from) {
-  const Tag d;
-  if (count >= static_cast<std::int64_t>(hn::Lanes(d))) return hn::LoadU(d, from);
-  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)] = {};
-  for (std::int64_t i = 0; i < count; ++i) lanes[i] = from[i];
-  return hn::Load(d, lanes);
 }
 
 /// Terms that share one look at the pixels' addresses, which are too many for the general

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "kernels/error.h"
-#include "kernels/optimizer.h"
 #include "kernels/softmax_cross_entropy.h"
 #include "nn/graph_json.h"
 #include "nn/train/evaluate.h"
@@ -57,13 +56,15 @@ Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& nor
       side_(side),
       options_(options),
       ex_(ex),
-      loader_((check_options(options), data), normalisation, loader_options(data, options)) {
+      loader_((check_options(options), data), normalisation, loader_options(data, options)),
+      sgd_(network,
+           {.momentum = options.momentum,
+            .nesterov = options.nesterov,
+            .weight_decay = options.weight_decay,
+            .bn_l1 = options.bn_l1,
+            .ema_decay = options.ema_decay},
+           ex) {
   check_fits(network, data);
-  for (const Parameter& p : network_.parameters()) {
-    if (!is_trainable(p.role)) continue;
-    momentum_[p.name] = Tensor::zeros(p.var.shape(), ex.device);
-    if (options_.ema_decay > 0) average_[p.name] = p.var.value.clone();
-  }
 }
 
 std::optional<EpochResult> Trainer::run_epoch(
@@ -114,27 +115,12 @@ void Trainer::step(const Batch& batch, double lr) {
   images_ += batch.n;
 
   tape.backward(loss);
-  for (Parameter& p : network_.parameters()) {
-    if (!is_trainable(p.role)) continue;
-    const Tensor gradient = p.var.gradient->take();
-    if (!gradient.defined()) continue;
-    const bool decays = p.role == Role::conv_weight || p.role == Role::linear_weight;
-    const kernels::SgdParams params{
-        static_cast<float>(lr), static_cast<float>(options_.momentum),
-        decays ? static_cast<float>(options_.weight_decay) : 0.0f,
-        p.role == Role::bn_gamma ? static_cast<float>(options_.bn_l1) : 0.0f, options_.nesterov};
-    kernels::sgd_step(ex_, gradient.size(), params, gradient.data(), momentum_.at(p.name).data(),
-                      p.var.value.data());
-    if (options_.ema_decay > 0) {
-      kernels::ema_update(ex_, gradient.size(), static_cast<float>(options_.ema_decay),
-                          p.var.value.data(), average_.at(p.name).data());
-    }
-  }
+  sgd_.step(network_, lr);
 }
 
 Network Trainer::averaged() const {
   Network copy = network_.clone();
-  for (const auto& [name, value] : average_) copy.parameter(name).var.value = value.clone();
+  for (const auto& [name, value] : sgd_.average()) copy.parameter(name).var.value = value.clone();
   return copy;
 }
 
@@ -166,10 +152,10 @@ std::string Trainer::fingerprint() const {
 void Trainer::save(const std::filesystem::path& path, const std::string& note) const {
   std::map<std::string, engine::StoredTensor> tensors;
   store_parameters(network_, "network.", tensors);
-  for (const auto& [name, value] : momentum_) {
+  for (const auto& [name, value] : sgd_.momentum()) {
     tensors["momentum." + name] = engine::StoredTensor::from(value.to(Device{}));
   }
-  for (const auto& [name, value] : average_) {
+  for (const auto& [name, value] : sgd_.average()) {
     tensors["average." + name] = engine::StoredTensor::from(value.to(Device{}));
   }
   const json position = {{"epoch", epoch_},     {"batch", batch_},       {"images", images_},
@@ -205,8 +191,8 @@ std::string Trainer::restore(const std::filesystem::path& path) {
       value = stored.to(ex_.device);
     }
   };
-  take(momentum_, "momentum.");
-  take(average_, "average.");
+  take(sgd_.momentum(), "momentum.");
+  take(sgd_.average(), "average.");
   try {
     const json position = json::parse(file.metadata.at("trifold.position"));
     position.at("epoch").get_to(epoch_);

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +11,7 @@
 #include "nn/data/loader.h"
 #include "nn/model.h"
 #include "nn/train/schedule.h"
+#include "nn/train/sgd.h"
 
 namespace trifold::nn {
 
@@ -84,7 +84,7 @@ class Trainer {
   TrainOptions options_;
   kernels::Exec ex_;
   Loader loader_;
-  std::map<std::string, engine::Tensor> momentum_, average_;
+  Sgd sgd_;
 
   std::int64_t epoch_ = 0, batch_ = 0;  // the next batch to train on
   std::int64_t images_ = 0, correct_ = 0;

@@ -1,9 +1,12 @@
 /// prune from end to end on tiny data: stages, resume after kills, targets that can't be met.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 
+#include "engine/safetensors.h"
 #include "tests/apps/programs.h"
 
 namespace trifold::apps_test {
@@ -12,7 +15,7 @@ namespace {
 struct Prune : testing::Test {
   TempFolder folder;
   std::string data = tiny_cifar(folder);
-  std::string model = (folder / "train" / "model.safetensors").string();
+  fs::path model_file = folder / "train" / "model.safetensors";
 
   void SetUp() override {
     const Result trained =
@@ -23,12 +26,31 @@ struct Prune : testing::Test {
 
   std::vector<std::string> arguments(const std::string& stage, const fs::path& out,
                                      const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> words = {
-        stage,        "--model",           model, "--data",         data,  "--out",
-        out.string(), "--target",          "0.5", "--rounds",       "2",   "--round-epochs",
-        "1",          "--finetune-epochs", "2",   "--held-out",     "10",  "--batch",
-        "8",          "--bn-batches",      "2",   "--probe-images", "100", "--threads",
-        "1"};
+    std::vector<std::string> words = {stage,
+                                      "--model",
+                                      model_file.string(),
+                                      "--data",
+                                      data,
+                                      "--out",
+                                      out.string(),
+                                      "--target",
+                                      "0.5",
+                                      "--rounds",
+                                      "2",
+                                      "--round-epochs",
+                                      "1",
+                                      "--finetune-epochs",
+                                      "2",
+                                      "--held-out",
+                                      "10",
+                                      "--batch",
+                                      "8",
+                                      "--bn-batches",
+                                      "2",
+                                      "--probe-images",
+                                      "100",
+                                      "--threads",
+                                      "1"};
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
@@ -56,9 +78,94 @@ TEST_F(Prune, RunsAllStagesWithinTheTarget) {
   const Result again = run_program("prune", arguments("run", out));
   EXPECT_EQ(again.code, 2);
   EXPECT_TRUE(one_error(again, "--resume")) << again.err;
+  // The run folder knows the options.
+  const Result report = run_program("prune", {"report", "--out", out.string()});
+  EXPECT_EQ(report.code, 0) << report.err;
+  EXPECT_NE(report.out.find("fine-tuned"), std::string::npos) << report.out;
   const Result other = run_program("prune", arguments("run", out, {"--resume", "--seed", "9"}));
   EXPECT_EQ(other.code, 2);
   EXPECT_TRUE(one_error(other, "seed")) << other.err;
+}
+
+TEST_F(Prune, NoticesThatAFileHasChanged) {
+  const fs::path out = folder / "run";
+  ASSERT_EQ(run_program("prune", arguments("run", out)).code, 0);
+  const auto summary = [&] { return run_program("prune", {"report", "--out", out.string()}); };
+  // Weights that predict another class for every image.
+  const fs::path file = out / "model.safetensors";
+  engine::SafetensorsFile model = engine::read_safetensors(file);
+  std::ranges::fill(model.tensors.at("linear.weight").bytes, std::byte{0});
+  engine::write_safetensors(file, model.metadata, model.tensors);
+  auto journal = nlohmann::json::parse(read_text(out / "journal.json"));
+  journal["steps"]["finetune"]["finetuned"]["held_out"] = 100.0;
+  write_text(out / "journal.json", journal.dump());
+  const Result spoilt = summary();
+  EXPECT_EQ(spoilt.code, 6);
+  EXPECT_TRUE(one_error(spoilt, file.string())) << spoilt.err;
+
+  // Another network under the name of the one that the run began with.
+  const Result trained =
+      run_program("train", {"--arch", "resnet14", "--data", data, "--epochs", "1", "--batch", "6",
+                            "--threads", "1", "--seed", "5", "--out", (folder / "other").string()});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  fs::copy_file(folder / "other" / "model.safetensors", model_file,
+                fs::copy_options::overwrite_existing);
+  const Result other = summary();
+  EXPECT_EQ(other.code, 2);
+  EXPECT_TRUE(one_error(other, "model_crc32")) << other.err;
+}
+
+TEST_F(Prune, MeetsTheTargetAlongOneDimensionAlone) {
+  const std::vector<std::vector<std::string>> runs = {
+      {"--dimensions", "depth", "--target", "0.6"},
+      {"--dimensions", "width"},
+      {"--dimensions", "width", "--width", "inner", "--rounds", "3"},
+      {"--dimensions", "resolution", "--cost", "paper"},
+      {"--dimensions", "depth,width", "--cost", "params"}};
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const fs::path out = folder / ("run" + std::to_string(i));
+    const Result result = run_program("prune", arguments("run", out, runs[i]));
+    ASSERT_EQ(result.code, 0) << i << ": " << result.err;
+    const auto journal = nlohmann::json::parse(read_text(out / "journal.json"));
+    const auto& chosen = journal.at("steps").at("solve").at("candidates").at(0);
+    EXPECT_LE(chosen.at("cost").get<double>(), i == 0 ? 0.6 : 0.5) << i;
+    EXPECT_GT(chosen.at("cost").get<double>(), 0.3) << i;
+  }
+}
+
+TEST_F(Prune, RoundsAndSparesChannelsAsAsked) {
+  const fs::path out = folder / "run";
+  const Result result =
+      run_program("prune", arguments("run", out,
+                                     {"--round-to", "8", "--dimensions", "width", "--exclude",
+                                      "layer3.*", "--target", "0.7", "--width", "inner"}));
+  ASSERT_EQ(result.code, 0) << result.err;
+  const Result inspected = run_program("inspect", {(out / "model.safetensors").string(), "--json"});
+  ASSERT_EQ(inspected.code, 0) << inspected.err;
+  const auto layers = nlohmann::json::parse(inspected.out).at("layers");
+  std::set<std::int64_t> early;
+  for (const auto& layer : layers) {
+    const std::string name = layer.at("name");
+    if (layer.at("op") != "conv2d" || !name.ends_with("conv1") || name == "conv1") continue;
+    const auto filters = layer.at("output").at(2).get<std::int64_t>();
+    EXPECT_EQ(filters % 8, 0) << name;
+    if (name.starts_with("layer3")) {
+      EXPECT_EQ(filters, 64) << name;
+    } else {
+      early.insert(filters);
+    }
+  }
+  EXPECT_TRUE(early.contains(8) || early.contains(24)) << "nothing was pruned";
+
+  const Result lanes =
+      run_program("prune", arguments("plan", folder / "auto", {"--round-to", "auto"}));
+  ASSERT_EQ(lanes.code, 0) << lanes.err;
+  const auto journal = nlohmann::json::parse(read_text(folder / "auto" / "journal.json"));
+  EXPECT_EQ(journal.at("settings").at("round_to").get<std::int64_t>() % 4, 0);
+  const Result none =
+      run_program("prune", arguments("plan", folder / "none", {"--include", "layer9.*"}));
+  EXPECT_EQ(none.code, 2);
+  EXPECT_TRUE(one_error(none, "layer1.0.conv1")) << none.err;
 }
 
 TEST_F(Prune, AKilledRunEndsWithTheBitsOfAnUninterruptedOne) {

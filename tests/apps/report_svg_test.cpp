@@ -73,6 +73,8 @@ TEST(ReportTicks, AreNoneForAnImproperRange) {
   EXPECT_TRUE(svg::nice_ticks(0, infinity, 5).empty());
   EXPECT_TRUE(svg::nice_ticks(-1e308, 1.7e308, 5).empty());
   EXPECT_TRUE(svg::nice_ticks(0, 1, 0).empty());
+  EXPECT_TRUE(svg::nice_ticks(0.3, std::nextafter(0.3, 1), 5).empty());
+  EXPECT_TRUE(svg::nice_ticks(1e15, 1e15 + 2, 5).empty());
 }
 
 TEST(ReportSvg, ViridisGrowsLighterAndIsClamped) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu/conv2d_algorithm.h"
 #include "kernels/cpu/conv2d_tiles.h"
 #include "kernels/error.h"
 #include "kernels/instruction_set.h"
@@ -140,8 +141,15 @@ double dot(const Floats& a, const Floats& b) {
 
 class Conv2d : public testing::TestWithParam<InstructionSet> {
  protected:
-  void SetUp() override { force_instruction_set(GetParam()); }
-  void TearDown() override { release_instruction_set(); }
+  // Winograd's algorithm has tests, and a bound, of its own.
+  void SetUp() override {
+    force_instruction_set(GetParam());
+    cpu::force_conv2d_algorithm(cpu::Conv2dAlgorithm::direct);
+  }
+  void TearDown() override {
+    release_instruction_set();
+    cpu::force_conv2d_algorithm(std::nullopt);
+  }
 };
 
 INSTANTIATE_TEST_SUITE_P(Sets, Conv2d, testing::ValuesIn(supported_instruction_sets()),

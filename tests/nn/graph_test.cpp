@@ -125,8 +125,15 @@ TEST(Graph, DamagedJsonIsAFileError) {
       [](json& j) { j["nodes"][1].erase("filters"); },
       [](json& j) { j["nodes"][1]["filters"] = "many"; },
       [](json& j) { j["nodes"][1]["filters"] = -1; },
+      [](json& j) { j["nodes"][1]["filters"] = 4.5; },
+      [](json& j) { j["nodes"][1]["filters"] = true; },
+      [](json& j) { j["nodes"][1]["filters"] = std::uint64_t{1} << 63; },
+      [](json& j) { j["nodes"][5]["source"][0] = std::int64_t{1} << 32; },
+      [](json& j) { j["nodes"][5]["source"] = 2; },
       [](json& j) { j["nodes"][1]["inputs"] = {99}; },
       [](json& j) { j["blocks"][0]["skippable"] = "yes"; },
+      [](json& j) { j["blocks"][0]["skippable"] = 1; },
+      [](json& j) { j["blocks"][0]["stage"] = 0.5; },
       [](json& j) { j["blocks"][0]["output"] = 1000; }};
   for (std::size_t i = 0; i < damages.size(); ++i) {
     json j = to_json(sample());

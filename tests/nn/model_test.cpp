@@ -26,7 +26,7 @@ struct ModelFile : testing::Test {
     model.info.side = 28;
     model.info.data_side = 32;
     model.info.normalisation = {{0.1f, 0.2f, 0.3f}, {0.4f, 0.5f, 0.6f}};
-    model.info.class_names = {"a", "b"};
+    model.info.class_names = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
     model.info.original_channels["conv1"] = {0, 2, 5};
     model.info.provenance.push_back({{"step", "test"}});
     return model;
@@ -101,6 +101,11 @@ TEST_F(ModelFile, RefusesDamage) {
     nlohmann::json graph = nlohmann::json::parse(f.metadata["trifold.graph"]);
     graph["nodes"][3]["filters"] = 1 << 20;
     f.metadata["trifold.graph"] = graph.dump();
+  });
+  expect_refused("2 are named", [](auto& f) {
+    auto info = nlohmann::json::parse(f.metadata.at("trifold.model"));
+    info["class_names"] = {"a", "b"};
+    f.metadata["trifold.model"] = info.dump();
   });
   expect_refused("deviation", [](auto& f) {
     nlohmann::json info = nlohmann::json::parse(f.metadata["trifold.model"]);

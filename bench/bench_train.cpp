@@ -1,0 +1,119 @@
+/// Whole training steps and whole inference: images a second, and the memory that they take.
+///
+///     bench_train --network resnet20 [--batch 128] [--side 32] [--threads 0] [--inference]
+///                 [--seconds 5] [--warmup 2]
+///
+/// Prints one JSON object. Images are noise, for their content does not change the time; they are
+/// on the device before the clock starts, so that this is the network's time and not the loader's.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "engine/random.h"
+#include "kernels/instruction_set.h"
+#include "kernels/thread_pool.h"
+#include "nn/arch/architectures.h"
+#include "nn/train/sgd.h"
+
+namespace {
+
+using namespace trifold;
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  std::string network = "resnet20";
+  std::int64_t batch = 128, side = 32, classes = 10;
+  int threads = 0;
+  bool inference = false;
+  double seconds = 5, warmup = 2;
+};
+
+// Runs one step; the caller times it.
+class Stepper {
+ public:
+  Stepper(const Options& o, const kernels::Exec& ex)
+      : options_(o),
+        ex_(ex),
+        network_(nn::make_architecture(o.network, 3, o.classes)),
+        sgd_((nn::initialise(network_, 1), network_), {}, ex),
+        images_(engine::Tensor::zeros({o.batch, o.side, o.side, 3})),
+        labels_(engine::Tensor::empty({o.batch}, Device{}, engine::DType::i32)) {
+    engine::Random random(7);
+    for (float& v : images_.values()) v = static_cast<float>(random.uniform()) * 2 - 1;
+    for (std::int64_t i = 0; i < o.batch; ++i) {
+      labels_.ints()[i] = static_cast<std::int32_t>(i % o.classes);
+    }
+  }
+
+  void step() {
+    using engine::Tape;
+    using engine::Var;
+    Tape tape(ex_, options_.inference ? Tape::Mode::no_grad : Tape::Mode::record);
+    const Var logits = network_
+                           .forward(tape, Var::constant(images_),
+                                    options_.inference ? nn::inference : nn::training)
+                           .logits;
+    if (options_.inference) return;
+    tape.backward(engine::softmax_cross_entropy(tape, logits, labels_, 0.0f));
+    sgd_.step(network_, 1e-3);
+  }
+
+ private:
+  Options options_;
+  kernels::Exec ex_;
+  nn::Network network_;
+  nn::Sgd sgd_;
+  engine::Tensor images_, labels_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options o;
+  CLI::App app("Times whole training steps, or whole inference");
+  app.add_option("--network", o.network);
+  app.add_option("--batch", o.batch);
+  app.add_option("--side", o.side);
+  app.add_option("--classes", o.classes);
+  app.add_option("--threads", o.threads);
+  app.add_option("--seconds", o.seconds, "Of measuring");
+  app.add_option("--warmup", o.warmup, "Seconds before");
+  app.add_flag("--inference", o.inference);
+  CLI11_PARSE(app, argc, argv);
+
+  kernels::ThreadPool pool(o.threads);
+  const kernels::Exec ex{.pool = &pool};
+  Stepper stepper(o, ex);
+  const auto seconds_since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  const auto start = Clock::now();
+  do stepper.step();
+  while (seconds_since(start) < o.warmup);
+  std::vector<double> times;
+  const auto measured = Clock::now();
+  while (seconds_since(measured) < o.seconds || times.size() < 3) {
+    const auto begin = Clock::now();
+    stepper.step();
+    times.push_back(seconds_since(begin));
+  }
+  std::ranges::sort(times);
+  const double median = times[times.size() / 2];
+  const nlohmann::json result = {
+      {"network", o.network},
+      {"mode", o.inference ? "inference" : "training"},
+      {"batch", o.batch},
+      {"side", o.side},
+      {"threads", pool.threads()},
+      {"instruction_set", kernels::to_string(kernels::active_instruction_set())},
+      {"steps", times.size()},
+      {"median_ms", 1e3 * median},
+      {"fastest_ms", 1e3 * times.front()},
+      {"images_per_s", static_cast<double>(o.batch) / median},
+      {"peak_memory_mb", static_cast<double>(engine::memory_use(Device{}).peak_bytes) * 1e-6}};
+  fmt::print("{}\n", result.dump());
+}

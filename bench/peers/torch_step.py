@@ -1,0 +1,100 @@
+"""Times PyTorch on the networks of bench_train, in the same way; prints one JSON object.
+
+Denormals are flushed. Run it with an allocator that keeps its pages, as compare.py does: page faults
+cost it up to 40 % otherwise.
+"""
+import argparse
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/fixtures"))
+import networks  # noqa: E402
+
+
+def make_network(name, classes):
+    if name == "densenet40":
+        return networks.DenseNet(12, 12, 24, False, 1.0, classes)
+    if name == "resnet50":
+        from torchvision.models import resnet50
+        return resnet50(num_classes=classes)
+    depth = int(name.removeprefix("resnet"))
+    return networks.ResNet((depth - 2) // 6, classes)
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--network", default="resnet20")
+parser.add_argument("--batch", type=int, default=128)
+parser.add_argument("--side", type=int, default=32)
+parser.add_argument("--classes", type=int, default=10)
+parser.add_argument("--threads", type=int, default=0)
+parser.add_argument("--seconds", type=float, default=5)
+parser.add_argument("--warmup", type=float, default=2)
+parser.add_argument("--inference", action="store_true", help="batch norms folded where they follow")
+parser.add_argument("--channels-last", action="store_true")
+parser.add_argument("--compile", action="store_true")
+o = parser.parse_args()
+
+if o.threads:
+    torch.set_num_threads(o.threads)
+torch.set_flush_denormal(True)
+torch.manual_seed(1)
+layout = torch.channels_last if o.channels_last else torch.contiguous_format
+network = make_network(o.network, o.classes)
+images = (torch.rand(o.batch, 3, o.side, o.side) * 2 - 1).to(memory_format=layout)
+labels = torch.arange(o.batch) % o.classes
+
+if o.inference:
+    from torch.fx.experimental.optimization import fuse
+    network = fuse(network.eval()).to(memory_format=layout)
+    if o.compile:
+        torch._inductor.config.freezing = True
+    run = torch.compile(network) if o.compile else network
+
+    def step():
+        with torch.inference_mode() if not o.compile else torch.no_grad():
+            run(images)
+else:
+    network = network.train().to(memory_format=layout)
+    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True,
+                                weight_decay=1e-4, foreach=True)
+    run = torch.compile(network) if o.compile else network
+
+    def step():
+        optimiser.zero_grad(set_to_none=True)
+        F.cross_entropy(run(images), labels).backward()
+        optimiser.step()
+
+
+step()  # compiles
+start = time.perf_counter()
+while time.perf_counter() - start < o.warmup:
+    step()
+times = []
+start = time.perf_counter()
+while time.perf_counter() - start < o.seconds or len(times) < 3:
+    begin = time.perf_counter()
+    step()
+    times.append(time.perf_counter() - begin)
+times.sort()
+median = times[len(times) // 2]
+print(json.dumps({
+    "network": o.network,
+    "mode": "inference" if o.inference else "training",
+    "batch": o.batch,
+    "side": o.side,
+    "threads": torch.get_num_threads(),
+    "variant": ("channels_last" if o.channels_last else "nchw") + ("+compile" if o.compile else ""),
+    "version": torch.__version__,
+    "steps": len(times),
+    "median_ms": 1e3 * median,
+    "fastest_ms": 1e3 * times[0],
+    "images_per_s": o.batch / median,
+    # Of the whole process: the interpreter and the libraries are about 300 MB of it.
+    "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024e-6,
+}))

@@ -1,0 +1,34 @@
+#include "kernels/cpu/conv2d_algorithm.h"
+
+#include <cstdlib>
+#include <string_view>
+
+#include "kernels/error.h"
+
+namespace trifold::kernels::cpu {
+namespace {
+
+std::optional<Conv2dAlgorithm>& forced() {
+  static std::optional<Conv2dAlgorithm> algorithm = []() -> std::optional<Conv2dAlgorithm> {
+    const char* const variable = std::getenv("TRIFOLD_CONV2D");
+    if (variable == nullptr) return std::nullopt;
+    const std::string_view name = variable;
+    require<ConfigError>(name == "direct" || name == "winograd",
+                         "TRIFOLD_CONV2D is '{}'; set it to direct or winograd, or unset it", name);
+    return name == "direct" ? Conv2dAlgorithm::direct : Conv2dAlgorithm::winograd;
+  }();
+  return algorithm;
+}
+
+}  // namespace
+
+Conv2dAlgorithm conv2d_algorithm(const Conv2dShape& s) {
+  const bool possible = s.r == 3 && s.s == 3 && s.stride_h == 1 && s.stride_w == 1;
+  if (!possible) return Conv2dAlgorithm::direct;
+  if (forced()) return *forced();
+  return s.c >= 8 && s.k >= 8 ? Conv2dAlgorithm::winograd : Conv2dAlgorithm::direct;
+}
+
+void force_conv2d_algorithm(std::optional<Conv2dAlgorithm> algorithm) { forced() = algorithm; }
+
+}  // namespace trifold::kernels::cpu

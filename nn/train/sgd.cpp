@@ -1,0 +1,37 @@
+#include "nn/train/sgd.h"
+
+#include "kernels/optimizer.h"
+
+namespace trifold::nn {
+
+using engine::Tensor;
+
+Sgd::Sgd(const Network& network, const SgdOptions& options, const kernels::Exec& ex)
+    : options_(options), ex_(ex) {
+  for (const Parameter& p : network.parameters()) {
+    if (!is_trainable(p.role)) continue;
+    momentum_[p.name] = Tensor::zeros(p.var.shape(), ex.device);
+    if (options_.ema_decay > 0) average_[p.name] = p.var.value.clone();
+  }
+}
+
+void Sgd::step(Network& network, double lr) {
+  for (Parameter& p : network.parameters()) {
+    if (!is_trainable(p.role)) continue;
+    const Tensor gradient = p.var.gradient->take();
+    if (!gradient.defined()) continue;
+    const bool decays = p.role == Role::conv_weight || p.role == Role::linear_weight;
+    const kernels::SgdParams params{
+        static_cast<float>(lr), static_cast<float>(options_.momentum),
+        decays ? static_cast<float>(options_.weight_decay) : 0.0f,
+        p.role == Role::bn_gamma ? static_cast<float>(options_.bn_l1) : 0.0f, options_.nesterov};
+    kernels::sgd_step(ex_, gradient.size(), params, gradient.data(), momentum_.at(p.name).data(),
+                      p.var.value.data());
+    if (options_.ema_decay > 0) {
+      kernels::ema_update(ex_, gradient.size(), static_cast<float>(options_.ema_decay),
+                          p.var.value.data(), average_.at(p.name).data());
+    }
+  }
+}
+
+}  // namespace trifold::nn

@@ -1,0 +1,41 @@
+/// Stochastic gradient descent on a network's parameters.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "engine/tensor.h"
+#include "nn/network.h"
+
+namespace trifold::nn {
+
+struct SgdOptions {
+  double momentum = 0.9;
+  bool nesterov = true;
+  double weight_decay = 1e-4;  ///< of convolution and linear weights, not of batch norms and biases
+  double bn_l1 = 0;            ///< weight of sum |gamma| over the batch norms (Network Slimming)
+  double ema_decay = 0;        ///< of an average of the parameters; 0: none
+};
+
+/// The state of the optimiser: a tensor for each trainable parameter, by its name.
+class Sgd {
+ public:
+  Sgd(const Network& network, const SgdOptions& options, const kernels::Exec& ex);
+
+  /// Updates the parameters, and their average, by the gradients that a backward pass has left with
+  /// them, and takes these. Parameters without a gradient stay. See kernels/optimizer.h.
+  void step(Network& network, double lr);
+
+  std::map<std::string, engine::Tensor>& momentum() { return momentum_; }
+  const std::map<std::string, engine::Tensor>& momentum() const { return momentum_; }
+  /// Empty without ema_decay.
+  std::map<std::string, engine::Tensor>& average() { return average_; }
+  const std::map<std::string, engine::Tensor>& average() const { return average_; }
+
+ private:
+  SgdOptions options_;
+  kernels::Exec ex_;
+  std::map<std::string, engine::Tensor> momentum_, average_;
+};
+
+}  // namespace trifold::nn
