@@ -3,8 +3,9 @@
 #include <algorithm>
 
 #include "kernels/cuda/check.cuh"
-#include "kernels/cuda/conv2d_launch.cuh"
-#include "kernels/simt/simt.h"
+#include "kernels/cuda/conv2d_plan.h"
+#include "kernels/cuda/scratch.cuh"
+#include "kernels/cuda/vector.cuh"
 
 namespace trifold::kernels::cuda {
 namespace {
@@ -34,13 +35,11 @@ __global__ void __launch_bounds__(lanes* groups)
   sums[blockIdx.y * columns + column] = sum;
 }
 
-void launch(const Exec& ex, std::int64_t rows, std::int64_t columns, std::int64_t parts,
-            std::int64_t rows_per_part, const float* matrix, float* sums) {
-  check_launch(simt::launch(column_sums_kernel,
-                            dim3(grid_extent(ceil_div(columns, lanes)), grid_extent(parts)),
-                            dim3(lanes, groups), 0, stream_of(ex), rows, columns, rows_per_part,
-                            matrix, sums),
-               ex, "column_sums");
+void sum_parts(const Exec& ex, std::int64_t rows, std::int64_t columns, std::int64_t parts,
+               std::int64_t rows_per_part, const float* matrix, float* sums) {
+  launch(ex, "column_sums", column_sums_kernel,
+         dim3(grid_extent(div_up(columns, lanes)), grid_extent(parts)), dim3(lanes, groups), rows,
+         columns, rows_per_part, matrix, sums);
 }
 
 }  // namespace
@@ -49,13 +48,13 @@ void column_sums(const Exec& ex, std::int64_t rows, std::int64_t columns, const 
                  float* sums) {
   // Enough blocks to fill a large device, each with at least 32 rows a warp.
   constexpr std::int64_t wanted_blocks = 528, least_rows = 32 * groups;
-  const std::int64_t wanted = ceil_div(wanted_blocks, ceil_div(columns, lanes));
-  const std::int64_t rows_per_part = std::max(least_rows, ceil_div(rows, wanted));
-  const std::int64_t parts = ceil_div(rows, rows_per_part);
-  if (parts == 1) return launch(ex, rows, columns, 1, rows, matrix, sums);
-  Scratch partial(ex, parts * columns);
-  launch(ex, rows, columns, parts, rows_per_part, matrix, partial.floats());
-  launch(ex, parts, columns, 1, parts, partial.floats(), sums);
+  const std::int64_t wanted = div_up(wanted_blocks, div_up(columns, lanes));
+  const std::int64_t rows_per_part = std::max(least_rows, div_up(rows, wanted));
+  const std::int64_t parts = div_up(rows, rows_per_part);
+  if (parts == 1) return sum_parts(ex, rows, columns, 1, rows, matrix, sums);
+  const Scratch<float> partial(ex, parts * columns);
+  sum_parts(ex, rows, columns, parts, rows_per_part, matrix, partial.data());
+  sum_parts(ex, parts, columns, 1, parts, partial.data(), sums);
 }
 
 }  // namespace trifold::kernels::cuda

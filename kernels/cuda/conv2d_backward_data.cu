@@ -1,5 +1,6 @@
 /// Gradient of a convolution with respect to its input, gathered: for each phase of the stride the
 /// product of (n, rows, columns of the phase) x (taps k) windows over dy and (taps k) x c filters.
+#include "kernels/backends.h"
 #include "kernels/cuda/conv2d_launch.cuh"
 
 namespace trifold::kernels::cuda {
@@ -62,17 +63,16 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
                           Write write, float* dx) {
   const Conv2dExtents e = checked_extents(s);
-  const std::int64_t rows = s.n * ceil_div(s.h, s.stride_h) * ceil_div(s.w, s.stride_w);
-  const dim3 phases(1, grid_extent(s.stride_h * s.stride_w));
+  const std::int64_t rows = s.n * div_up(s.h, s.stride_h) * div_up(s.w, s.stride_w);
+  const unsigned phases = grid_extent(s.stride_h * s.stride_w);
   with_math(ex, [&](auto math) {
-    with_tile(choose_conv2d_tile(rows * phases.y, s.c), [&](auto tile) {
+    with_tile(choose_conv2d_tile(rows * phases, s.c), [&](auto tile) {
       using Math = decltype(math);
       using Tile = decltype(tile);
-      check_launch(simt::launch(backward_data_kernel<Math, Tile>,
-                                dim3(TileIndex<Tile>::grid(rows, s.c), phases.y), Tile::threads, 0,
-                                stream_of(ex), e, dy, is_vector(dy, s.k), w, is_vector(w, s.k),
-                                write == Write::accumulate, dx, is_vector(dx, s.c)),
-                   ex, "conv2d_backward_data");
+      launch(ex, "conv2d_backward_data", backward_data_kernel<Math, Tile>,
+             dim3(TileIndex<Tile>::grid(rows, s.c), phases), Tile::threads, e, dy,
+             is_vector(dy, s.k), w, is_vector(w, s.k), write == Write::accumulate, dx,
+             is_vector(dx, s.c));
     });
   });
 }

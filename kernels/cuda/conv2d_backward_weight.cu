@@ -2,8 +2,10 @@
 /// (n p q) x k of dy. The result is small and the depth long, so the depth is split into parts
 /// (split-K), each summed by blocks of its own, and a second pass adds the parts in fixed order:
 /// no atomics, and the same bits on every run and device.
+#include "kernels/backends.h"
 #include "kernels/cuda/column_sums.cuh"
 #include "kernels/cuda/conv2d_launch.cuh"
+#include "kernels/cuda/scratch.cuh"
 
 namespace trifold::kernels::cuda {
 namespace {
@@ -46,21 +48,19 @@ void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x
   const std::int64_t rows = s.r * s.s * s.c, pixels = s.n * s.p() * s.q();
   const Conv2dTile chosen = choose_conv2d_tile(rows, s.k);
   const Conv2dSplit split = split_conv2d_weight(rows, s.k, pixels, chosen);
-  Scratch parts(ex, split.parts > 1 ? split.parts * rows * s.k : 0);
-  float* target = split.parts > 1 ? parts.floats() : dw;
+  const Scratch<float> parts(ex, split.parts > 1 ? split.parts * rows * s.k : 0);
+  float* target = split.parts > 1 ? parts.data() : dw;
   with_math(ex, [&](auto math) {
     with_tile(chosen, [&](auto tile) {
       using Math = decltype(math);
       using Tile = decltype(tile);
-      check_launch(
-          simt::launch(backward_weight_kernel<Math, Tile>,
-                       dim3(TileIndex<Tile>::grid(rows, s.k), grid_extent(split.parts)),
-                       Tile::threads, 0, stream_of(ex), e, split.steps_per_part, x,
-                       is_vector(x, s.c), dy, is_vector(dy, s.k), target, is_vector(target, s.k)),
-          ex, "conv2d_backward_weight");
+      launch(ex, "conv2d_backward_weight", backward_weight_kernel<Math, Tile>,
+             dim3(TileIndex<Tile>::grid(rows, s.k), grid_extent(split.parts)), Tile::threads, e,
+             split.steps_per_part, x, is_vector(x, s.c), dy, is_vector(dy, s.k), target,
+             is_vector(target, s.k));
     });
   });
-  if (split.parts > 1) column_sums(ex, split.parts, rows * s.k, parts.floats(), dw);
+  if (split.parts > 1) column_sums(ex, split.parts, rows * s.k, parts.data(), dw);
   if (db != nullptr) column_sums(ex, pixels, s.k, dy, db);
 }
 

@@ -2,6 +2,7 @@
 ///
 /// Bound by memory for the narrow layers of CIFAR networks (an input is read from DRAM once, its
 /// taps come from the caches), by arithmetic from about 64 channels on.
+#include "kernels/backends.h"
 #include "kernels/cuda/conv2d_launch.cuh"
 
 namespace trifold::kernels::cuda {
@@ -57,10 +58,8 @@ void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const 
     with_tile(choose_conv2d_tile(rows, s.k), [&](auto tile) {
       using Math = decltype(math);
       using Tile = decltype(tile);
-      check_launch(simt::launch(forward_kernel<Math, Tile>, TileIndex<Tile>::grid(rows, s.k),
-                                Tile::threads, 0, stream_of(ex), e, x, is_vector(x, s.c), w,
-                                is_vector(w, s.k), b, y, is_vector(y, s.k)),
-                   ex, "conv2d_forward");
+      launch(ex, "conv2d_forward", forward_kernel<Math, Tile>, TileIndex<Tile>::grid(rows, s.k),
+             Tile::threads, e, x, is_vector(x, s.c), w, is_vector(w, s.k), b, y, is_vector(y, s.k));
     });
   });
 }

@@ -6,13 +6,14 @@
 #include "kernels/cuda/check.cuh"
 #include "kernels/cuda/conv2d_plan.h"
 #include "kernels/cuda/conv2d_product.cuh"
+#include "kernels/cuda/vector.cuh"
 #include "kernels/exec.h"
 
 namespace trifold::kernels::cuda {
 
 /// Whether rows of `length` floats from `p` on can be read as 16-byte vectors.
 inline bool is_vector(const float* p, std::int64_t length) {
-  return length % 4 == 0 && reinterpret_cast<std::uintptr_t>(p) % 16 == 0;
+  return length % 4 == 0 && aligned({p});
 }
 
 /// Calls body(Math()) for the precision asked for. Devices before compute capability 8.0 have
@@ -36,7 +37,7 @@ struct TileIndex {
     first_column = static_cast<std::int64_t>(static_cast<int>(blockIdx.x) % across) * Tile::columns;
   }
   static unsigned grid(std::int64_t rows, std::int64_t columns) {
-    return grid_extent(ceil_div(rows, Tile::rows) * ceil_div(columns, Tile::columns));
+    return grid_extent(div_up(rows, Tile::rows) * div_up(columns, Tile::columns));
   }
 };
 

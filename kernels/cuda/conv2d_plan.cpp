@@ -12,11 +12,13 @@ namespace {
 /// Blocks that a large device runs at a time: two on each of 132 multiprocessors.
 constexpr std::int64_t wave = 264;
 
+std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
 constexpr int unforced = -1;
 std::atomic<int> forced{unforced};
 
 std::int64_t blocks_of(const Conv2dTileExtents& e, std::int64_t rows, std::int64_t columns) {
-  return ceil_div(rows, e.rows) * ceil_div(columns, e.columns);
+  return div_up(rows, e.rows) * div_up(columns, e.columns);
 }
 
 double cost_of(const Conv2dTileExtents& e, std::int64_t rows, std::int64_t columns) {
@@ -90,12 +92,12 @@ void release_conv2d_tile() { forced.store(unforced); }
 Conv2dSplit split_conv2d_weight(std::int64_t rows, std::int64_t columns, std::int64_t pixels,
                                 Conv2dTile tile) {
   constexpr std::int64_t least_steps = 8, most_floats = std::int64_t{1} << 24;
-  const std::int64_t steps = ceil_div(pixels, conv2d_step);
-  const std::int64_t wanted = ceil_div(wave, blocks_of(extents(tile), rows, columns));
+  const std::int64_t steps = div_up(pixels, conv2d_step);
+  const std::int64_t wanted = div_up(wave, blocks_of(extents(tile), rows, columns));
   const std::int64_t fitting = std::max<std::int64_t>(2, most_floats / (rows * columns));
-  const std::int64_t parts = std::min({wanted, ceil_div(steps, least_steps), fitting});
-  const std::int64_t steps_per_part = ceil_div(steps, parts);
-  return {.parts = ceil_div(steps, steps_per_part), .steps_per_part = steps_per_part};
+  const std::int64_t parts = std::min({wanted, div_up(steps, least_steps), fitting});
+  const std::int64_t steps_per_part = div_up(steps, parts);
+  return {.parts = div_up(steps, steps_per_part), .steps_per_part = steps_per_part};
 }
 
 }  // namespace trifold::kernels::cuda

@@ -21,9 +21,6 @@ Conv2dExtents checked_extents(const Conv2dShape& s);
 /// Blocks as one dimension of a grid. Throws ShapeError above 2^31 - 1.
 unsigned grid_extent(std::int64_t blocks);
 
-/// a / b rounded up, for a >= 0 and b >= 1.
-constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 /// The part of the product matrix that one block of threads computes: outputs down, filters across.
 /// Few filters want narrow tiles, small problems small ones.
 enum class Conv2dTile { r128c16, r128c32, r128c64, r64c32 };
