@@ -11,10 +11,11 @@ namespace trifold::kernels::cuda {
 namespace {
 
 struct Devices {
-  cudaError_t status;
   int count = 0;
+  cudaError_t status;
 
-  Devices() : status(cudaGetDeviceCount(&count)) {
+  Devices() {
+    status = cudaGetDeviceCount(&count);
     if (status == cudaSuccess) return;
     count = 0;
     cudaGetLastError();  // Seen and kept; the next call starts clean.
