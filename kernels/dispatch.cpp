@@ -104,6 +104,11 @@ void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const 
   run(ex, TRIFOLD_TWINS(conv2d_forward), s, x, w, b, y);
 }
 
+void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
+                          const float* b, const float* residual, Activation act, float* y) {
+  run(ex, TRIFOLD_TWINS(conv2d_fused_forward), s, x, w, b, residual, act, y);
+}
+
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
                           Write write, float* dx) {
   run(ex, TRIFOLD_TWINS(conv2d_backward_data), s, dy, w, write, dx);
