@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/activation.h"
 #include "kernels/exec.h"
 
 namespace trifold::kernels {
@@ -12,8 +13,8 @@ struct BatchNormShape {
   std::int64_t rows, channels;
 };
 
-/// What is fused behind the normalisation. A residual (same shape as x) is added before the ReLU.
-enum class Activation { none, relu };
+/// Throws ShapeError unless every extent is >= 1.
+void check(const BatchNormShape& s);
 
 /// y = act(gamma (x - mean) / sqrt(var + eps) + beta [+ residual]), with mean and biased variance
 /// of this batch.
