@@ -1,15 +1,15 @@
-/// Owned memory on a device, and the account of it.
+/// Owned memory on a device.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/device.h"
+#include "kernels/memory.h"
 
 namespace trifold::engine {
 
-/// Move-only block of device memory, aligned to 64 bytes and not initialised. Freed blocks are kept
-/// for the next buffer of about their size, because a training step asks for the same sizes again
-/// and fresh pages from the operating system cost more than many kernels do.
+/// Move-only block of device memory, aligned to 64 bytes and not initialised. All that the engine
+/// does on a GPU runs in order on one stream, so a freed block may serve the next buffer at once.
 class Buffer {
  public:
   Buffer() = default;
@@ -19,28 +19,19 @@ class Buffer {
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
 
-  void* data() const { return data_; }
-  std::int64_t bytes() const { return bytes_; }
+  void* data() const { return block_.data; }
+  std::int64_t bytes() const { return block_.bytes; }
   Device device() const { return device_; }
 
  private:
-  void* data_ = nullptr;
-  std::int64_t bytes_ = 0;
-  std::int64_t capacity_bytes_ = 0;
+  kernels::Block block_;
   Device device_{};
 };
 
-/// Bytes held by live buffers of a device, cached free blocks not counted.
-struct MemoryUse {
-  std::int64_t now_bytes = 0;
-  std::int64_t peak_bytes = 0;
-};
-MemoryUse memory_use(Device device);
-
-/// Starts a new peak at what is in use now.
-void reset_memory_peak(Device device);
-
-/// Gives the cached free blocks of a device back to the system.
-void release_cached_memory(Device device);
+// The account of a device's memory, as the kernels keep it.
+using kernels::memory_use;
+using kernels::MemoryUse;
+using kernels::release_cached_memory;
+using kernels::reset_memory_peak;
 
 }  // namespace trifold::engine

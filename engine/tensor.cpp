@@ -1,9 +1,9 @@
 #include "engine/tensor.h"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
+#include "kernels/elementwise.h"
 #include "kernels/error.h"
 
 namespace trifold::engine {
@@ -29,15 +29,15 @@ Tensor Tensor::empty(Shape shape, Device device, DType dtype) {
 }
 
 Tensor Tensor::zeros(Shape shape, Device device, DType dtype) {
-  Tensor t = empty(std::move(shape), Device{}, dtype);
-  std::memset(t.buffer_->data(), 0, static_cast<std::size_t>(t.bytes()));
-  return device == Device{} ? t : t.to(device);
+  Tensor t = empty(std::move(shape), device, dtype);
+  kernels::clear_memory(device, t.buffer_->data(), t.bytes());
+  return t;
 }
 
 Tensor Tensor::filled(Shape shape, float value, Device device) {
-  Tensor t = empty(std::move(shape));
-  std::ranges::fill(t.values(), value);
-  return device == Device{} ? t : t.to(device);
+  Tensor t = empty(std::move(shape), device);
+  kernels::fill({.device = device}, t.size(), value, t.data());
+  return t;
 }
 
 Tensor Tensor::from(Shape shape, std::span<const float> values, Device device) {
@@ -86,7 +86,7 @@ std::span<std::int32_t> Tensor::int_values() const {
 Tensor Tensor::to(Device target) const {
   require<ShapeError>(defined(), "an undefined tensor can't be copied");
   Tensor t = empty(shape_, target, dtype_);
-  std::memcpy(t.buffer_->data(), buffer_->data(), static_cast<std::size_t>(bytes()));
+  kernels::copy_memory(target, t.buffer_->data(), device(), buffer_->data(), bytes());
   return t;
 }
 

@@ -47,7 +47,8 @@ class Tensor {
 
   /// A new array with the same elements.
   Tensor clone() const { return to(device()); }
-  /// A new array on `device` with the same elements.
+  /// A new array on `device` with the same elements; from or to a GPU it waits for the engine's
+  /// work there.
   Tensor to(Device device) const;
   /// The same memory under another shape of the same size.
   Tensor reshaped(Shape shape) const;

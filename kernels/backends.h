@@ -8,6 +8,7 @@
 #include "kernels/conv2d.h"
 #include "kernels/elementwise.h"
 #include "kernels/linear.h"
+#include "kernels/memory.h"
 #include "kernels/optimizer.h"
 #include "kernels/pool.h"
 #include "kernels/resize.h"
@@ -29,6 +30,8 @@
   X(add)                           \
   X(fill)                          \
   X(scale)                         \
+  X(scale_by)                      \
+  X(mean)                          \
   X(resize_forward)                \
   X(resize_backward)               \
   X(max_pool_forward)              \
@@ -46,10 +49,35 @@
   X(channel_gather_forward)        \
   X(channel_gather_backward)       \
   X(sgd_step)                      \
-  X(ema_update)
+  X(ema_update)                    \
+  X(update_parameters)
+
+#define TRIFOLD_FOR_EACH_MEMORY_FUNCTION(X) \
+  X(allocate)                               \
+  X(release)                                \
+  X(copy_memory)                            \
+  X(clear_memory)                           \
+  X(synchronize)                            \
+  X(memory_use)                             \
+  X(reset_memory_peak)                      \
+  X(release_cached_memory)
+
+#define TRIFOLD_DECLARE_TWIN(op) decltype(kernels::op) op;
 
 namespace trifold::kernels::cpu {
-#define TRIFOLD_DECLARE_TWIN(op) decltype(kernels::op) op;
 TRIFOLD_FOR_EACH_KERNEL(TRIFOLD_DECLARE_TWIN)
-#undef TRIFOLD_DECLARE_TWIN
+TRIFOLD_FOR_EACH_MEMORY_FUNCTION(TRIFOLD_DECLARE_TWIN)
 }  // namespace trifold::kernels::cpu
+
+namespace trifold::kernels::cuda {
+TRIFOLD_FOR_EACH_KERNEL(TRIFOLD_DECLARE_TWIN)
+TRIFOLD_FOR_EACH_MEMORY_FUNCTION(TRIFOLD_DECLARE_TWIN)
+
+/// GPUs that can be used; 0 also where there is no driver.
+int device_count();
+
+/// Makes `device` the calling thread's current one. Errors: DeviceError where it can't be used.
+void require_device(Device device);
+}  // namespace trifold::kernels::cuda
+
+#undef TRIFOLD_DECLARE_TWIN

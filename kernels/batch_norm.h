@@ -13,6 +13,9 @@ struct BatchNormShape {
   std::int64_t rows, channels;
 };
 
+/// Throws ShapeError unless every extent is >= 1.
+void check(const BatchNormShape& s);
+
 /// y = act(gamma (x - mean) / sqrt(var + eps) + beta [+ residual]), with mean and biased variance
 /// of this batch.
 /// Shapes    x, residual (or null), y (rows, channels); gamma, beta, mean, inv_std (channels).

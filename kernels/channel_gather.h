@@ -15,6 +15,9 @@ struct ChannelGatherShape {
   std::int64_t q() const { return (w + stride - 1) / stride; }
 };
 
+/// Throws ShapeError unless every extent and the stride are >= 1.
+void check(const ChannelGatherShape& s);
+
 /// y[n,p,q,j] = x[n, p stride, q stride, source[j]], or 0 where source[j] is -1.
 /// Selects inputs of a layer (stride 1), and is the parameter-free shortcut of a ResNet (option A):
 /// stride 2, the input's channels in the middle of zeros.

@@ -1,4 +1,5 @@
 /// The one place that switches on the device.
+#include <span>
 #include <type_traits>
 
 #include "kernels/backends.h"
@@ -7,172 +8,266 @@
 namespace trifold::kernels {
 namespace {
 
+#if TRIFOLD_WITH_CUDA
+/// Calls the twin of ex.device, with that device as the thread's current one.
+template <class... Args>
+void run(const Exec& ex, void (*on_cpu)(const Exec&, Args...),
+         void (*on_cuda)(const Exec&, Args...), std::type_identity_t<Args>... args) {
+  if (ex.device.kind == DeviceKind::cpu) return on_cpu(ex, args...);
+  cuda::require_device(ex.device);
+  on_cuda(ex, args...);
+}
+
+template <class Result, class... Args>
+Result run_on(Device device, Result (*on_cpu)(Args...), Result (*on_cuda)(Args...),
+              std::type_identity_t<Args>... args) {
+  require_device(device);
+  return device.kind == DeviceKind::cpu ? on_cpu(args...) : on_cuda(args...);
+}
+
+#define TRIFOLD_TWINS(op) cpu::op, cuda::op
+#else
 template <class... Args>
 void run(const Exec& ex, void (*on_cpu)(const Exec&, Args...), std::type_identity_t<Args>... args) {
-  require<DeviceError>(ex.device.kind == DeviceKind::cpu,
-                       "this build has no CUDA kernels; use --device cpu");
+  require_device(ex.device);
   on_cpu(ex, args...);
 }
 
+template <class Result, class... Args>
+Result run_on(Device device, Result (*on_cpu)(Args...), std::type_identity_t<Args>... args) {
+  require_device(device);
+  return on_cpu(args...);
+}
+
+#define TRIFOLD_TWINS(op) cpu::op
+#endif
+
 }  // namespace
+
+int device_count(DeviceKind kind) {
+  if (kind == DeviceKind::cpu) return 1;
+#if TRIFOLD_WITH_CUDA
+  return cuda::device_count();
+#else
+  return 0;
+#endif
+}
+
+void require_device(Device device) {
+  if (device.kind == DeviceKind::cpu) {
+    require<DeviceError>(device.index == 0, "there is no CPU device {}, just 0", device.index);
+    return;
+  }
+#if TRIFOLD_WITH_CUDA
+  cuda::require_device(device);
+#else
+  throw DeviceError("this build has no CUDA backend; use --device cpu");
+#endif
+}
+
+Block allocate(Device device, std::int64_t bytes, void* stream) {
+  return run_on(device, TRIFOLD_TWINS(allocate), device, bytes, stream);
+}
+
+void copy_memory(Device to_device, void* to, Device from_device, const void* from,
+                 std::int64_t bytes, void* stream) {
+  require_device(from_device);
+  const Device device = to_device.kind == DeviceKind::cpu ? from_device : to_device;
+  run_on(device, TRIFOLD_TWINS(copy_memory), to_device, to, from_device, from, bytes, stream);
+}
+
+void clear_memory(Device device, void* data, std::int64_t bytes, void* stream) {
+  run_on(device, TRIFOLD_TWINS(clear_memory), device, data, bytes, stream);
+}
+
+void synchronize(Device device, void* stream) {
+  run_on(device, TRIFOLD_TWINS(synchronize), device, stream);
+}
+
+MemoryUse memory_use(Device device) { return run_on(device, TRIFOLD_TWINS(memory_use), device); }
+
+void reset_memory_peak(Device device) { run_on(device, TRIFOLD_TWINS(reset_memory_peak), device); }
+
+void release_cached_memory(Device device) {
+  run_on(device, TRIFOLD_TWINS(release_cached_memory), device);
+}
+
+void release(Device device, const Block& block, void* stream) noexcept {
+#if TRIFOLD_WITH_CUDA
+  if (device.kind == DeviceKind::cuda) return cuda::release(device, block, stream);
+#endif
+  cpu::release(device, block, stream);
+}
 
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y) {
-  run(ex, cpu::conv2d_forward, s, x, w, b, y);
+  run(ex, TRIFOLD_TWINS(conv2d_forward), s, x, w, b, y);
 }
 
 void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                           const float* b, const float* residual, Activation act, float* y) {
-  run(ex, cpu::conv2d_fused_forward, s, x, w, b, residual, act, y);
+  run(ex, TRIFOLD_TWINS(conv2d_fused_forward), s, x, w, b, residual, act, y);
 }
 
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
                           Write write, float* dx) {
-  run(ex, cpu::conv2d_backward_data, s, dy, w, write, dx);
+  run(ex, TRIFOLD_TWINS(conv2d_backward_data), s, dy, w, write, dx);
 }
 
 void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x, const float* dy,
                             float* dw, float* db) {
-  run(ex, cpu::conv2d_backward_weight, s, x, dy, dw, db);
+  run(ex, TRIFOLD_TWINS(conv2d_backward_weight), s, x, dy, dw, db);
 }
 
 void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,
                       const float* beta, float eps, float momentum, const float* residual,
                       Activation act, float* y, float* mean, float* inv_std, float* running_mean,
                       float* running_var) {
-  run(ex, cpu::batch_norm_train, s, x, gamma, beta, eps, momentum, residual, act, y, mean, inv_std,
-      running_mean, running_var);
+  run(ex, TRIFOLD_TWINS(batch_norm_train), s, x, gamma, beta, eps, momentum, residual, act, y, mean,
+      inv_std, running_mean, running_var);
 }
 
 void batch_norm_eval(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,
                      const float* beta, const float* running_mean, const float* running_var,
                      float eps, const float* residual, Activation act, float* y) {
-  run(ex, cpu::batch_norm_eval, s, x, gamma, beta, running_mean, running_var, eps, residual, act,
-      y);
+  run(ex, TRIFOLD_TWINS(batch_norm_eval), s, x, gamma, beta, running_mean, running_var, eps,
+      residual, act, y);
 }
 
 void batch_norm_backward(const Exec& ex, const BatchNormShape& s, const float* x, const float* y,
                          const float* mean, const float* inv_std, const float* gamma,
                          Activation act, const float* dy, float* dx, float* dgamma, float* dbeta,
                          float* dresidual) {
-  run(ex, cpu::batch_norm_backward, s, x, y, mean, inv_std, gamma, act, dy, dx, dgamma, dbeta,
-      dresidual);
+  run(ex, TRIFOLD_TWINS(batch_norm_backward), s, x, y, mean, inv_std, gamma, act, dy, dx, dgamma,
+      dbeta, dresidual);
 }
 
 void batch_norm_eval_backward(const Exec& ex, const BatchNormShape& s, const float* x,
                               const float* y, const float* running_mean, const float* running_var,
                               float eps, const float* gamma, Activation act, const float* dy,
                               float* dx, float* dgamma, float* dbeta, float* dresidual) {
-  run(ex, cpu::batch_norm_eval_backward, s, x, y, running_mean, running_var, eps, gamma, act, dy,
-      dx, dgamma, dbeta, dresidual);
+  run(ex, TRIFOLD_TWINS(batch_norm_eval_backward), s, x, y, running_mean, running_var, eps, gamma,
+      act, dy, dx, dgamma, dbeta, dresidual);
 }
 
 void relu_forward(const Exec& ex, std::int64_t count, const float* x, float* y) {
-  run(ex, cpu::relu_forward, count, x, y);
+  run(ex, TRIFOLD_TWINS(relu_forward), count, x, y);
 }
 
 void relu_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy, float* dx) {
-  run(ex, cpu::relu_backward, count, y, dy, dx);
+  run(ex, TRIFOLD_TWINS(relu_backward), count, y, dy, dx);
 }
 
 void add(const Exec& ex, std::int64_t count, const float* a, const float* b, float* y) {
-  run(ex, cpu::add, count, a, b, y);
+  run(ex, TRIFOLD_TWINS(add), count, a, b, y);
 }
 
 void fill(const Exec& ex, std::int64_t count, float value, float* y) {
-  run(ex, cpu::fill, count, value, y);
+  run(ex, TRIFOLD_TWINS(fill), count, value, y);
 }
 
 void scale(const Exec& ex, std::int64_t count, float scale, const float* x, float* y) {
-  run(ex, cpu::scale, count, scale, x, y);
+  run(ex, TRIFOLD_TWINS(scale), count, scale, x, y);
+}
+
+void scale_by(const Exec& ex, std::int64_t count, const float* factor, const float* x, float* y) {
+  run(ex, TRIFOLD_TWINS(scale_by), count, factor, x, y);
+}
+
+void mean(const Exec& ex, std::int64_t count, const float* x, float* y) {
+  run(ex, TRIFOLD_TWINS(mean), count, x, y);
 }
 
 void resize_forward(const Exec& ex, const ResizeShape& s, ResizeFilter filter, const float* x,
                     float* y) {
-  run(ex, cpu::resize_forward, s, filter, x, y);
+  run(ex, TRIFOLD_TWINS(resize_forward), s, filter, x, y);
 }
 
 void resize_backward(const Exec& ex, const ResizeShape& s, ResizeFilter filter, const float* dy,
                      float* dx) {
-  run(ex, cpu::resize_backward, s, filter, dy, dx);
+  run(ex, TRIFOLD_TWINS(resize_backward), s, filter, dy, dx);
 }
 
 void max_pool_forward(const Exec& ex, const PoolShape& s, const float* x, float* y,
                       std::int32_t* argmax) {
-  run(ex, cpu::max_pool_forward, s, x, y, argmax);
+  run(ex, TRIFOLD_TWINS(max_pool_forward), s, x, y, argmax);
 }
 
 void max_pool_backward(const Exec& ex, const PoolShape& s, const float* dy,
                        const std::int32_t* argmax, float* dx) {
-  run(ex, cpu::max_pool_backward, s, dy, argmax, dx);
+  run(ex, TRIFOLD_TWINS(max_pool_backward), s, dy, argmax, dx);
 }
 
 void avg_pool_forward(const Exec& ex, const PoolShape& s, const float* x, float* y) {
-  run(ex, cpu::avg_pool_forward, s, x, y);
+  run(ex, TRIFOLD_TWINS(avg_pool_forward), s, x, y);
 }
 
 void avg_pool_backward(const Exec& ex, const PoolShape& s, const float* dy, float* dx) {
-  run(ex, cpu::avg_pool_backward, s, dy, dx);
+  run(ex, TRIFOLD_TWINS(avg_pool_backward), s, dy, dx);
 }
 
 void global_avg_pool_forward(const Exec& ex, std::int64_t n, std::int64_t pixels, std::int64_t c,
                              const float* x, float* y) {
-  run(ex, cpu::global_avg_pool_forward, n, pixels, c, x, y);
+  run(ex, TRIFOLD_TWINS(global_avg_pool_forward), n, pixels, c, x, y);
 }
 
 void global_avg_pool_backward(const Exec& ex, std::int64_t n, std::int64_t pixels, std::int64_t c,
                               const float* dy, float* dx) {
-  run(ex, cpu::global_avg_pool_backward, n, pixels, c, dy, dx);
+  run(ex, TRIFOLD_TWINS(global_avg_pool_backward), n, pixels, c, dy, dx);
 }
 
 void linear_forward(const Exec& ex, const LinearShape& s, const float* x, const float* w,
                     const float* b, float* y) {
-  run(ex, cpu::linear_forward, s, x, w, b, y);
+  run(ex, TRIFOLD_TWINS(linear_forward), s, x, w, b, y);
 }
 
 void linear_backward_data(const Exec& ex, const LinearShape& s, const float* dy, const float* w,
                           float* dx) {
-  run(ex, cpu::linear_backward_data, s, dy, w, dx);
+  run(ex, TRIFOLD_TWINS(linear_backward_data), s, dy, w, dx);
 }
 
 void linear_backward_weight(const Exec& ex, const LinearShape& s, const float* x, const float* dy,
                             float* dw, float* db) {
-  run(ex, cpu::linear_backward_weight, s, x, dy, dw, db);
+  run(ex, TRIFOLD_TWINS(linear_backward_weight), s, x, dy, dw, db);
 }
 
 void softmax_cross_entropy(const Exec& ex, const SoftmaxShape& s, const float* z,
                            const std::int32_t* labels, float smoothing, float dz_scale, float* loss,
                            float* dz) {
-  run(ex, cpu::softmax_cross_entropy, s, z, labels, smoothing, dz_scale, loss, dz);
+  run(ex, TRIFOLD_TWINS(softmax_cross_entropy), s, z, labels, smoothing, dz_scale, loss, dz);
 }
 
 void count_top1(const Exec& ex, const SoftmaxShape& s, const float* z, const std::int32_t* labels,
                 std::int32_t* correct) {
-  run(ex, cpu::count_top1, s, z, labels, correct);
+  run(ex, TRIFOLD_TWINS(count_top1), s, z, labels, correct);
 }
 
 void copy_channels(const Exec& ex, const ChannelSlice& s, Write write, const float* src,
                    float* dst) {
-  run(ex, cpu::copy_channels, s, write, src, dst);
+  run(ex, TRIFOLD_TWINS(copy_channels), s, write, src, dst);
 }
 
 void channel_gather_forward(const Exec& ex, const ChannelGatherShape& s, const float* x,
                             const std::int32_t* source, float* y) {
-  run(ex, cpu::channel_gather_forward, s, x, source, y);
+  run(ex, TRIFOLD_TWINS(channel_gather_forward), s, x, source, y);
 }
 
 void channel_gather_backward(const Exec& ex, const ChannelGatherShape& s, const float* dy,
                              const std::int32_t* source, float* dx) {
-  run(ex, cpu::channel_gather_backward, s, dy, source, dx);
+  run(ex, TRIFOLD_TWINS(channel_gather_backward), s, dy, source, dx);
 }
 
 void sgd_step(const Exec& ex, std::int64_t count, const SgdParams& params, const float* dw,
               float* v, float* w) {
-  run(ex, cpu::sgd_step, count, params, dw, v, w);
+  run(ex, TRIFOLD_TWINS(sgd_step), count, params, dw, v, w);
 }
 
 void ema_update(const Exec& ex, std::int64_t count, float decay, const float* w, float* average) {
-  run(ex, cpu::ema_update, count, decay, w, average);
+  run(ex, TRIFOLD_TWINS(ema_update), count, decay, w, average);
+}
+
+void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates) {
+  run(ex, TRIFOLD_TWINS(update_parameters), updates);
 }
 
 }  // namespace trifold::kernels

@@ -11,6 +11,9 @@ struct LinearShape {
   std::int64_t n, in, out;
 };
 
+/// Throws ShapeError unless every extent is >= 1.
+void check(const LinearShape& s);
+
 /// y = x w + b.
 /// Shapes    x (n,in), w (in,out), b (out) or null, y (n,out); float32 on ex.device.
 /// Effects   overwrites y. Errors: ShapeError for an extent < 1.

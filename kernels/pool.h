@@ -39,6 +39,9 @@ void avg_pool_forward(const Exec& ex, const PoolShape& s, const float* x, float*
 /// The adjoint of avg_pool_forward. Overwrites dx.
 void avg_pool_backward(const Exec& ex, const PoolShape& s, const float* dy, float* dx);
 
+/// Throws ShapeError unless every extent is >= 1.
+void check_global_pool(std::int64_t n, std::int64_t pixels, std::int64_t c);
+
 /// y[n,c] = mean over the image: x (n, pixels, c) -> y (n, c).
 void global_avg_pool_forward(const Exec& ex, std::int64_t n, std::int64_t pixels, std::int64_t c,
                              const float* x, float* y);

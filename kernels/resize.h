@@ -12,6 +12,9 @@ struct ResizeShape {
   std::int64_t n, src_h, src_w, dst_h, dst_w, c;
 };
 
+/// Throws ShapeError unless every extent is >= 1.
+void check(const ResizeShape& s);
+
 /// plain: two taps a dimension, whatever the scale. antialias: when shrinking by the factor f, the
 /// triangle is f times as wide, as PyTorch's and Pillow's bilinear filters are.
 enum class ResizeFilter { plain, antialias };

@@ -11,6 +11,9 @@ struct SoftmaxShape {
   std::int64_t n, classes;
 };
 
+/// Throws ShapeError unless every extent is >= 1.
+void check(const SoftmaxShape& s);
+
 /// loss[n] = - sum over j of t[n,j] log softmax(z[n])_j, with the smoothed target t = (1 -
 /// smoothing) onehot(label) + smoothing / classes; dz[n] = (softmax(z[n]) - t[n]) dz_scale. With
 /// dz_scale = 1 / n, dz is the gradient of the mean loss.

@@ -11,7 +11,6 @@
 #include "kernels/backends.h"
 #include "kernels/cpu/batch_norm-inl.h"
 #include "kernels/cpu/batch_norm_types.h"
-#include "kernels/error.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu::HWY_NAMESPACE {
@@ -236,11 +235,6 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace trifold::kernels::cpu {
 namespace {
-
-void check(const BatchNormShape& s) {
-  require<ShapeError>(s.rows >= 1 && s.channels >= 1,
-                      "a batch normalisation of {} rows and {} channels", s.rows, s.channels);
-}
 
 Doubles inverse_std(std::int64_t channels, const float* var, float eps) {
   Doubles result(size(channels));

@@ -97,9 +97,7 @@ namespace {
 
 /// The channel list, once all is known to be in range.
 std::span<const std::int32_t> checked(const ChannelGatherShape& s, const std::int32_t* source) {
-  require<ShapeError>(s.n >= 1 && s.h >= 1 && s.w >= 1 && s.c >= 1 && s.k >= 1 && s.stride >= 1,
-                      "a channel gather from ({}, {}, {}, {}) to {} channels with stride {}", s.n,
-                      s.h, s.w, s.c, s.k, s.stride);
+  check(s);
   for (std::int64_t j = 0; j < s.k; ++j) {
     require<ShapeError>(source[j] >= -1 && source[j] < s.c,
                         "source {} of output channel {} is outside [-1, {})", source[j], j, s.c);

@@ -7,7 +7,6 @@
 
 #include "kernels/backends.h"
 #include "kernels/cpu/lanes-inl.h"
-#include "kernels/error.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu::HWY_NAMESPACE {
@@ -44,14 +43,7 @@ HWY_EXPORT(copy_channels);
 
 void copy_channels(const Exec& ex, const ChannelSlice& s, Write write, const float* src,
                    float* dst) {
-  require<ShapeError>(s.rows >= 1 && s.channels >= 1, "a slice of {} rows and {} channels", s.rows,
-                      s.channels);
-  require<ShapeError>(s.src_offset >= 0 && s.channels <= s.src_channels - s.src_offset,
-                      "a slice of {} channels from channel {} of a source with {}", s.channels,
-                      s.src_offset, s.src_channels);
-  require<ShapeError>(s.dst_offset >= 0 && s.channels <= s.dst_channels - s.dst_offset,
-                      "a slice of {} channels at channel {} of a destination with {}", s.channels,
-                      s.dst_offset, s.dst_channels);
+  check(s);
   TRIFOLD_DISPATCH(copy_channels)(ex, s, write, src, dst);
 }
 

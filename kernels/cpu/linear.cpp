@@ -2,17 +2,13 @@
 
 #include "kernels/backends.h"
 #include "kernels/conv2d.h"
-#include "kernels/error.h"
 
 namespace trifold::kernels::cpu {
 namespace {
 
 /// A fully connected layer is a 1x1 convolution of one-pixel images.
 Conv2dShape one_pixel(const LinearShape& s) {
-  require<ShapeError>(s.n >= 1 && s.in >= 1 && s.out >= 1,
-                      "a linear layer's extents must be at least 1, but they are n {}, in {}, out "
-                      "{}",
-                      s.n, s.in, s.out);
+  check(s);
   return {.n = 1, .h = s.n, .w = 1, .c = s.in, .k = s.out, .r = 1, .s = 1};
 }
 

@@ -8,7 +8,6 @@
 #include "kernels/backends.h"
 #include "kernels/cpu/lanes-inl.h"
 #include "kernels/cpu/pool_spans.h"
-#include "kernels/error.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu::HWY_NAMESPACE {
@@ -177,31 +176,7 @@ void global_avg_pool_backward(const Exec& ex, std::int64_t n, std::int64_t pixel
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace trifold::kernels {
-
-void check(const PoolShape& s) {
-  require<ShapeError>(s.n >= 1 && s.h >= 1 && s.w >= 1 && s.c >= 1,
-                      "a pool of an image batch of shape ({}, {}, {}, {})", s.n, s.h, s.w, s.c);
-  require<ShapeError>(s.r >= 1 && s.s >= 1 && s.stride_h >= 1 && s.stride_w >= 1,
-                      "a pool with window ({}, {}) and stride ({}, {})", s.r, s.s, s.stride_h,
-                      s.stride_w);
-  require<ShapeError>(s.pad_h >= 0 && s.pad_w >= 0 && s.pad_h <= s.r / 2 && s.pad_w <= s.s / 2,
-                      "a pool's padding ({}, {}) is negative or over half its window ({}, {})",
-                      s.pad_h, s.pad_w, s.r, s.s);
-  require<ShapeError>(s.h + 2 * s.pad_h >= s.r && s.w + 2 * s.pad_w >= s.s,
-                      "a pool's window ({}, {}) is larger than the padded image ({}, {})", s.r, s.s,
-                      s.h + 2 * s.pad_h, s.w + 2 * s.pad_w);
-}
-
-namespace cpu {
-namespace {
-
-void check_global(std::int64_t n, std::int64_t pixels, std::int64_t c) {
-  require<ShapeError>(n >= 1 && pixels >= 1 && c >= 1,
-                      "a global pool of {} images of {} pixels and {} channels", n, pixels, c);
-}
-
-}  // namespace
+namespace trifold::kernels::cpu {
 
 HWY_EXPORT(max_pool_forward);
 HWY_EXPORT(max_pool_backward);
@@ -234,16 +209,15 @@ void avg_pool_backward(const Exec& ex, const PoolShape& s, const float* dy, floa
 
 void global_avg_pool_forward(const Exec& ex, std::int64_t n, std::int64_t pixels, std::int64_t c,
                              const float* x, float* y) {
-  check_global(n, pixels, c);
+  check_global_pool(n, pixels, c);
   TRIFOLD_DISPATCH(global_avg_pool_forward)(ex, n, pixels, c, x, y);
 }
 
 void global_avg_pool_backward(const Exec& ex, std::int64_t n, std::int64_t pixels, std::int64_t c,
                               const float* dy, float* dx) {
-  check_global(n, pixels, c);
+  check_global_pool(n, pixels, c);
   TRIFOLD_DISPATCH(global_avg_pool_backward)(ex, n, pixels, c, dy, dx);
 }
 
-}  // namespace cpu
-}  // namespace trifold::kernels
+}  // namespace trifold::kernels::cpu
 #endif

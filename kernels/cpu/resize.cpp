@@ -10,7 +10,6 @@
 #include "kernels/backends.h"
 #include "kernels/cpu/lanes-inl.h"
 #include "kernels/cpu/taps.h"
-#include "kernels/error.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu::HWY_NAMESPACE {
@@ -54,17 +53,6 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace trifold::kernels::cpu {
-namespace {
-
-void check(const ResizeShape& s) {
-  require<ShapeError>(
-      s.n >= 1 && s.src_h >= 1 && s.src_w >= 1 && s.dst_h >= 1 && s.dst_w >= 1 && s.c >= 1,
-      "a resize of {} images of {} channels from ({}, {}) to ({}, {})", s.n, s.c, s.src_h, s.src_w,
-      s.dst_h, s.dst_w);
-}
-
-}  // namespace
-
 HWY_EXPORT(resample);
 
 void resize_forward(const Exec& ex, const ResizeShape& s, ResizeFilter filter, const float* x,

@@ -12,8 +12,7 @@ namespace trifold::kernels::cpu {
 namespace {
 
 void check(const SoftmaxShape& s, const std::int32_t* labels) {
-  require<ShapeError>(s.n >= 1 && s.classes >= 1, "a softmax of {} rows and {} classes", s.n,
-                      s.classes);
+  kernels::check(s);
   for (std::int64_t i = 0; i < s.n; ++i) {
     require<ShapeError>(labels[i] >= 0 && labels[i] < s.classes,
                         "label {} of row {} is outside [0, {})", labels[i], i, s.classes);

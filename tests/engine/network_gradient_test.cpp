@@ -41,7 +41,8 @@ const std::vector<Shape> leaf_shapes{{batch, side, side, 3},
 // meet in a concat; a gather picks channels of all three, one of them twice.
 Var engine_loss(Tape& tape, const std::vector<Var>& v) {
   const ConvGeometry same{.pad_h = 1, .pad_w = 1};
-  const auto ones = [] { return Tensor::filled({channels}, 1.0f); };
+  const Device device = tape.exec().device;
+  const auto ones = [&] { return Tensor::filled({channels}, 1.0f, device); };
   const auto bn = [&](const Var& y, Leaf gamma, Leaf beta, const Var* residual) {
     const BatchNormState state{&v[gamma], &v[beta], ones(), ones(), eps};
     return batch_norm(tape, y, state, Statistics::batch, residual, kernels::Activation::relu);
@@ -52,10 +53,10 @@ Var engine_loss(Tape& tape, const std::vector<Var>& v) {
   const std::array parts{max_pool(tape, s, {2, 2, 2, 2}), avg_pool(tape, s, {2, 2, 2, 2}),
                          conv2d(tape, s, v[W3], nullptr, {2, 2, 0, 0})};
   const Var picked =
-      channel_gather(tape, concat(tape, parts), Tensor::from(Shape{gathered}, source), 1);
+      channel_gather(tape, concat(tape, parts), Tensor::from(Shape{gathered}, source, device), 1);
   const Var resized = resize(tape, picked, 5, 2, kernels::ResizeFilter::antialias);
   const Var logits = linear(tape, global_avg_pool(tape, resized), v[FC], &v[Bias]);
-  return softmax_cross_entropy(tape, logits, Tensor::from(Shape{batch}, labels), smoothing);
+  return softmax_cross_entropy(tape, logits, Tensor::from(Shape{batch}, labels, device), smoothing);
 }
 
 // Convolution of (batch, side, side, c) with odd square windows (r, r, c, k) and same padding.
@@ -125,20 +126,21 @@ double oracle_loss(const std::vector<Doubles>& v) {
   return (losses[0] + losses[1]) / static_cast<double>(batch);
 }
 
-TEST(NetworkGradient, AgreesWithFiniteDifferences) {
+class NetworkGradient : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, NetworkGradient, testing::ValuesIn(devices()), name_of);
+
+TEST_P(NetworkGradient, AgreesWithFiniteDifferences) {
   std::vector<Var> leaves;
   std::vector<Doubles> values;
   for (std::size_t i = 0; i < leaf_shapes.size(); ++i) {
-    leaves.push_back(Var::parameter(uniform(leaf_shapes[i], i + 1)));
+    leaves.push_back(Var::parameter(uniform(leaf_shapes[i], i + 1, GetParam())));
     values.push_back(doubles(leaves.back().value));
   }
 
   kernels::ThreadPool threads(2);
-  kernels::Exec ex;
-  ex.pool = &threads;
-  Tape tape(ex);
+  Tape tape({.device = GetParam(), .pool = &threads});
   const Var loss = engine_loss(tape, leaves);
-  EXPECT_NEAR(loss.value.values()[0], oracle_loss(values), 1e-6);
+  EXPECT_NEAR(doubles(loss.value)[0], oracle_loss(values), 1e-6);
   tape.backward(loss);
 
   constexpr double step = 1e-6;

@@ -29,12 +29,15 @@ const SafetensorsFile& fixtures() {
 // One case: its parameters and, by the names of the README, its tensors.
 struct Case {
   json parameters;
+  Device device;
 
   std::string name() const { return parameters.at("name"); }
   std::int64_t count(const char* key) const { return parameters.at(key); }
   bool flag(const char* key) const { return parameters.at(key); }
   float number(const char* key) const { return parameters.at(key); }
-  Tensor operator[](const std::string& key) const { return fixtures().floats(name() + "." + key); }
+  Tensor operator[](const std::string& key) const {
+    return fixtures().floats(name() + "." + key).to(device);
+  }
 
   ConvGeometry conv() const {
     return {count("stride_h"), count("stride_w"), count("pad_h"), count("pad_w")};
@@ -45,18 +48,18 @@ struct Case {
   }
 };
 
-// Runs `check` on all cases of an op, on a fresh tape each.
+// Runs `check` on all cases of an op and all devices, on a fresh tape each.
 void for_each_case(const std::string& op, const std::function<void(const Case&, Tape&)>& check) {
   static kernels::ThreadPool threads(2);
   int cases = 0;
   for (const json& parameters : json::parse(fixtures().metadata.at("cases"))) {
     if (parameters.at("op") != op) continue;
-    const Case c{parameters};
-    SCOPED_TRACE(c.name());
-    kernels::Exec ex;
-    ex.pool = &threads;
-    Tape tape(ex);
-    check(c, tape);
+    for (const Device device : devices()) {
+      const Case c{parameters, device};
+      SCOPED_TRACE(c.name() + (device.kind == DeviceKind::cpu ? " on the CPU" : " on a GPU"));
+      Tape tape({.device = device, .pool = &threads});
+      check(c, tape);
+    }
     ++cases;
   }
   EXPECT_GT(cases, 0) << "no cases of " << op;
@@ -115,9 +118,9 @@ void expect_batch_norm(const Case& c, Tape& tape, Statistics statistics) {
   backward(tape, y, dy);
   // dx is a difference of terms of the size of gamma inv_std dy, which cancel in some cases.
   Doubles terms = doubles(dy);
+  const Doubles scale = doubles(gamma.value), inv_std = batch ? doubles(c["inv_std"]) : Doubles{};
   for (std::size_t i = 0; batch && i < terms.size(); ++i) {
-    const std::size_t channel = i % at(gamma.value.size());
-    terms[i] *= static_cast<double>(gamma.value.values()[channel]) * c["inv_std"].values()[channel];
+    terms[i] *= scale[i % scale.size()] * inv_std[i % scale.size()];
   }
   expect_close(x.gradient->sum(), nhwc(c["dx"]), "dx", batch ? norm(terms) : 0.0);
   expect_close(gamma.gradient->sum(), c["dgamma"], "dgamma");
@@ -185,7 +188,7 @@ TEST(PytorchOps, Linear) {
 TEST(PytorchOps, SoftmaxCrossEntropy) {
   for_each_case("softmax_cross_entropy", [](const Case& c, Tape& tape) {
     const Var z = Var::parameter(c["z"]);
-    const Tensor labels = fixtures().ints(c.name() + ".labels");
+    const Tensor labels = fixtures().ints(c.name() + ".labels").to(c.device);
     const Var loss = softmax_cross_entropy(tape, z, labels, c.number("smoothing"));
     expect_close(loss.value, c["mean_loss"], "mean_loss");
     tape.backward(loss);
@@ -196,7 +199,7 @@ TEST(PytorchOps, SoftmaxCrossEntropy) {
 TEST(PytorchOps, ShortcutA) {
   for_each_case("shortcut_a", [](const Case& c, Tape& tape) {
     const std::vector<std::int32_t> channels = c.parameters.at("source");
-    const Tensor source = Tensor::from(Shape{std::ssize(channels)}, channels);
+    const Tensor source = Tensor::from(Shape{std::ssize(channels)}, channels, c.device);
     expect_image_op(
         c, tape, [&](const Var& x) { return channel_gather(tape, x, source, c.count("stride")); });
   });
@@ -206,7 +209,7 @@ TEST(PytorchOps, Sgd) {
   for_each_case("sgd", [](const Case& c, Tape& tape) {
     const kernels::SgdParams params{c.number("lr"), c.number("momentum"), c.number("weight_decay"),
                                     c.number("l1"), c.flag("nesterov")};
-    const Tensor w = c["w"], v = Tensor::zeros(w.shape());
+    const Tensor w = c["w"], v = Tensor::zeros(w.shape(), c.device);
     for (std::int64_t i = 1; i <= c.count("steps"); ++i) {
       const std::string step = fmt::format("_{}", i);
       const Tensor dw = c["dw" + step];

@@ -8,6 +8,7 @@
 
 #include "kernels/error.h"
 #include "tests/engine/support.h"
+#include "tests/engine/tensors.h"
 
 namespace trifold::engine {
 namespace {
@@ -16,7 +17,7 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr Device cuda{DeviceKind::cuda, 0};
+constexpr Device missing{DeviceKind::cuda, 99};
 
 TEST(Shape, CountsElementsAndRows) {
   const Shape shape{2, 3, 5, 7};
@@ -101,13 +102,39 @@ TEST(Tensor, RefusesToUseAnUndefinedOne) {
   EXPECT_THROW(none.to({}), ShapeError);
 }
 
-// This build has no GPU backend, so that a device other than the CPU is always an error.
-TEST(Tensor, RefusesADeviceThatIsNotBuiltIn) {
-  EXPECT_THAT(error_text<DeviceError>([] { Tensor::empty({1}, cuda); }), HasSubstr("--device cpu"));
-  EXPECT_THROW(Tensor::zeros({1}).to(cuda), DeviceError);
-  EXPECT_THROW(memory_use(cuda), DeviceError);
-  EXPECT_THROW(reset_memory_peak(cuda), DeviceError);
-  EXPECT_THROW(release_cached_memory(cuda), DeviceError);
+TEST(Tensor, RefusesADeviceThatIsNotThere) {
+  EXPECT_THAT(error_text<DeviceError>([] { Tensor::empty({1}, missing); }),
+              HasSubstr("--device cpu"));
+  EXPECT_THROW(Tensor::zeros({1}).to(missing), DeviceError);
+  EXPECT_THROW(memory_use(missing), DeviceError);
+  EXPECT_THROW(reset_memory_peak(missing), DeviceError);
+  EXPECT_THROW(release_cached_memory(missing), DeviceError);
+}
+
+class TensorOn : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, TensorOn, testing::ValuesIn(devices()), name_of);
+
+TEST_P(TensorOn, HoldsWhatItIsMadeOf) {
+  EXPECT_EQ(Tensor::empty({0}, GetParam()).size(), 0);
+  EXPECT_EQ(Tensor::zeros({2, 2}, GetParam()).device(), GetParam());
+  EXPECT_THAT(doubles(Tensor::zeros({2, 2}, GetParam())), Each(0.0));
+  EXPECT_THAT(doubles(Tensor::filled({3}, 2.5f, GetParam())), Each(2.5));
+  EXPECT_THAT(doubles(Tensor::from({2}, std::array{1.0f, 2.0f}, GetParam())), ElementsAre(1, 2));
+  const Tensor ints = Tensor::from({2}, std::array<std::int32_t, 2>{3, -4}, GetParam());
+  EXPECT_THAT(ints.to(Device{}).int_values(), ElementsAre(3, -4));
+}
+
+TEST_P(TensorOn, GoesToADeviceAndBack) {
+  const Tensor host = uniform({5, 7}, 1);
+  const Tensor there = host.to(GetParam()), clone = there.clone();
+  EXPECT_EQ(there.device(), GetParam());
+  EXPECT_EQ(clone.device(), GetParam());
+  EXPECT_NE(clone.data(), there.data());
+  EXPECT_EQ(doubles(there), doubles(host));
+  EXPECT_EQ(doubles(clone), doubles(host));
+  EXPECT_EQ(there.reshaped({35}).data(), there.data());
+  if (GetParam() == Device{}) return;
+  EXPECT_THAT(error_text<DeviceError>([&] { there.values(); }), HasSubstr("copied to the CPU"));
 }
 
 std::int64_t bytes_in_use() { return memory_use(Device{}).now_bytes; }

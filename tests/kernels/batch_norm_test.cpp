@@ -54,12 +54,12 @@ void expect_train(const BatchNormShape& s, const Arrays& a, bool residual, Activ
   run_everywhere(
       {nans(count), nans(s.channels), nans(s.channels), Floats(index(s.channels), 2.0f),
        Floats(index(s.channels), 3.0f), residual ? a.residual : a.x},
-      [&](const Exec& ex, const std::vector<float*>& out) {
-        batch_norm_train(ex, s, a.x.data(), a.gamma.data(), a.beta.data(), eps, 0.25f,
-                         residual ? a.residual.data() : nullptr, act, out[0], out[1], out[2],
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        batch_norm_train(ex, s, ex.in(a.x), ex.in(a.gamma), ex.in(a.beta), eps, 0.25f,
+                         residual ? ex.in(a.residual) : nullptr, act, out[0], out[1], out[2],
                          out[3], out[4]);
         // In place of the residual or of x, without running statistics.
-        batch_norm_train(ex, s, residual ? a.x.data() : out[5], a.gamma.data(), a.beta.data(), eps,
+        batch_norm_train(ex, s, residual ? ex.in(a.x) : out[5], ex.in(a.gamma), ex.in(a.beta), eps,
                          0.25f, residual ? out[5] : nullptr, act, out[5], out[1], out[2], nullptr,
                          nullptr);
       },
@@ -103,8 +103,8 @@ TEST(BatchNorm, ConstantChannelHasNoVariance) {
   const Floats x(index(s.rows * s.channels), 123.4f), gamma{1, 2, 3}, beta{-1, 0, 1};
   run_everywhere(
       {nans(s.rows * s.channels), nans(3), nans(3)},
-      [&](const Exec& ex, const std::vector<float*>& out) {
-        batch_norm_train(ex, s, x.data(), gamma.data(), beta.data(), eps, 0.1f, nullptr,
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        batch_norm_train(ex, s, ex.in(x), ex.in(gamma), ex.in(beta), eps, 0.1f, nullptr,
                          Activation::none, out[0], out[1], out[2], nullptr, nullptr);
       },
       [&](const std::vector<Floats>& out) {
@@ -129,14 +129,14 @@ TEST(BatchNorm, EvalFollowsTheOracle) {
                                residual ? widen(a.residual) : Doubles{}, act == Activation::relu);
         run_everywhere(
             {nans(s.rows * s.channels), a.x, a.residual},
-            [&](const Exec& ex, const std::vector<float*>& out) {
+            [&](const Trial& ex, const std::vector<float*>& out) {
               const auto eval = [&](const float* x, const float* r, float* to) {
-                batch_norm_eval(ex, s, x, a.gamma.data(), a.beta.data(), mean.data(), var.data(),
+                batch_norm_eval(ex, s, x, ex.in(a.gamma), ex.in(a.beta), ex.in(mean), ex.in(var),
                                 eps, residual ? r : nullptr, act, to);
               };
-              eval(a.x.data(), a.residual.data(), out[0]);
-              eval(out[1], a.residual.data(), out[1]);
-              eval(a.x.data(), out[2], out[2]);
+              eval(ex.in(a.x), ex.in(a.residual), out[0]);
+              eval(out[1], ex.in(a.residual), out[1]);
+              eval(ex.in(a.x), out[2], out[2]);
             },
             [&](const std::vector<Floats>& out) {
               expect_within(out[0], y, [&](std::size_t i) {
@@ -184,18 +184,18 @@ void expect_backward(const BatchNormShape& s, const Arrays& a, Activation act, b
   const std::int64_t count = s.rows * s.channels;
   run_everywhere(
       {nans(count), nans(s.channels), nans(s.channels), nans(count), a.dy, nans(count), a.dy},
-      [&](const Exec& ex, const std::vector<float*>& out) {
+      [&](const Trial& ex, const std::vector<float*>& out) {
         const auto backward = [&](const float* dy, float* dx, float* dresidual) {
-          const float* y = relu ? a.gate.data() : nullptr;
+          const float* y = relu ? ex.in(a.gate) : nullptr;
           if (batch) {
-            batch_norm_backward(ex, s, a.x.data(), y, mean.data(), inv_std.data(), a.gamma.data(),
+            batch_norm_backward(ex, s, ex.in(a.x), y, ex.in(mean), ex.in(inv_std), ex.in(a.gamma),
                                 act, dy, dx, out[1], out[2], dresidual);
           } else {
-            batch_norm_eval_backward(ex, s, a.x.data(), y, mean.data(), var.data(), eps,
-                                     a.gamma.data(), act, dy, dx, out[1], out[2], dresidual);
+            batch_norm_eval_backward(ex, s, ex.in(a.x), y, ex.in(mean), ex.in(var), eps,
+                                     ex.in(a.gamma), act, dy, dx, out[1], out[2], dresidual);
           }
         };
-        backward(a.dy.data(), out[0], out[3]);
+        backward(ex.in(a.dy), out[0], out[3]);
         backward(out[4], out[4], nullptr);  // dx in place of dy
         backward(out[6], out[5], out[6]);   // dresidual in place of dy
       },
@@ -272,22 +272,25 @@ TEST(BatchNorm, OracleBackwardIsTheDerivative) {
 
 TEST(BatchNorm, RefusesEmptyExtents) {
   Floats a(4), b(4), c(4), d(4);
-  for (const BatchNormShape& s : {BatchNormShape{0, 3}, {3, 0}}) {
-    const char* part = s.rows == 0 ? "0 rows and 3 channels" : "3 rows and 0 channels";
-    const Activation act = Activation::none;
-    EXPECT_SHAPE_ERROR(batch_norm_train({}, s, a.data(), a.data(), a.data(), eps, 0.1f, nullptr,
-                                        act, b.data(), c.data(), d.data(), nullptr, nullptr),
-                       part);
-    EXPECT_SHAPE_ERROR(batch_norm_eval({}, s, a.data(), a.data(), a.data(), a.data(), a.data(), eps,
-                                       nullptr, act, b.data()),
-                       part);
-    EXPECT_SHAPE_ERROR(batch_norm_backward({}, s, a.data(), nullptr, a.data(), a.data(), a.data(),
-                                           act, a.data(), b.data(), c.data(), d.data(), nullptr),
-                       part);
-    EXPECT_SHAPE_ERROR(
-        batch_norm_eval_backward({}, s, a.data(), nullptr, a.data(), a.data(), eps, a.data(), act,
-                                 a.data(), b.data(), c.data(), d.data(), nullptr),
-        part);
+  for (const Device device : devices()) {
+    const Exec ex{.device = device};
+    for (const BatchNormShape& s : {BatchNormShape{0, 3}, {3, 0}}) {
+      const char* part = s.rows == 0 ? "0 rows and 3 channels" : "3 rows and 0 channels";
+      const Activation act = Activation::none;
+      EXPECT_SHAPE_ERROR(batch_norm_train(ex, s, a.data(), a.data(), a.data(), eps, 0.1f, nullptr,
+                                          act, b.data(), c.data(), d.data(), nullptr, nullptr),
+                         part);
+      EXPECT_SHAPE_ERROR(batch_norm_eval(ex, s, a.data(), a.data(), a.data(), a.data(), a.data(),
+                                         eps, nullptr, act, b.data()),
+                         part);
+      EXPECT_SHAPE_ERROR(batch_norm_backward(ex, s, a.data(), nullptr, a.data(), a.data(), a.data(),
+                                             act, a.data(), b.data(), c.data(), d.data(), nullptr),
+                         part);
+      EXPECT_SHAPE_ERROR(
+          batch_norm_eval_backward(ex, s, a.data(), nullptr, a.data(), a.data(), eps, a.data(), act,
+                                   a.data(), b.data(), c.data(), d.data(), nullptr),
+          part);
+    }
   }
 }
 

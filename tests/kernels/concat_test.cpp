@@ -24,8 +24,8 @@ TEST(Concat, CopiesAndAccumulatesSlices) {
                                 s.dst_offset, write == Write::accumulate);
       run_everywhere(
           {dst},
-          [&](const Exec& ex, const std::vector<float*>& out) {
-            copy_channels(ex, s, write, src.data(), out[0]);
+          [&](const Trial& ex, const std::vector<float*>& out) {
+            copy_channels(ex, s, write, ex.in(src), out[0]);
           },
           [&](const std::vector<Floats>& out) { expect_equal(out[0], expected); });
     }
@@ -36,23 +36,26 @@ TEST(Concat, OverwritesNaN) {
   const Floats src = integers(21, 1);
   run_everywhere(
       {nans(21)},
-      [&](const Exec& ex, const std::vector<float*>& out) {
-        copy_channels(ex, {3, 7, 7, 0, 7, 0}, Write::overwrite, src.data(), out[0]);
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        copy_channels(ex, {3, 7, 7, 0, 7, 0}, Write::overwrite, ex.in(src), out[0]);
       },
       [&](const std::vector<Floats>& out) { expect_equal(out[0], widen(src)); });
 }
 
 TEST(Concat, RefusesSlicesOutsideTheirRows) {
   Floats a(64), b(64);
-  const auto copy = [&](const ChannelSlice& s) {
-    copy_channels({}, s, Write::overwrite, a.data(), b.data());
-  };
-  EXPECT_SHAPE_ERROR(copy({0, 1, 1, 0, 1, 0}), "0 rows");
-  EXPECT_SHAPE_ERROR(copy({1, 0, 1, 0, 1, 0}), "0 channels");
-  EXPECT_SHAPE_ERROR(copy({1, 4, 7, 4, 8, 0}), "from channel 4 of a source with 7");
-  EXPECT_SHAPE_ERROR(copy({1, 4, 8, -1, 8, 0}), "from channel -1");
-  EXPECT_SHAPE_ERROR(copy({1, 4, 8, 0, 8, 5}), "at channel 5 of a destination with 8");
-  EXPECT_SHAPE_ERROR(copy({1, 4, 8, 0, 8, -2}), "at channel -2");
+  for (const Device device : devices()) {
+    const Exec ex{.device = device};
+    const auto copy = [&](const ChannelSlice& s) {
+      copy_channels(ex, s, Write::overwrite, a.data(), b.data());
+    };
+    EXPECT_SHAPE_ERROR(copy({0, 1, 1, 0, 1, 0}), "0 rows");
+    EXPECT_SHAPE_ERROR(copy({1, 0, 1, 0, 1, 0}), "0 channels");
+    EXPECT_SHAPE_ERROR(copy({1, 4, 7, 4, 8, 0}), "from channel 4 of a source with 7");
+    EXPECT_SHAPE_ERROR(copy({1, 4, 8, -1, 8, 0}), "from channel -1");
+    EXPECT_SHAPE_ERROR(copy({1, 4, 8, 0, 8, 5}), "at channel 5 of a destination with 8");
+    EXPECT_SHAPE_ERROR(copy({1, 4, 8, 0, 8, -2}), "at channel -2");
+  }
 }
 
 }  // namespace

@@ -3,26 +3,28 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <cstring>
 #include <fstream>
 #include <limits>
-#include <random>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "kernels/cpu/conv2d_algorithm.h"
 #include "kernels/cpu/conv2d_tiles.h"
+#include "kernels/cuda/conv2d_plan.h"
 #include "kernels/error.h"
 #include "kernels/instruction_set.h"
 #include "kernels/thread_pool.h"
+#include "tests/kernels/support_ops.h"
 #include "tests/oracle/conv2d.h"
 
 namespace trifold::kernels {
 namespace {
 
-using Floats = std::vector<float>;
+using namespace test;
 using oracle::Conv2dCase;
 
 std::vector<Conv2dCase> small_cases() {
@@ -45,8 +47,7 @@ std::vector<Conv2dCase> small_cases() {
 std::string name(const Conv2dCase& t) {
   std::ostringstream out;
   out << t.n << "x" << t.h << "x" << t.w << "x" << t.c << " to " << t.k << ", window " << t.r << "x"
-      << t.s << ", stride " << t.stride << ", pad " << t.pad << ", "
-      << to_string(active_instruction_set());
+      << t.s << ", stride " << t.stride << ", pad " << t.pad;
   return out.str();
 }
 
@@ -64,124 +65,156 @@ Conv2dShape shape_of(const Conv2dCase& t) {
           .pad_w = t.pad};
 }
 
-enum class Fill { integers, reals };
+/// One way to compute: a device, and on the CPU an instruction set, on a GPU a precision.
+struct Way {
+  std::string name{};
+  Device device{};
+  InstructionSet set = InstructionSet::baseline;
+  Precision precision = Precision::fp32;
+};
 
-Floats filled(std::int64_t count, Fill fill, unsigned seed) {
-  std::mt19937 random(seed);
-  Floats v(static_cast<std::size_t>(count));
-  for (float& e : v) {
-    const auto bits = static_cast<std::int64_t>(random() >> 8);
-    e = fill == Fill::integers ? static_cast<float>(bits % 7 - 3)
-                               : static_cast<float>(bits) / (1 << 23) - 1.0f;
+void PrintTo(const Way& way, std::ostream* out) { *out << way.name; }
+
+std::vector<Way> ways() {
+  std::vector<Way> all;
+  for (const InstructionSet set : supported_instruction_sets())
+    all.push_back({.name = std::string(to_string(set)), .set = set});
+  for (const Device device : devices()) {
+    if (device.kind == DeviceKind::cpu) continue;
+    all.push_back({.name = "cuda_fp32", .device = device});
+    all.push_back({.name = "cuda_tf32", .device = device, .precision = Precision::tf32});
+    all.push_back({.name = "cuda_bf16", .device = device, .precision = Precision::bf16});
   }
-  return v;
+  return all;
 }
 
-/// An output between guard bands, full of NaN so that an element never written shows.
-class Guarded {
- public:
-  explicit Guarded(std::int64_t count, float value = std::numeric_limits<float>::quiet_NaN())
-      : memory_(static_cast<std::size_t>(count + 2 * kGuard), kCanary) {
-    std::fill(data(), data() + count, value);
+/// The largest relative error of an operand that is rounded on the way to its product.
+double operand_error(Precision precision) {
+  switch (precision) {
+    case Precision::fp32:
+      break;
+    case Precision::tf32:
+      return 0x1p-11;
+    case Precision::bf16:
+      return 0x1p-8;
   }
-  float* data() { return memory_.data() + kGuard; }
-  /// The output, after a check that the bands are intact.
-  Floats take() const {
-    for (std::size_t i = 0; i < kGuard; ++i) {
-      EXPECT_EQ(memory_[i], kCanary);
-      EXPECT_EQ(memory_[memory_.size() - 1 - i], kCanary);
-    }
-    return {memory_.begin() + kGuard, memory_.end() - kGuard};
-  }
+  return 0;
+}
 
- private:
-  static constexpr std::ptrdiff_t kGuard = 32;
-  static constexpr float kCanary = 12345.0f;
-  Floats memory_;
+struct Inputs {
+  Floats x, w, b, dy;
 };
+
+Inputs whole_numbers(const Conv2dShape& s) {
+  return {integers(s.x_size(), 1, 3), integers(s.w_size(), 2, 3), integers(s.k, 3, 3),
+          integers(s.y_size(), 4, 3)};
+}
+
+Inputs reals(const Conv2dShape& s) {
+  return {normals(s.x_size(), 1), normals(s.w_size(), 2), normals(s.k, 3), normals(s.y_size(), 4)};
+}
 
 struct Results {
   Floats y, dx, dw, db;
 };
 
-Results run_all(const Conv2dCase& t, ThreadPool* pool, const Floats& x, const Floats& w,
-                const Floats& b, const Floats& dy) {
-  const Exec ex{.pool = pool};
-  const Conv2dShape s = shape_of(t);
-  Guarded y(s.y_size()), dx(s.x_size()), dw(s.w_size()), db(s.k);
-  conv2d_forward(ex, s, x.data(), w.data(), b.data(), y.data());
-  conv2d_backward_data(ex, s, dy.data(), w.data(), Write::overwrite, dx.data());
-  conv2d_backward_weight(ex, s, x.data(), dy.data(), dw.data(), db.data());
-  return {y.take(), dx.take(), dw.take(), db.take()};
+Results run_all(const Trial& trial, const Conv2dShape& s, const Inputs& in) {
+  std::vector<Floats> out = outputs_of(
+      trial, {nans(s.y_size()), nans(s.x_size()), nans(s.w_size()), nans(s.k)},
+      [&](const Trial& ex, const std::vector<float*>& to) {
+        const float *x = ex.in(in.x), *w = ex.in(in.w), *b = ex.in(in.b), *dy = ex.in(in.dy);
+        conv2d_forward(ex, s, x, w, b, to[0]);
+        conv2d_backward_data(ex, s, dy, w, Write::overwrite, to[1]);
+        conv2d_backward_weight(ex, s, x, dy, to[2], to[3]);
+      });
+  return {std::move(out[0]), std::move(out[1]), std::move(out[2]), std::move(out[3])};
 }
 
-void expect_within(const Floats& actual, const oracle::Sums& exact, std::int64_t terms) {
-  ASSERT_EQ(actual.size(), exact.value.size());
-  const double unit = std::ldexp(static_cast<double>(terms + 2), -24);
-  for (std::size_t i = 0; i < actual.size(); ++i)
-    ASSERT_LE(std::abs(actual[i] - exact.value[i]), unit * exact.magnitude[i]) << "element " << i;
+/// The sums of float32 terms whose factors are rounded to `precision`. Tensor cores may truncate
+/// where they add, which doubles the error of a sum.
+void expect_sums(const Floats& actual, const oracle::Sums& exact, std::int64_t terms,
+                 Precision precision) {
+  const double operand = operand_error(precision);
+  const double sum = static_cast<double>(terms + 2) * unit * (operand > 0 ? 2 : 1);
+  const double bound = operand * (2 + operand) + sum;
+  expect_within(actual, exact.value, [&](std::size_t i) { return bound * exact.magnitude[i]; });
 }
 
-void expect_equal(const Floats& actual, const oracle::Sums& exact) {
-  ASSERT_EQ(actual.size(), exact.value.size());
-  for (std::size_t i = 0; i < actual.size(); ++i)
-    ASSERT_EQ(actual[i], exact.value[i]) << "element " << i;
+void expect_same_bits(const Results& a, const Results& b) {
+  EXPECT_TRUE(same_bits(a.y, b.y));
+  EXPECT_TRUE(same_bits(a.dx, b.dx));
+  EXPECT_TRUE(same_bits(a.dw, b.dw));
+  EXPECT_TRUE(same_bits(a.db, b.db));
 }
 
-void expect_same_bits(const Floats& a, const Floats& b) {
-  ASSERT_EQ(a.size(), b.size());
-  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)), 0);
-}
-
-double dot(const Floats& a, const Floats& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];
-  return sum;
-}
-
-class Conv2d : public testing::TestWithParam<InstructionSet> {
+class Conv2d : public testing::TestWithParam<Way> {
  protected:
   // Winograd's algorithm has tests, and a bound, of its own.
   void SetUp() override {
-    force_instruction_set(GetParam());
+    force_instruction_set(GetParam().set);
     cpu::force_conv2d_algorithm(cpu::Conv2dAlgorithm::direct);
   }
   void TearDown() override {
     release_instruction_set();
     cpu::force_conv2d_algorithm(std::nullopt);
+    cuda::release_conv2d_tile();
+  }
+
+  bool on_cpu() const { return GetParam().device.kind == DeviceKind::cpu; }
+
+  Trial trial(ThreadPool* pool = nullptr) const {
+    Trial t(GetParam().device, pool);
+    t.precision = GetParam().precision;
+    return t;
+  }
+
+  /// Runs body() as the rule has it, and on a GPU also with each of its tiles forced.
+  template <class Body>
+  void for_each_tile(const Body& body) const {
+    body();
+    if (on_cpu()) return;
+    for (const cuda::Conv2dTile tile : cuda::all_conv2d_tiles) {
+      const cuda::Conv2dTileExtents e = cuda::extents(tile);
+      SCOPED_TRACE("tile " + std::to_string(e.rows) + "x" + std::to_string(e.columns));
+      cuda::force_conv2d_tile(tile);
+      body();
+    }
+    cuda::release_conv2d_tile();
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Sets, Conv2d, testing::ValuesIn(supported_instruction_sets()),
-                         [](const auto& set) { return std::string(to_string(set.param)); });
+INSTANTIATE_TEST_SUITE_P(Ways, Conv2d, testing::ValuesIn(ways()),
+                         [](const auto& way) { return way.param.name; });
 
-TEST_P(Conv2d, ForcedInstructionSetRuns) { EXPECT_EQ(cpu::tiles().set, GetParam()); }
+TEST_P(Conv2d, ForcedInstructionSetRuns) { EXPECT_EQ(cpu::tiles().set, GetParam().set); }
 
 TEST_P(Conv2d, EqualsOracleOnIntegersAndStaysInBoundOnReals) {
   ThreadPool pool(2);
   for (const Conv2dCase& t : small_cases()) {
     SCOPED_TRACE(name(t));
     const Conv2dShape s = shape_of(t);
-    for (Fill fill : {Fill::integers, Fill::reals}) {
-      const Floats x = filled(s.x_size(), fill, 1), w = filled(s.w_size(), fill, 2);
-      const Floats b = filled(s.k, fill, 3), dy = filled(s.y_size(), fill, 4);
-      const Results r = run_all(t, &pool, x, w, b, dy);
-      const oracle::Sums y = oracle::conv2d_forward(t, x, w, b);
-      const oracle::Sums dx = oracle::conv2d_backward_data(t, dy, w);
-      const oracle::Sums dw = oracle::conv2d_backward_weight(t, x, dy);
-      const oracle::Sums db = oracle::conv2d_backward_bias(t, dy);
-      if (fill == Fill::integers) {
-        expect_equal(r.y, y);
-        expect_equal(r.dx, dx);
-        expect_equal(r.dw, dw);
-        expect_equal(r.db, db);
-      } else {
-        expect_within(r.y, y, t.r * t.s * t.c);
-        expect_within(r.dx, dx, t.r * t.s * t.k);
-        expect_within(r.dw, dw, t.n * t.p() * t.q());
-        expect_within(r.db, db, t.n * t.p() * t.q());
-      }
-      if (HasFatalFailure()) return;
+    for (const bool exact : {true, false}) {
+      const Inputs in = exact ? whole_numbers(s) : reals(s);
+      const oracle::Sums y = oracle::conv2d_forward(t, in.x, in.w, in.b);
+      const oracle::Sums dx = oracle::conv2d_backward_data(t, in.dy, in.w);
+      const oracle::Sums dw = oracle::conv2d_backward_weight(t, in.x, in.dy);
+      const oracle::Sums db = oracle::conv2d_backward_bias(t, in.dy);
+      for_each_tile([&] {
+        const Results r = run_all(trial(&pool), s, in);
+        if (exact) {
+          expect_equal(r.y, y.value);
+          expect_equal(r.dx, dx.value);
+          expect_equal(r.dw, dw.value);
+          expect_equal(r.db, db.value);
+        } else {
+          const Precision precision = GetParam().precision;
+          expect_sums(r.y, y, t.r * t.s * t.c, precision);
+          expect_sums(r.dx, dx, t.r * t.s * t.k, precision);
+          expect_sums(r.dw, dw, t.n * t.p() * t.q(), precision);
+          expect_sums(r.db, db, t.n * t.p() * t.q(), Precision::fp32);
+        }
+      });
+      if (HasFailure()) return;
     }
   }
 }
@@ -191,23 +224,21 @@ TEST_P(Conv2d, SameBitsForEveryThreadCountAndAgain) {
   for (const Conv2dCase& t : small_cases()) {
     SCOPED_TRACE(name(t));
     const Conv2dShape s = shape_of(t);
-    const Floats x = filled(s.x_size(), Fill::reals, 1), w = filled(s.w_size(), Fill::reals, 2);
-    const Floats b = filled(s.k, Fill::reals, 3), dy = filled(s.y_size(), Fill::reals, 4);
-    const Results first = run_all(t, nullptr, x, w, b, dy);
-    for (ThreadPool* pool : {static_cast<ThreadPool*>(nullptr), &two, &three}) {
-      const Results again = run_all(t, pool, x, w, b, dy);
-      expect_same_bits(first.y, again.y);
-      expect_same_bits(first.dx, again.dx);
-      expect_same_bits(first.dw, again.dw);
-      expect_same_bits(first.db, again.db);
-    }
+    const Inputs in = reals(s);
+    const Results first = run_all(trial(), s, in);
+    expect_same_bits(first, run_all(trial(), s, in));
+    for (ThreadPool* pool : {&two, &three})
+      if (on_cpu()) expect_same_bits(first, run_all(trial(pool), s, in));
     // The gradients are the adjoints of the forward pass without bias.
-    Guarded y(s.y_size());
-    conv2d_forward(Exec{}, s, x.data(), w.data(), nullptr, y.data());
-    const double product = dot(y.take(), dy),
-                 size = std::sqrt(dot(dy, dy) * dot(x, x)) * std::sqrt(dot(w, w));
-    EXPECT_NEAR(dot(x, first.dx), product, 1e-5 * size);
-    EXPECT_NEAR(dot(w, first.dw), product, 1e-5 * size);
+    const Floats y = outputs_of(trial(), {nans(s.y_size())}, [&](const Trial& ex, const auto& to) {
+      conv2d_forward(ex, s, ex.in(in.x), ex.in(in.w), nullptr, to[0]);
+    })[0];
+    const double product = dot(y, in.dy),
+                 size = std::sqrt(dot(in.dy, in.dy) * dot(in.x, in.x)) * std::sqrt(dot(in.w, in.w));
+    const double tolerance = (1e-5 + 2 * operand_error(GetParam().precision)) * size;
+    EXPECT_NEAR(dot(in.x, first.dx), product, tolerance);
+    EXPECT_NEAR(dot(in.w, first.dw), product, tolerance);
+    if (HasFailure()) return;
   }
 }
 
@@ -215,28 +246,88 @@ TEST_P(Conv2d, AccumulatesDataGradient) {
   for (const Conv2dCase& t : small_cases()) {
     SCOPED_TRACE(name(t));
     const Conv2dShape s = shape_of(t);
-    const Floats w = filled(s.w_size(), Fill::integers, 2);
-    const Floats dy = filled(s.y_size(), Fill::integers, 4);
-    Guarded once(s.x_size()), added(s.x_size(), 5.0f);
-    conv2d_backward_data(Exec{}, s, dy.data(), w.data(), Write::overwrite, once.data());
-    conv2d_backward_data(Exec{}, s, dy.data(), w.data(), Write::accumulate, added.data());
-    Floats expected = once.take();
+    const Inputs in = whole_numbers(s);
+    const auto dx = [&](Write write, float before) {
+      return outputs_of(trial(), {Floats(index(s.x_size()), before)},
+                        [&](const Trial& ex, const std::vector<float*>& to) {
+                          conv2d_backward_data(ex, s, ex.in(in.dy), ex.in(in.w), write, to[0]);
+                        })[0];
+    };
+    Floats expected = dx(Write::overwrite, nan);
     for (float& e : expected) e += 5.0f;
-    EXPECT_EQ(added.take(), expected);
+    EXPECT_EQ(dx(Write::accumulate, 5.0f), expected);
   }
 }
 
 TEST_P(Conv2d, BiasMayBeNull) {
-  const Conv2dCase t{2, 6, 6, 5, 11, 3, 3, 1, 1};
-  const Conv2dShape s = shape_of(t);
-  const Floats x = filled(s.x_size(), Fill::reals, 1), w = filled(s.w_size(), Fill::reals, 2);
-  const Floats dy = filled(s.y_size(), Fill::reals, 4), zero(11, 0.0f);
-  const Results with = run_all(t, nullptr, x, w, zero, dy);
-  Guarded y(s.y_size()), dw(s.w_size());
-  conv2d_forward(Exec{}, s, x.data(), w.data(), nullptr, y.data());
-  conv2d_backward_weight(Exec{}, s, x.data(), dy.data(), dw.data(), nullptr);
-  expect_same_bits(y.take(), with.y);
-  expect_same_bits(dw.take(), with.dw);
+  const Conv2dShape s{
+      .n = 2, .h = 6, .w = 6, .c = 5, .k = 11, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};
+  Inputs in = reals(s);
+  in.b.assign(11, 0.0f);
+  const Results with = run_all(trial(), s, in);
+  const std::vector<Floats> without =
+      outputs_of(trial(), {nans(s.y_size()), nans(s.w_size())},
+                 [&](const Trial& ex, const std::vector<float*>& to) {
+                   conv2d_forward(ex, s, ex.in(in.x), ex.in(in.w), nullptr, to[0]);
+                   conv2d_backward_weight(ex, s, ex.in(in.x), ex.in(in.dy), to[1], nullptr);
+                 });
+  EXPECT_TRUE(same_bits(without[0], with.y));
+  EXPECT_TRUE(same_bits(without[1], with.dw));
+}
+
+TEST_P(Conv2d, TakesArraysAtAnyAddress) {
+  // Four floats after a 16-byte boundary are read as vectors, one float after it they can't be; the
+  // terms are added in the same order.
+  for (const Conv2dCase& t :
+       {Conv2dCase{2, 9, 7, 8, 12, 3, 3, 1, 1}, Conv2dCase{1, 8, 8, 20, 36, 3, 3, 2, 1}}) {
+    SCOPED_TRACE(name(t));
+    const Conv2dShape s = shape_of(t);
+    const Inputs in = reals(s);
+    const auto shifted = [](const Floats& values) {
+      Floats longer(values.size() + 1, 0.0f);
+      std::copy(values.begin(), values.end(), longer.begin() + 1);
+      return longer;
+    };
+    for_each_tile([&] {
+      const Results aligned = run_all(trial(), s, in);
+      std::vector<Floats> out = outputs_of(
+          trial(),
+          {nans(s.y_size() + 1), nans(s.x_size() + 1), nans(s.w_size() + 1), nans(s.k + 1)},
+          [&](const Trial& ex, const std::vector<float*>& to) {
+            const float *x = ex.in(shifted(in.x)) + 1, *w = ex.in(shifted(in.w)) + 1,
+                        *b = ex.in(shifted(in.b)) + 1, *dy = ex.in(shifted(in.dy)) + 1;
+            conv2d_forward(ex, s, x, w, b, to[0] + 1);
+            conv2d_backward_data(ex, s, dy, w, Write::overwrite, to[1] + 1);
+            conv2d_backward_weight(ex, s, x, dy, to[2] + 1, to[3] + 1);
+          });
+      for (Floats& values : out) {
+        EXPECT_TRUE(std::isnan(values.front()));
+        values.erase(values.begin());
+      }
+      expect_same_bits(aligned, {out[0], out[1], out[2], out[3]});
+    });
+  }
+}
+
+TEST(Conv2dPrecision, ChoosesTheArithmeticOfAGpu) {
+  const std::vector<Device> all = devices();
+  if (all.size() < 2) GTEST_SKIP() << "there is no GPU";
+  const Conv2dShape s{
+      .n = 1, .h = 8, .w = 8, .c = 16, .k = 16, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};
+  const Inputs in = reals(s);
+  std::vector<Results> results;
+  for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
+    Trial trial(all[1]);
+    trial.precision = precision;
+    results.push_back(run_all(trial, s, in));
+  }
+  for (const std::size_t other : {1u, 2u}) {
+    EXPECT_FALSE(same_bits(results[0].y, results[other].y));
+    EXPECT_FALSE(same_bits(results[0].dx, results[other].dx));
+    EXPECT_FALSE(same_bits(results[0].dw, results[other].dw));
+    EXPECT_TRUE(same_bits(results[0].db, results[other].db)) << "sums stay in float32";
+  }
+  EXPECT_FALSE(same_bits(results[1].y, results[2].y));
 }
 
 TEST(Conv2dCheck, RejectsShapesThatDoNotFit) {

@@ -1,5 +1,6 @@
 #include "kernels/elementwise.h"
 
+#include "kernels/error.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/elementwise.h"
 
@@ -16,8 +17,8 @@ TEST(Elementwise, ReluForwardInAndOutOfPlace) {
     const Doubles expected = oracle::relu_forward(widen(x));
     run_everywhere(
         {nans(n), x},
-        [&](const Exec& ex, const std::vector<float*>& out) {
-          relu_forward(ex, n, x.data(), out[0]);
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          relu_forward(ex, n, ex.in(x), out[0]);
           relu_forward(ex, n, out[1], out[1]);
         },
         [&](const std::vector<Floats>& y) {
@@ -31,8 +32,8 @@ TEST(Elementwise, ReluKeepsNaN) {
   const Floats x(19, nan);
   run_everywhere(
       {Floats(19, 0.0f)},
-      [&](const Exec& ex, const std::vector<float*>& out) {
-        relu_forward(ex, 19, x.data(), out[0]);
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        relu_forward(ex, 19, ex.in(x), out[0]);
       },
       [&](const std::vector<Floats>& y) {
         for (const float v : y[0]) EXPECT_TRUE(std::isnan(v));
@@ -45,9 +46,9 @@ TEST(Elementwise, ReluBackward) {
     const Doubles expected = oracle::relu_backward(widen(y), widen(dy));
     run_everywhere(
         {nans(n), dy},
-        [&](const Exec& ex, const std::vector<float*>& out) {
-          relu_backward(ex, n, y.data(), dy.data(), out[0]);
-          relu_backward(ex, n, y.data(), out[1], out[1]);
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          relu_backward(ex, n, ex.in(y), ex.in(dy), out[0]);
+          relu_backward(ex, n, ex.in(y), out[1], out[1]);
         },
         [&](const std::vector<Floats>& dx) {
           expect_equal(dx[0], expected);
@@ -76,11 +77,11 @@ TEST(Elementwise, AddScaleFill) {
     }
     run_everywhere(
         {nans(n), a, b, nans(n), a, nans(n)},
-        [&](const Exec& ex, const std::vector<float*>& out) {
-          add(ex, n, a.data(), b.data(), out[0]);
-          add(ex, n, out[1], b.data(), out[1]);
-          add(ex, n, a.data(), out[2], out[2]);
-          scale(ex, n, -1.5f, a.data(), out[3]);
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          add(ex, n, ex.in(a), ex.in(b), out[0]);
+          add(ex, n, out[1], ex.in(b), out[1]);
+          add(ex, n, ex.in(a), out[2], out[2]);
+          scale(ex, n, -1.5f, ex.in(a), out[3]);
           scale(ex, n, -1.5f, out[4], out[4]);
           fill(ex, n, 0.75f, out[5]);
         },
@@ -89,6 +90,40 @@ TEST(Elementwise, AddScaleFill) {
           for (const std::size_t i : {3u, 4u}) expect_equal(y[i], scaled);
           expect_equal(y[5], Doubles(index(n), 0.75));
         });
+  }
+}
+
+TEST(Elementwise, ScaleByAFactorInMemory) {
+  for (const std::int64_t n : counts) {
+    const Floats a = integers(n, 6), factor{-2.5f};
+    Doubles scaled(index(n));
+    for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] = -2.5 * a[i];
+    run_everywhere(
+        {nans(n), a},
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          scale_by(ex, n, ex.in(factor), ex.in(a), out[0]);
+          scale_by(ex, n, ex.in(factor), out[1], out[1]);
+        },
+        [&](const std::vector<Floats>& y) {
+          expect_equal(y[0], scaled);
+          expect_equal(y[1], scaled);
+        });
+  }
+}
+
+TEST(Elementwise, MeanStaysInItsBound) {
+  for (const std::int64_t n : {1, 2, 3, 31, 128, 257, 1000, 40007}) {
+    const Floats x = normals(n, 7, 1e3, 10);
+    double sum = 0;
+    for (const float v : x) sum += v;
+    const double exact = sum / static_cast<double>(n);
+    run_everywhere(
+        {nans(1)},
+        [&](const Trial& ex, const std::vector<float*>& out) { mean(ex, n, ex.in(x), out[0]); },
+        [&](const std::vector<Floats>& y) { EXPECT_NEAR(y[0][0], exact, 2 * unit * exact); });
+  }
+  for (const Device device : devices()) {
+    EXPECT_SHAPE_ERROR(mean({.device = device}, 0, nullptr, nullptr), "mean of 0 numbers");
   }
 }
 

@@ -24,12 +24,14 @@ const std::vector<PoolShape> shapes{
     {1, 3, 3, 3, 2, 2, 5, 5, 1, 1}};
 
 /// max_pool_forward into floats; pixels are few enough to be exact.
-void max_pool(const Exec& ex, const PoolShape& s, const Floats& x, float* y, float* argmax) {
-  Guarded<std::int32_t> where(std::vector<std::int32_t>(index(outputs(s)), -1));
-  max_pool_forward(ex, s, x.data(), y, where.data());
+void max_pool(const Trial& ex, const PoolShape& s, const Floats& x, float* y, float* argmax) {
+  const DeviceArray<std::int32_t> where(ex.device,
+                                        std::vector<std::int32_t>(index(outputs(s)), -1));
+  max_pool_forward(ex, s, ex.in(x), y, where.data());
   ASSERT_TRUE(where.intact());
   const auto values = where.values();
-  std::copy(values.begin(), values.end(), argmax);
+  const Floats as_floats(values.begin(), values.end());
+  copy_memory(ex.device, argmax, Device{}, as_floats.data(), 4 * outputs(s));
 }
 
 TEST(MaxPool, FollowsTheOracle) {
@@ -41,10 +43,10 @@ TEST(MaxPool, FollowsTheOracle) {
     const Doubles dx = oracle::max_pool_backward(to_oracle(s), widen(dy), exact.argmax);
     run_everywhere(
         {nans(outputs(s)), nans(outputs(s)), nans(outputs(s)), nans(inputs(s))},
-        [&](const Exec& ex, const std::vector<float*>& out) {
+        [&](const Trial& ex, const std::vector<float*>& out) {
           max_pool(ex, s, x, out[0], out[1]);
-          max_pool_forward(ex, s, x.data(), out[2], nullptr);
-          max_pool_backward(ex, s, dy.data(), won.data(), out[3]);
+          max_pool_forward(ex, s, ex.in(x), out[2], nullptr);
+          max_pool_backward(ex, s, ex.in(dy), ex.in(won), out[3]);
         },
         [&](const std::vector<Floats>& out) {
           expect_equal(out[0], exact.y);
@@ -60,7 +62,7 @@ TEST(MaxPool, NaNWinsAndPaddingNever) {
   const Floats x{-5, nan, -3, nan};
   run_everywhere(
       {nans(9), nans(9)},
-      [&](const Exec& ex, const std::vector<float*>& out) { max_pool(ex, s, x, out[0], out[1]); },
+      [&](const Trial& ex, const std::vector<float*>& out) { max_pool(ex, s, x, out[0], out[1]); },
       [&](const std::vector<Floats>& out) {
         expect_equal(out[1], {0, 1, 1, 2, 1, 1, 2, 3, 3});
         EXPECT_EQ(out[0][0], -5);
@@ -82,9 +84,9 @@ TEST(AvgPool, FollowsTheOracle) {
     }
     run_everywhere(
         {nans(outputs(s)), nans(inputs(s))},
-        [&](const Exec& ex, const std::vector<float*>& out) {
-          avg_pool_forward(ex, s, x.data(), out[0]);
-          avg_pool_backward(ex, s, dy.data(), out[1]);
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          avg_pool_forward(ex, s, ex.in(x), out[0]);
+          avg_pool_backward(ex, s, ex.in(dy), out[1]);
         },
         [&](const std::vector<Floats>& out) {
           expect_equal(out[0], y_exact);
@@ -103,8 +105,8 @@ TEST(AvgPool, StaysWithinItsBoundOnReals) {
   const Doubles size = oracle::avg_pool_forward(to_oracle(s), widen(sizes));
   run_everywhere(
       {nans(outputs(s))},
-      [&](const Exec& ex, const std::vector<float*>& out) {
-        avg_pool_forward(ex, s, x.data(), out[0]);
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        avg_pool_forward(ex, s, ex.in(x), out[0]);
       },
       [&](const std::vector<Floats>& out) {
         expect_within(out[0], exact, [&](std::size_t i) { return 10 * unit * size[i]; });
@@ -115,7 +117,13 @@ TEST(GlobalAvgPool, IsAnAverageOfTheWholeImage) {
   struct Image {
     std::int64_t n, pixels, c;
   };
-  for (const Image& s : {Image{1, 1, 1}, {3, 64, 64}, {5, 49, 45}, {2, 7, 13}, {40, 1024, 5}}) {
+  for (const Image& s : {Image{1, 1, 1},
+                         {3, 64, 64},
+                         {5, 49, 45},
+                         {2, 7, 13},
+                         {40, 1024, 5},
+                         {2, 9, 33},
+                         {2, 9, 132}}) {
     Floats x = integers(s.n * s.pixels * s.c, 1), dy = integers(s.n * s.c, 2);
     for (float& v : x) v *= static_cast<float>(s.pixels);
     for (float& v : dy) v *= static_cast<float>(s.pixels);
@@ -126,9 +134,9 @@ TEST(GlobalAvgPool, IsAnAverageOfTheWholeImage) {
     for (double& v : dx_exact) v = std::round(v);
     run_everywhere(
         {nans(s.n * s.c), nans(s.n * s.pixels * s.c)},
-        [&](const Exec& ex, const std::vector<float*>& out) {
-          global_avg_pool_forward(ex, s.n, s.pixels, s.c, x.data(), out[0]);
-          global_avg_pool_backward(ex, s.n, s.pixels, s.c, dy.data(), out[1]);
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          global_avg_pool_forward(ex, s.n, s.pixels, s.c, ex.in(x), out[0]);
+          global_avg_pool_backward(ex, s.n, s.pixels, s.c, ex.in(dy), out[1]);
         },
         [&](const std::vector<Floats>& out) {
           expect_equal(out[0], y_exact);
@@ -160,28 +168,31 @@ TEST(Pool, OracleBackwardIsTheDerivative) {
 TEST(Pool, RefusesBadShapes) {
   Floats a(256), b(256);
   std::vector<std::int32_t> argmax(256);
-  const auto all = [&](const PoolShape& s, const char* part) {
-    EXPECT_SHAPE_ERROR(check(s), part);
-    EXPECT_SHAPE_ERROR(max_pool_forward({}, s, a.data(), b.data(), argmax.data()), part);
-    EXPECT_SHAPE_ERROR(max_pool_backward({}, s, a.data(), argmax.data(), b.data()), part);
-    EXPECT_SHAPE_ERROR(avg_pool_forward({}, s, a.data(), b.data()), part);
-    EXPECT_SHAPE_ERROR(avg_pool_backward({}, s, a.data(), b.data()), part);
-  };
-  all({0, 4, 4, 1, 2, 2, 2, 2}, "(0, 4, 4, 1)");
-  all({1, 0, 4, 1, 2, 2, 2, 2}, "(1, 0, 4, 1)");
-  all({1, 4, 0, 1, 2, 2, 2, 2}, "(1, 4, 0, 1)");
-  all({1, 4, 4, 0, 2, 2, 2, 2}, "(1, 4, 4, 0)");
-  all({1, 4, 4, 1, 0, 2, 2, 2}, "window (0, 2)");
-  all({1, 4, 4, 1, 2, 0, 2, 2}, "window (2, 0)");
-  all({1, 4, 4, 1, 2, 2, 0, 2}, "stride (0, 2)");
-  all({1, 4, 4, 1, 2, 2, 2, 0}, "stride (2, 0)");
-  all({1, 4, 4, 1, 2, 2, 2, 2, 2, 0}, "padding (2, 0)");
-  all({1, 4, 4, 1, 2, 2, 2, 2, 0, -1}, "padding (0, -1)");
-  all({1, 4, 4, 1, 5, 2, 2, 2}, "window (5, 2) is larger than the padded image (4, 4)");
-  all({1, 4, 4, 1, 2, 7, 2, 2, 0, 1}, "larger than the padded image (4, 6)");
-  EXPECT_SHAPE_ERROR(global_avg_pool_forward({}, 0, 1, 1, a.data(), b.data()), "0 images");
-  EXPECT_SHAPE_ERROR(global_avg_pool_forward({}, 1, 0, 1, a.data(), b.data()), "0 pixels");
-  EXPECT_SHAPE_ERROR(global_avg_pool_backward({}, 1, 1, 0, a.data(), b.data()), "0 channels");
+  for (const Device device : devices()) {
+    const Exec ex{.device = device};
+    const auto all = [&](const PoolShape& s, const char* part) {
+      EXPECT_SHAPE_ERROR(check(s), part);
+      EXPECT_SHAPE_ERROR(max_pool_forward(ex, s, a.data(), b.data(), argmax.data()), part);
+      EXPECT_SHAPE_ERROR(max_pool_backward(ex, s, a.data(), argmax.data(), b.data()), part);
+      EXPECT_SHAPE_ERROR(avg_pool_forward(ex, s, a.data(), b.data()), part);
+      EXPECT_SHAPE_ERROR(avg_pool_backward(ex, s, a.data(), b.data()), part);
+    };
+    all({0, 4, 4, 1, 2, 2, 2, 2}, "(0, 4, 4, 1)");
+    all({1, 0, 4, 1, 2, 2, 2, 2}, "(1, 0, 4, 1)");
+    all({1, 4, 0, 1, 2, 2, 2, 2}, "(1, 4, 0, 1)");
+    all({1, 4, 4, 0, 2, 2, 2, 2}, "(1, 4, 4, 0)");
+    all({1, 4, 4, 1, 0, 2, 2, 2}, "window (0, 2)");
+    all({1, 4, 4, 1, 2, 0, 2, 2}, "window (2, 0)");
+    all({1, 4, 4, 1, 2, 2, 0, 2}, "stride (0, 2)");
+    all({1, 4, 4, 1, 2, 2, 2, 0}, "stride (2, 0)");
+    all({1, 4, 4, 1, 2, 2, 2, 2, 2, 0}, "padding (2, 0)");
+    all({1, 4, 4, 1, 2, 2, 2, 2, 0, -1}, "padding (0, -1)");
+    all({1, 4, 4, 1, 5, 2, 2, 2}, "window (5, 2) is larger than the padded image (4, 4)");
+    all({1, 4, 4, 1, 2, 7, 2, 2, 0, 1}, "larger than the padded image (4, 6)");
+    EXPECT_SHAPE_ERROR(global_avg_pool_forward(ex, 0, 1, 1, a.data(), b.data()), "0 images");
+    EXPECT_SHAPE_ERROR(global_avg_pool_forward(ex, 1, 0, 1, a.data(), b.data()), "0 pixels");
+    EXPECT_SHAPE_ERROR(global_avg_pool_backward(ex, 1, 1, 0, a.data(), b.data()), "0 channels");
+  }
 }
 
 }  // namespace

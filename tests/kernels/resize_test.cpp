@@ -38,8 +38,8 @@ TEST(Resize, ForwardStaysWithinItsBound) {
       const double bound = (taps(s.src_h, s.dst_h) + taps(s.src_w, s.dst_w) + 8) * unit * largest;
       run_everywhere(
           {nans(outputs(s))},
-          [&](const Exec& ex, const std::vector<float*>& out) {
-            resize_forward(ex, s, filter, x.data(), out[0]);
+          [&](const Trial& ex, const std::vector<float*>& out) {
+            resize_forward(ex, s, filter, ex.in(x), out[0]);
           },
           [&](const std::vector<Floats>& out) {
             expect_within(out[0], exact, [&](std::size_t) { return bound; });
@@ -59,9 +59,9 @@ TEST(Resize, BackwardIsTheAdjoint) {
       const double terms = taps(s.dst_h, s.src_h) + taps(s.dst_w, s.src_w) + 16;
       run_everywhere(
           {nans(outputs(s)), nans(inputs(s))},
-          [&](const Exec& ex, const std::vector<float*>& out) {
-            resize_forward(ex, s, filter, x.data(), out[0]);
-            resize_backward(ex, s, filter, dy.data(), out[1]);
+          [&](const Trial& ex, const std::vector<float*>& out) {
+            resize_forward(ex, s, filter, ex.in(x), out[0]);
+            resize_backward(ex, s, filter, ex.in(dy), out[1]);
           },
           [&](const std::vector<Floats>& out) {
             expect_within(out[1], exact, [&](std::size_t i) { return terms * unit * size[i]; });
@@ -75,21 +75,29 @@ TEST(Resize, BackwardIsTheAdjoint) {
   }
 }
 
+Floats resized(Device device, const ResizeShape& s, ResizeFilter filter, const Floats& x) {
+  return outputs_of(Trial(device), {nans(outputs(s))},
+                    [&](const Trial& ex, const std::vector<float*>& out) {
+                      resize_forward(ex, s, filter, ex.in(x), out[0]);
+                    })[0];
+}
+
 TEST(Resize, HalvingAndDoublingKnownValues) {
-  const auto row = [](ResizeFilter filter, const Floats& x, std::int64_t dst) {
-    Floats y = nans(dst);
-    resize_forward({}, {1, 1, static_cast<std::int64_t>(x.size()), 1, dst, 1}, filter, x.data(),
-                   y.data());
-    return y;
-  };
-  for (const ResizeFilter filter : filters) {
-    EXPECT_EQ(row(filter, {0, 4}, 4), (Floats{0, 1, 3, 4}));
+  for (const Device device : devices()) {
+    SCOPED_TRACE(to_string(device));
+    const auto row = [&](ResizeFilter filter, const Floats& x, std::int64_t dst) {
+      const ResizeShape s{1, 1, static_cast<std::int64_t>(x.size()), 1, dst, 1};
+      return resized(device, s, filter, x);
+    };
+    for (const ResizeFilter filter : filters) {
+      EXPECT_EQ(row(filter, {0, 4}, 4), (Floats{0, 1, 3, 4}));
+    }
+    EXPECT_EQ(row(ResizeFilter::plain, {0, 2, 4, 8}, 2), (Floats{1, 6}));
+    // Weights 3 3 1 and 1 3 3, over 7: the fourth tap is outside.
+    const Floats halved = row(ResizeFilter::antialias, {0, 7, 14, 28}, 2);
+    EXPECT_NEAR(halved[0], 5, 1e-6);
+    EXPECT_NEAR(halved[1], 19, 1e-5);
   }
-  EXPECT_EQ(row(ResizeFilter::plain, {0, 2, 4, 8}, 2), (Floats{1, 6}));
-  // Weights 3 3 1 and 1 3 3, over 7: the fourth tap is outside.
-  const Floats halved = row(ResizeFilter::antialias, {0, 7, 14, 28}, 2);
-  EXPECT_NEAR(halved[0], 5, 1e-6);
-  EXPECT_NEAR(halved[1], 19, 1e-5);
 }
 
 TEST(Resize, IdentityIsExactAndConstantsStay) {
@@ -98,9 +106,9 @@ TEST(Resize, IdentityIsExactAndConstantsStay) {
     const Floats x = normals(inputs(same), 1);
     run_everywhere(
         {nans(inputs(same)), nans(inputs(same))},
-        [&](const Exec& ex, const std::vector<float*>& out) {
-          resize_forward(ex, same, filter, x.data(), out[0]);
-          resize_backward(ex, same, filter, x.data(), out[1]);
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          resize_forward(ex, same, filter, ex.in(x), out[0]);
+          resize_backward(ex, same, filter, ex.in(x), out[1]);
         },
         [&](const std::vector<Floats>& out) {
           expect_equal(out[0], widen(x));
@@ -108,11 +116,13 @@ TEST(Resize, IdentityIsExactAndConstantsStay) {
         });
     for (const ResizeShape& s : shapes) {
       const Floats constant(index(inputs(s)), 3.7f);
-      Floats y = nans(outputs(s));
-      resize_forward({}, s, filter, constant.data(), y.data());
       const double terms = taps(s.src_h, s.dst_h) + taps(s.src_w, s.dst_w) + 8;
-      expect_within(y, Doubles(y.size(), static_cast<double>(3.7f)),
-                    [&](std::size_t) { return terms * unit * 3.7; });
+      for (const Device device : devices()) {
+        SCOPED_TRACE(to_string(device));
+        const Floats y = resized(device, s, filter, constant);
+        expect_within(y, Doubles(y.size(), static_cast<double>(3.7f)),
+                      [&](std::size_t) { return terms * unit * 3.7; });
+      }
     }
   }
 }
@@ -120,10 +130,12 @@ TEST(Resize, IdentityIsExactAndConstantsStay) {
 TEST(Resize, FiltersAgreeWhenGrowing) {
   const ResizeShape s{2, 5, 7, 11, 23, 5};
   const Floats x = normals(inputs(s), 1);
-  Floats plain = nans(outputs(s)), antialias = nans(outputs(s));
-  resize_forward({}, s, ResizeFilter::plain, x.data(), plain.data());
-  resize_forward({}, s, ResizeFilter::antialias, x.data(), antialias.data());
-  expect_within(antialias, widen(plain), [](std::size_t) { return 16 * unit; });
+  for (const Device device : devices()) {
+    SCOPED_TRACE(to_string(device));
+    const Floats plain = resized(device, s, ResizeFilter::plain, x);
+    const Floats antialias = resized(device, s, ResizeFilter::antialias, x);
+    expect_within(antialias, widen(plain), [](std::size_t) { return 16 * unit; });
+  }
 }
 
 TEST(Resize, OracleBackwardIsTheDerivative) {
@@ -147,8 +159,11 @@ TEST(Resize, RefusesEmptyExtents) {
     std::array<std::int64_t, 6> e{1, 1, 1, 1, 1, 1};
     e[index(field)] = 0;
     const ResizeShape s{e[0], e[1], e[2], e[3], e[4], e[5]};
-    EXPECT_SHAPE_ERROR(resize_forward({}, s, ResizeFilter::plain, a.data(), b.data()), "0");
-    EXPECT_SHAPE_ERROR(resize_backward({}, s, ResizeFilter::plain, a.data(), b.data()), "0");
+    for (const Device device : devices()) {
+      const Exec ex{.device = device};
+      EXPECT_SHAPE_ERROR(resize_forward(ex, s, ResizeFilter::plain, a.data(), b.data()), "0");
+      EXPECT_SHAPE_ERROR(resize_backward(ex, s, ResizeFilter::plain, a.data(), b.data()), "0");
+    }
   }
 }
 

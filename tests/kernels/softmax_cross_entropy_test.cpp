@@ -31,12 +31,12 @@ TEST(SoftmaxCrossEntropy, FollowsTheOracle) {
                                                                   smoothing, dz_scale);
         run_everywhere(
             {nans(s.n), nans(s.n * s.classes), nans(s.n), z, nans(s.n)},
-            [&](const Exec& ex, const std::vector<float*>& out) {
-              softmax_cross_entropy(ex, s, z.data(), labels.data(), smoothing, dz_scale, out[0],
+            [&](const Trial& ex, const std::vector<float*>& out) {
+              softmax_cross_entropy(ex, s, ex.in(z), ex.in(labels), smoothing, dz_scale, out[0],
                                     out[1]);
-              softmax_cross_entropy(ex, s, out[3], labels.data(), smoothing, dz_scale, out[2],
+              softmax_cross_entropy(ex, s, out[3], ex.in(labels), smoothing, dz_scale, out[2],
                                     out[3]);
-              softmax_cross_entropy(ex, s, z.data(), labels.data(), smoothing, dz_scale, out[4],
+              softmax_cross_entropy(ex, s, ex.in(z), ex.in(labels), smoothing, dz_scale, out[4],
                                     nullptr);
             },
             [&](const std::vector<Floats>& out) {
@@ -58,19 +58,28 @@ TEST(SoftmaxCrossEntropy, KeepsTheDigitsOfATinyLoss) {
   const Floats z{20, 0, -3};
   const Labels labels{0};
   const double exact = std::log1p(std::exp(-20.0) + std::exp(-23.0));
-  Floats loss{nan};
-  softmax_cross_entropy({}, {1, 3}, z.data(), labels.data(), 0, 1, loss.data(), nullptr);
-  EXPECT_NEAR(loss[0], exact, 2 * unit * exact);
+  run_everywhere(
+      {{nan}},
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        softmax_cross_entropy(ex, {1, 3}, ex.in(z), ex.in(labels), 0, 1, out[0], nullptr);
+      },
+      [&](const std::vector<Floats>& out) { EXPECT_NEAR(out[0][0], exact, 2 * unit * exact); });
 }
 
 TEST(SoftmaxCrossEntropy, LargeLogitsDoNotOverflowAndNaNShows) {
-  Floats loss(3, 0.0f);
-  const Floats z{1e30f, -1e30f, 3e38f, 3e38f, nan, 0};
-  const Labels labels{0, 1, 1};
-  softmax_cross_entropy({}, {3, 2}, z.data(), labels.data(), 0, 1, loss.data(), nullptr);
-  EXPECT_EQ(loss[0], 0);
-  EXPECT_NEAR(loss[1], std::log(2.0), 1e-7);
-  EXPECT_TRUE(std::isnan(loss[2]));
+  const Floats z{1e30f, -1e30f, 3e38f, 3e38f, nan, 0, 0, nan};
+  const Labels labels{0, 1, 1, 0};
+  run_everywhere(
+      {Floats(4, 0.0f)},
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        softmax_cross_entropy(ex, {4, 2}, ex.in(z), ex.in(labels), 0, 1, out[0], nullptr);
+      },
+      [&](const std::vector<Floats>& out) {
+        EXPECT_EQ(out[0][0], 0);
+        EXPECT_NEAR(out[0][1], std::log(2.0), 1e-7);
+        EXPECT_TRUE(std::isnan(out[0][2]));
+        EXPECT_TRUE(std::isnan(out[0][3]));
+      });
 }
 
 TEST(SoftmaxCrossEntropy, OracleBackwardIsTheDerivative) {
@@ -90,23 +99,51 @@ TEST(CountTop1, CountsTheFirstOfEqualsAndNeverNaN) {
                  3,   3, 1,  //
                  nan, 1, 0, nan, nan, nan, 0, 0, 5};
   const Labels labels{1, 0, 1, 0, 2, 2};
-  std::int32_t correct = -1;
-  count_top1({}, {6, 3}, z.data(), labels.data(), &correct);
-  EXPECT_EQ(correct, 3);
+  for (const Device device : devices()) {
+    SCOPED_TRACE(to_string(device));
+    const Trial ex(device);
+    const DeviceArray<std::int32_t> correct(device, {-1});
+    count_top1(ex, {6, 3}, ex.in(z), ex.in(labels), correct.data());
+    EXPECT_EQ(correct.values(), Labels{3});
+    EXPECT_TRUE(correct.intact());
+  }
+}
+
+TEST(CountTop1, CountsManyRows) {
+  const SoftmaxShape s{3001, 45};
+  const Floats z = normals(s.n * s.classes, 1);
+  const Labels labels = labels_for(s, 2);
+  std::int32_t expected = 0;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const auto row = z.begin() + static_cast<std::ptrdiff_t>(45 * i);
+    expected += std::max_element(row, row + 45) - row == labels[i];
+  }
+  EXPECT_GT(expected, 0);
+  for (const Device device : devices()) {
+    SCOPED_TRACE(to_string(device));
+    const Trial ex(device);
+    const DeviceArray<std::int32_t> correct(device, {-1});
+    count_top1(ex, s, ex.in(z), ex.in(labels), correct.data());
+    EXPECT_EQ(correct.values(), Labels{expected});
+  }
 }
 
 TEST(SoftmaxCrossEntropy, RefusesBadExtentsAndLabels) {
   Floats z(8), loss(4);
   std::int32_t correct = 0;
-  const auto both = [&](const SoftmaxShape& s, const Labels& labels, const char* part) {
+  const auto both = [&](Device device, const SoftmaxShape& s, const Labels& labels,
+                        const char* part) {
+    const Exec ex{.device = device};
     EXPECT_SHAPE_ERROR(
-        softmax_cross_entropy({}, s, z.data(), labels.data(), 0, 1, loss.data(), nullptr), part);
-    EXPECT_SHAPE_ERROR(count_top1({}, s, z.data(), labels.data(), &correct), part);
+        softmax_cross_entropy(ex, s, z.data(), labels.data(), 0, 1, loss.data(), nullptr), part);
+    EXPECT_SHAPE_ERROR(count_top1(ex, s, z.data(), labels.data(), &correct), part);
   };
-  both({0, 2}, {0}, "0 rows");
-  both({1, 0}, {0}, "0 classes");
-  both({2, 2}, {1, 2}, "label 2 of row 1 is outside [0, 2)");
-  both({2, 2}, {-1, 0}, "label -1 of row 0");
+  for (const Device device : devices()) {
+    both(device, {0, 2}, {0}, "0 rows");
+    both(device, {1, 0}, {0}, "0 classes");
+  }
+  both(Device{}, {2, 2}, {1, 2}, "label 2 of row 1 is outside [0, 2)");
+  both(Device{}, {2, 2}, {-1, 0}, "label -1 of row 0");
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "kernels/exec.h"
 #include "kernels/instruction_set.h"
 #include "kernels/thread_pool.h"
+#include "tests/kernels/support_device.h"
 
 namespace trifold::kernels::test {
 
@@ -68,32 +69,6 @@ inline double dot(const Floats& a, const Floats& b) {
   return sum;
 }
 
-/// An array between bands of canaries that no kernel may touch.
-template <class T>
-class Guarded {
- public:
-  explicit Guarded(const std::vector<T>& values)
-      : count_(values.size()), storage_(values.size() + 2 * band, canary) {
-    std::copy(values.begin(), values.end(), storage_.begin() + band);
-  }
-
-  T* data() { return storage_.data() + band; }
-  std::vector<T> values() const {
-    return {storage_.begin() + band, storage_.begin() + band + static_cast<std::ptrdiff_t>(count_)};
-  }
-  bool intact() const {
-    const auto is_canary = [](T v) { return v == canary; };
-    return std::all_of(storage_.begin(), storage_.begin() + band, is_canary) &&
-           std::all_of(storage_.end() - band, storage_.end(), is_canary);
-  }
-
- private:
-  static constexpr std::ptrdiff_t band = 64;
-  static constexpr T canary = static_cast<T>(-54321);
-  std::size_t count_;
-  std::vector<T> storage_;
-};
-
 inline bool same_bits(const Floats& a, const Floats& b) {
   return a.size() == b.size() &&
          (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
@@ -104,38 +79,61 @@ struct ReleaseInstructionSet {
   ~ReleaseInstructionSet() { release_instruction_set(); }
 };
 
-/// Runs op(ex, outputs) with every instruction set, on the caller alone and with 1, 2 and 3
-/// threads, on fresh copies of `initial`. The outputs' bits must agree within an instruction set,
-/// and the canaries survive. verify(outputs) runs once an instruction set.
+/// The outputs of op(trial, pointers to copies of `initial`), once the canaries are seen to be
+/// alive.
+template <class Op>
+std::vector<Floats> outputs_of(const Trial& trial, const std::vector<Floats>& initial,
+                               const Op& op) {
+  std::vector<DeviceArray<float>> outputs;
+  std::vector<float*> pointers;
+  for (const Floats& values : initial) {
+    outputs.emplace_back(trial.device, values);
+    pointers.push_back(outputs.back().data());
+  }
+  op(trial, pointers);
+  std::vector<Floats> values;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    EXPECT_TRUE(outputs[i].intact()) << "output " << i << " overran";
+    values.push_back(outputs[i].values());
+  }
+  EXPECT_TRUE(trial.inputs_intact()) << "an input was written to";
+  return values;
+}
+
+/// Runs op(trial, outputs) on the CPU with every instruction set, on the caller alone and with 1, 2
+/// and 3 threads, and twice on the GPU, on fresh copies of `initial`. The outputs' bits must agree
+/// within an instruction set and on the GPU, and the canaries survive. verify(outputs) runs once an
+/// instruction set and once for the GPU.
 template <class Op, class Verify>
 void run_everywhere(const std::vector<Floats>& initial, const Op& op, const Verify& verify) {
-  ReleaseInstructionSet release;
+  std::vector<Floats> first;
+  const auto run = [&](const Trial& trial, bool is_first) {
+    const std::vector<Floats> values = outputs_of(trial, initial, op);
+    if (is_first) {
+      verify(values);
+      first = values;
+    }
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      EXPECT_TRUE(same_bits(values[i], first[i])) << "output " << i << " differs";
+    }
+    return !testing::Test::HasFailure();
+  };
+  ReleaseInstructionSet release_set;
   static ThreadPool one(1), two(2), three(3);
   for (const InstructionSet set : supported_instruction_sets()) {
     force_instruction_set(set);
-    std::vector<Floats> first;
+    bool is_first = true;
     for (ThreadPool* pool : std::array<ThreadPool*, 5>{nullptr, nullptr, &one, &two, &three}) {
-      const std::string where = std::string(to_string(set)) + ", " +
-                                (pool ? std::to_string(pool->threads()) : "no") + " threads";
-      std::vector<Guarded<float>> outputs(initial.begin(), initial.end());
-      std::vector<float*> pointers;
-      for (auto& output : outputs) pointers.push_back(output.data());
-      Exec ex;
-      ex.pool = pool;
-      op(ex, pointers);
-      std::vector<Floats> values;
-      for (std::size_t i = 0; i < outputs.size(); ++i) {
-        ASSERT_TRUE(outputs[i].intact()) << "output " << i << " overran: " << where;
-        values.push_back(outputs[i].values());
-      }
-      if (first.empty()) {
-        SCOPED_TRACE(where);
-        verify(values);
-        first = values;
-      }
-      for (std::size_t i = 0; i < values.size(); ++i) {
-        ASSERT_TRUE(same_bits(values[i], first[i])) << "output " << i << " differs: " << where;
-      }
+      SCOPED_TRACE(std::string(to_string(set)) + ", " +
+                   (pool ? std::to_string(pool->threads()) : "no") + " threads");
+      ASSERT_TRUE(run(Trial(Device{}, pool), std::exchange(is_first, false)));
+    }
+  }
+  for (const Device device : devices()) {
+    if (device.kind == DeviceKind::cpu) continue;
+    for (const bool is_first : {true, false}) {
+      SCOPED_TRACE(to_string(device) + (is_first ? ", first run" : ", second run"));
+      ASSERT_TRUE(run(Trial(device), is_first));
     }
   }
 }

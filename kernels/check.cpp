@@ -1,0 +1,78 @@
+/// What the contracts demand of their extents, whatever the device.
+#include "kernels/batch_norm.h"
+#include "kernels/channel_gather.h"
+#include "kernels/concat.h"
+#include "kernels/elementwise.h"
+#include "kernels/error.h"
+#include "kernels/linear.h"
+#include "kernels/pool.h"
+#include "kernels/resize.h"
+#include "kernels/softmax_cross_entropy.h"
+
+namespace trifold::kernels {
+
+void check(const BatchNormShape& s) {
+  require<ShapeError>(s.rows >= 1 && s.channels >= 1,
+                      "a batch normalisation of {} rows and {} channels", s.rows, s.channels);
+}
+
+void check(const ChannelGatherShape& s) {
+  require<ShapeError>(s.n >= 1 && s.h >= 1 && s.w >= 1 && s.c >= 1 && s.k >= 1 && s.stride >= 1,
+                      "a channel gather from ({}, {}, {}, {}) to {} channels with stride {}", s.n,
+                      s.h, s.w, s.c, s.k, s.stride);
+}
+
+void check(const ChannelSlice& s) {
+  require<ShapeError>(s.rows >= 1 && s.channels >= 1, "a slice of {} rows and {} channels", s.rows,
+                      s.channels);
+  require<ShapeError>(s.src_offset >= 0 && s.channels <= s.src_channels - s.src_offset,
+                      "a slice of {} channels from channel {} of a source with {}", s.channels,
+                      s.src_offset, s.src_channels);
+  require<ShapeError>(s.dst_offset >= 0 && s.channels <= s.dst_channels - s.dst_offset,
+                      "a slice of {} channels at channel {} of a destination with {}", s.channels,
+                      s.dst_offset, s.dst_channels);
+}
+
+void check_mean(std::int64_t count) {
+  require<ShapeError>(count >= 1, "the mean of {} numbers", count);
+}
+
+void check(const LinearShape& s) {
+  require<ShapeError>(s.n >= 1 && s.in >= 1 && s.out >= 1,
+                      "a linear layer's extents must be at least 1, but they are n {}, in {}, out "
+                      "{}",
+                      s.n, s.in, s.out);
+}
+
+void check(const PoolShape& s) {
+  require<ShapeError>(s.n >= 1 && s.h >= 1 && s.w >= 1 && s.c >= 1,
+                      "a pool of an image batch of shape ({}, {}, {}, {})", s.n, s.h, s.w, s.c);
+  require<ShapeError>(s.r >= 1 && s.s >= 1 && s.stride_h >= 1 && s.stride_w >= 1,
+                      "a pool with window ({}, {}) and stride ({}, {})", s.r, s.s, s.stride_h,
+                      s.stride_w);
+  require<ShapeError>(s.pad_h >= 0 && s.pad_w >= 0 && s.pad_h <= s.r / 2 && s.pad_w <= s.s / 2,
+                      "a pool's padding ({}, {}) is negative or over half its window ({}, {})",
+                      s.pad_h, s.pad_w, s.r, s.s);
+  require<ShapeError>(s.h + 2 * s.pad_h >= s.r && s.w + 2 * s.pad_w >= s.s,
+                      "a pool's window ({}, {}) is larger than the padded image ({}, {})", s.r, s.s,
+                      s.h + 2 * s.pad_h, s.w + 2 * s.pad_w);
+}
+
+void check_global_pool(std::int64_t n, std::int64_t pixels, std::int64_t c) {
+  require<ShapeError>(n >= 1 && pixels >= 1 && c >= 1,
+                      "a global pool of {} images of {} pixels and {} channels", n, pixels, c);
+}
+
+void check(const ResizeShape& s) {
+  require<ShapeError>(
+      s.n >= 1 && s.src_h >= 1 && s.src_w >= 1 && s.dst_h >= 1 && s.dst_w >= 1 && s.c >= 1,
+      "a resize of {} images of {} channels from ({}, {}) to ({}, {})", s.n, s.c, s.src_h, s.src_w,
+      s.dst_h, s.dst_w);
+}
+
+void check(const SoftmaxShape& s) {
+  require<ShapeError>(s.n >= 1 && s.classes >= 1, "a softmax of {} rows and {} classes", s.n,
+                      s.classes);
+}
+
+}  // namespace trifold::kernels

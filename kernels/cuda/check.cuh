@@ -1,0 +1,34 @@
+/// Checked calls and launches: an error of CUDA is a DeviceError that names the call or the kernel.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include "kernels/exec.h"
+#include "kernels/simt/simt.h"
+
+namespace trifold::kernels::cuda {
+
+inline cudaStream_t stream_of(const Exec& ex) { return static_cast<cudaStream_t>(ex.stream); }
+
+/// Throws DeviceError with the text of `call` unless it succeeded.
+void check_call(cudaError_t status, const char* call);
+#define TRIFOLD_CUDA_CHECK(call) ::trifold::kernels::cuda::check_call((call), #call)
+
+/// Throws DeviceError with the kernel's name unless its launch succeeded. With TRIFOLD_CUDA_SYNC=1
+/// in the environment it also waits for the kernel, so that a fault is reported with the name of
+/// the kernel that has it, and not by a later call.
+void check_launch(cudaError_t status, const Exec& ex, const char* kernel_name);
+
+/// Launches `kernel` on ex.stream with static shared memory alone, and checks it.
+template <class... Parameters, class... Args>
+void launch(const Exec& ex, const char* kernel_name, void (*kernel)(Parameters...), dim3 blocks,
+            dim3 threads, Args&&... args) {
+  check_launch(simt::launch(kernel, blocks, threads, 0, stream_of(ex), std::forward<Args>(args)...),
+               ex, kernel_name);
+}
+
+/// The major number of the compute capability of ex.device, such as 9 for Hopper.
+int compute_capability_major(const Exec& ex);
+
+}  // namespace trifold::kernels::cuda

@@ -1,0 +1,60 @@
+#include "kernels/cuda/column_sums.cuh"
+
+#include <algorithm>
+
+#include "kernels/cuda/check.cuh"
+#include "kernels/cuda/conv2d_plan.h"
+#include "kernels/cuda/scratch.cuh"
+#include "kernels/cuda/vector.cuh"
+
+namespace trifold::kernels::cuda {
+namespace {
+
+constexpr int lanes = 32, groups = 8;
+
+/// A block sums 32 columns over one part of the rows: each of 8 warps takes every eighth row, which
+/// its lanes read side by side, and the first warp adds the 8 sums in order. The grid's second
+/// dimension counts the parts. Bound by memory: every element is read once.
+__global__ void __launch_bounds__(lanes* groups)
+    column_sums_kernel(std::int64_t rows, std::int64_t columns, std::int64_t rows_per_part,
+                       const float* __restrict__ matrix, float* __restrict__ sums) {
+  SIMT_SHARED(float, partial, [groups][lanes]);
+  const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * lanes + threadIdx.x;
+  const std::int64_t first = blockIdx.y * rows_per_part;
+  const std::int64_t last = min(first + rows_per_part, rows);
+  float sum = 0;
+  if (column < columns) {
+#pragma unroll 4
+    for (std::int64_t row = first + threadIdx.y; row < last; row += groups)
+      sum += matrix[row * columns + column];
+  }
+  partial[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y != 0 || column >= columns) return;
+  for (int group = 1; group < groups; ++group) sum += partial[group][threadIdx.x];
+  sums[blockIdx.y * columns + column] = sum;
+}
+
+void sum_parts(const Exec& ex, std::int64_t rows, std::int64_t columns, std::int64_t parts,
+               std::int64_t rows_per_part, const float* matrix, float* sums) {
+  launch(ex, "column_sums", column_sums_kernel,
+         dim3(grid_extent(div_up(columns, lanes)), grid_extent(parts)), dim3(lanes, groups), rows,
+         columns, rows_per_part, matrix, sums);
+}
+
+}  // namespace
+
+void column_sums(const Exec& ex, std::int64_t rows, std::int64_t columns, const float* matrix,
+                 float* sums) {
+  // Enough blocks to fill a large device, each with at least 32 rows a warp.
+  constexpr std::int64_t wanted_blocks = 528, least_rows = 32 * groups;
+  const std::int64_t wanted = div_up(wanted_blocks, div_up(columns, lanes));
+  const std::int64_t rows_per_part = std::max(least_rows, div_up(rows, wanted));
+  const std::int64_t parts = div_up(rows, rows_per_part);
+  if (parts == 1) return sum_parts(ex, rows, columns, 1, rows, matrix, sums);
+  const Scratch<float> partial(ex, parts * columns);
+  sum_parts(ex, rows, columns, parts, rows_per_part, matrix, partial.data());
+  sum_parts(ex, parts, columns, 1, parts, partial.data(), sums);
+}
+
+}  // namespace trifold::kernels::cuda

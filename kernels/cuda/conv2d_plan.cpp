@@ -1,0 +1,103 @@
+#include "kernels/cuda/conv2d_plan.h"
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+
+#include "kernels/error.h"
+
+namespace trifold::kernels::cuda {
+namespace {
+
+/// Blocks that a large device runs at a time: two on each of 132 multiprocessors.
+constexpr std::int64_t wave = 264;
+
+std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+constexpr int unforced = -1;
+std::atomic<int> forced{unforced};
+
+std::int64_t blocks_of(const Conv2dTileExtents& e, std::int64_t rows, std::int64_t columns) {
+  return div_up(rows, e.rows) * div_up(columns, e.columns);
+}
+
+double cost_of(const Conv2dTileExtents& e, std::int64_t rows, std::int64_t columns) {
+  const auto inverse = [](std::int64_t extent) { return 1.0 / static_cast<double>(extent); };
+  const double reads = 1 + inverse(e.thread_rows) + inverse(e.thread_columns) +
+                       8 * (inverse(e.rows) + inverse(e.columns));
+  const auto blocks = static_cast<double>(std::max(wave, blocks_of(e, rows, columns)));
+  return blocks * static_cast<double>(e.rows * e.columns) * reads;
+}
+
+}  // namespace
+
+Conv2dExtents checked_extents(const Conv2dShape& s) {
+  check(s);
+  const auto narrow = [](std::int64_t extent) {
+    require<ShapeError>(extent < std::int64_t{1} << 29,
+                        "a convolution on a CUDA device has an extent of {}, but each must be "
+                        "below 2^29; make it smaller",
+                        extent);
+    return static_cast<int>(extent);
+  };
+  return {.n = narrow(s.n),
+          .h = narrow(s.h),
+          .w = narrow(s.w),
+          .c = narrow(s.c),
+          .k = narrow(s.k),
+          .r = narrow(s.r),
+          .s = narrow(s.s),
+          .stride_h = narrow(s.stride_h),
+          .stride_w = narrow(s.stride_w),
+          .pad_h = narrow(s.pad_h),
+          .pad_w = narrow(s.pad_w),
+          .p = narrow(s.p()),
+          .q = narrow(s.q())};
+}
+
+unsigned grid_extent(std::int64_t blocks) {
+  require<ShapeError>(blocks <= std::numeric_limits<std::int32_t>::max(),
+                      "a CUDA kernel needs {} blocks, more than a grid can have; make the batch "
+                      "smaller",
+                      blocks);
+  return static_cast<unsigned>(blocks);
+}
+
+Conv2dTileExtents extents(Conv2dTile tile) {
+  switch (tile) {
+    case Conv2dTile::r128c16:
+      return {128, 16, 4, 4};
+    case Conv2dTile::r128c32:
+      return {128, 32, 8, 4};
+    case Conv2dTile::r128c64:
+      return {128, 64, 8, 8};
+    case Conv2dTile::r64c32:
+      break;
+  }
+  return {64, 32, 4, 4};
+}
+
+Conv2dTile choose_conv2d_tile(std::int64_t rows, std::int64_t columns) {
+  if (const int tile = forced.load(); tile != unforced) return static_cast<Conv2dTile>(tile);
+  return *std::min_element(
+      all_conv2d_tiles.begin(), all_conv2d_tiles.end(), [&](Conv2dTile a, Conv2dTile b) {
+        return cost_of(extents(a), rows, columns) < cost_of(extents(b), rows, columns);
+      });
+}
+
+void force_conv2d_tile(Conv2dTile tile) { forced.store(static_cast<int>(tile)); }
+
+void release_conv2d_tile() { forced.store(unforced); }
+
+Conv2dSplit split_conv2d_weight(std::int64_t rows, std::int64_t columns, std::int64_t pixels,
+                                Conv2dTile tile) {
+  constexpr std::int64_t least_steps = 8, most_floats = std::int64_t{1} << 24;
+  const std::int64_t steps = div_up(pixels, conv2d_step);
+  const std::int64_t wanted = div_up(wave, blocks_of(extents(tile), rows, columns));
+  const std::int64_t fitting = std::max<std::int64_t>(2, most_floats / (rows * columns));
+  const std::int64_t parts = std::min({wanted, div_up(steps, least_steps), fitting});
+  const std::int64_t steps_per_part = div_up(steps, parts);
+  return {.parts = div_up(steps, steps_per_part), .steps_per_part = steps_per_part};
+}
+
+}  // namespace trifold::kernels::cuda

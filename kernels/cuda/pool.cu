@@ -1,0 +1,265 @@
+/// Bound by memory: forward reads each element of x once (from the caches where windows overlap)
+/// and writes y, argmax once; backward gathers, reading dy (and argmax) once and writing dx once.
+#include "kernels/backends.h"
+#include "kernels/cuda/image_rows.cuh"
+
+namespace trifold::kernels::cuda {
+namespace {
+
+/// One dimension of a pool.
+struct Axis {
+  int size, outputs, window, stride, pad;
+
+  struct Span {
+    int begin, end;
+  };
+  /// The pixels of a window, without padding.
+  __device__ Span pixels_of(int output) const {
+    const int first = output * stride - pad;
+    return {max(first, 0), min(first + window, size)};
+  }
+  /// The windows that cover a pixel.
+  __device__ Span windows_of(int pixel) const {
+    const int last = pixel + pad, before = last - window;
+    return {before < 0 ? 0 : before / stride + 1, min(last / stride + 1, outputs)};
+  }
+};
+
+struct Pool {
+  Axis down, across;
+  int c;
+
+  explicit Pool(const PoolShape& s)
+      : down{to_int(s.h), to_int(s.p()), to_int(s.r), to_int(s.stride_h), to_int(s.pad_h)},
+        across{to_int(s.w), to_int(s.q()), to_int(s.s), to_int(s.stride_w), to_int(s.pad_w)},
+        c(to_int(s.c)) {
+    to_int(s.h * s.w);  // argmax counts an image's pixels in 32 bits
+  }
+
+  /// Offset of channel c of pixel (i, j) of an image of x, dx.
+  __device__ std::int64_t input(std::int64_t image, int i, int j, int channel) const {
+    return ((image * down.size + i) * across.size + j) * c + channel;
+  }
+  __device__ std::int64_t output(std::int64_t image, int i, int j, int channel) const {
+    return ((image * down.outputs + i) * across.outputs + j) * c + channel;
+  }
+};
+
+struct MaxPoolForward {
+  Pool pool;
+  const float* x;
+  float* y;
+  std::int32_t* argmax;
+
+  template <int V>
+  __device__ void run(std::int64_t row, int j, int c) const {
+    const std::int64_t image = row / pool.down.outputs;
+    const int i = static_cast<int>(row % pool.down.outputs);
+    const Axis::Span rows = pool.down.pixels_of(i), cols = pool.across.pixels_of(j);
+    Floats<V> best = load<V>(x + pool.input(image, rows.begin, cols.begin, c));
+    int where[V];
+    for (int v = 0; v < V; ++v) where[v] = rows.begin * pool.across.size + cols.begin;
+    for (int a = rows.begin; a < rows.end; ++a) {
+      for (int b = cols.begin; b < cols.end; ++b) {
+        const Floats<V> candidate = load<V>(x + pool.input(image, a, b, c));
+        for (int v = 0; v < V; ++v) {
+          // "Not less or equal" lets a NaN win, and a NaN that leads is never replaced.
+          if (candidate.v[v] <= best.v[v] || best.v[v] != best.v[v]) continue;
+          best.v[v] = candidate.v[v];
+          where[v] = a * pool.across.size + b;
+        }
+      }
+    }
+    const std::int64_t to = pool.output(image, i, j, c);
+    store(y + to, best);
+    if (argmax == nullptr) return;
+    if constexpr (V == 4) {
+      simt::st(argmax + to, make_int4(where[0], where[1], where[2], where[3]));
+    } else {
+      argmax[to] = where[0];
+    }
+  }
+};
+
+struct MaxPoolBackward {
+  Pool pool;
+  const float* dy;
+  const std::int32_t* argmax;
+  float* dx;
+
+  template <int V>
+  __device__ void run(std::int64_t row, int j, int c) const {
+    const std::int64_t image = row / pool.down.size;
+    const int i = static_cast<int>(row % pool.down.size);
+    const int own = i * pool.across.size + j;
+    const Axis::Span rows = pool.down.windows_of(i), cols = pool.across.windows_of(j);
+    Floats<V> sum = splat<V>(0);
+    for (int a = rows.begin; a < rows.end; ++a) {
+      for (int b = cols.begin; b < cols.end; ++b) {
+        const std::int64_t from = pool.output(image, a, b, c);
+        const Floats<V> g = load<V>(dy + from);
+        int where[V];
+        if constexpr (V == 4) {
+          const int4 w = simt::ld<int4>(argmax + from);
+          where[0] = w.x, where[1] = w.y, where[2] = w.z, where[3] = w.w;
+        } else {
+          where[0] = argmax[from];
+        }
+        for (int v = 0; v < V; ++v) sum.v[v] += where[v] == own ? g.v[v] : 0;
+      }
+    }
+    store(dx + pool.input(image, i, j, c), sum);
+  }
+};
+
+struct AvgPoolForward {
+  Pool pool;
+  const float* x;
+  float* y;
+
+  template <int V>
+  __device__ void run(std::int64_t row, int j, int c) const {
+    const std::int64_t image = row / pool.down.outputs;
+    const int i = static_cast<int>(row % pool.down.outputs);
+    const Axis::Span rows = pool.down.pixels_of(i), cols = pool.across.pixels_of(j);
+    Floats<V> sum = splat<V>(0);
+    for (int a = rows.begin; a < rows.end; ++a) {
+      for (int b = cols.begin; b < cols.end; ++b) {
+        const Floats<V> from = load<V>(x + pool.input(image, a, b, c));
+        for (int v = 0; v < V; ++v) sum.v[v] += from.v[v];
+      }
+    }
+    const float area = static_cast<float>(pool.down.window * pool.across.window);
+    for (int v = 0; v < V; ++v) sum.v[v] /= area;
+    store(y + pool.output(image, i, j, c), sum);
+  }
+};
+
+struct AvgPoolBackward {
+  Pool pool;
+  const float* dy;
+  float* dx;
+
+  template <int V>
+  __device__ void run(std::int64_t row, int j, int c) const {
+    const std::int64_t image = row / pool.down.size;
+    const int i = static_cast<int>(row % pool.down.size);
+    const Axis::Span rows = pool.down.windows_of(i), cols = pool.across.windows_of(j);
+    Floats<V> sum = splat<V>(0);
+    for (int a = rows.begin; a < rows.end; ++a) {
+      for (int b = cols.begin; b < cols.end; ++b) {
+        const Floats<V> g = load<V>(dy + pool.output(image, a, b, c));
+        for (int v = 0; v < V; ++v) sum.v[v] += g.v[v];
+      }
+    }
+    const float area = static_cast<float>(pool.down.window * pool.across.window);
+    for (int v = 0; v < V; ++v) sum.v[v] /= area;
+    store(dx + pool.input(image, i, j, c), sum);
+  }
+};
+
+/// A thread is one element of dx, V channels wide; a "row" is an image.
+struct GlobalAvgPoolBackward {
+  float pixels;
+  std::int64_t image_size;
+  int channels;
+  const float* dy;
+  float* dx;
+
+  template <int V>
+  __device__ void run(std::int64_t image, int pixel, int c) const {
+    Floats<V> share = load<V>(dy + image * channels + c);
+    for (int v = 0; v < V; ++v) share.v[v] /= pixels;
+    store(dx + image * image_size + static_cast<std::int64_t>(pixel) * channels + c, share);
+  }
+};
+
+constexpr int global_threads = 256;
+
+/// A block averages `across` vectors of channels of one image. Its threads read neighbouring
+/// addresses, `lanes` pixels at a time, and add up their pixels in order; then the lanes are added
+/// by halves. Shared memory: a float a channel and thread.
+template <int V>
+__global__ void __launch_bounds__(global_threads)
+    global_avg_pool_kernel(std::int64_t pixels, std::int64_t channels, const float* x, float* y) {
+  SIMT_SHARED(float, shared, [V][global_threads]);
+  const int across = static_cast<int>(blockDim.x), lanes = static_cast<int>(blockDim.y);
+  const int lane = static_cast<int>(threadIdx.y);
+  const int thread = lane * across + static_cast<int>(threadIdx.x);
+  const std::int64_t image = blockIdx.x;
+  const std::int64_t c = (static_cast<std::int64_t>(blockIdx.y) * across + threadIdx.x) * V;
+  Floats<V> sum = splat<V>(0);
+  if (c < channels) {
+    const float* from = x + image * pixels * channels + c;
+#pragma unroll 4
+    for (std::int64_t i = lane; i < pixels; i += lanes) {
+      const Floats<V> a = load<V>(from + i * channels);
+      for (int v = 0; v < V; ++v) sum.v[v] += a.v[v];
+    }
+  }
+  for (int v = 0; v < V; ++v) shared[v][thread] = sum.v[v];
+  __syncthreads();
+  int half = 1;
+  while (half < lanes) half *= 2;
+  for (half /= 2; half > 0; half /= 2) {
+    if (lane < half && lane + half < lanes) {
+      for (int v = 0; v < V; ++v) shared[v][thread] += shared[v][thread + half * across];
+    }
+    __syncthreads();
+  }
+  if (lane != 0 || c >= channels) return;
+  for (int v = 0; v < V; ++v) {
+    y[image * channels + c + v] = shared[v][thread] / static_cast<float>(pixels);
+  }
+}
+
+}  // namespace
+
+void max_pool_forward(const Exec& ex, const PoolShape& s, const float* x, float* y,
+                      std::int32_t* argmax) {
+  check(s);
+  image_rows(ex, "max_pool_forward", s.n * s.p(), s.q(), s.c,
+             s.c % 4 == 0 && aligned({x, y, argmax}), MaxPoolForward{Pool(s), x, y, argmax});
+}
+
+void max_pool_backward(const Exec& ex, const PoolShape& s, const float* dy,
+                       const std::int32_t* argmax, float* dx) {
+  check(s);
+  image_rows(ex, "max_pool_backward", s.n * s.h, s.w, s.c,
+             s.c % 4 == 0 && aligned({dy, argmax, dx}), MaxPoolBackward{Pool(s), dy, argmax, dx});
+}
+
+void avg_pool_forward(const Exec& ex, const PoolShape& s, const float* x, float* y) {
+  check(s);
+  image_rows(ex, "avg_pool_forward", s.n * s.p(), s.q(), s.c, s.c % 4 == 0 && aligned({x, y}),
+             AvgPoolForward{Pool(s), x, y});
+}
+
+void avg_pool_backward(const Exec& ex, const PoolShape& s, const float* dy, float* dx) {
+  check(s);
+  image_rows(ex, "avg_pool_backward", s.n * s.h, s.w, s.c, s.c % 4 == 0 && aligned({dy, dx}),
+             AvgPoolBackward{Pool(s), dy, dx});
+}
+
+void global_avg_pool_forward(const Exec& ex, std::int64_t n, std::int64_t pixels, std::int64_t c,
+                             const float* x, float* y) {
+  check_global_pool(n, pixels, c);
+  constexpr std::int64_t widest = 32;
+  const bool vectors_fit = c % 4 == 0 && aligned({x});
+  const std::int64_t vectors = c / (vectors_fit ? 4 : 1), tiles = div_up(vectors, widest);
+  const std::int64_t across = div_up(vectors, tiles);
+  const std::int64_t lanes = std::min<std::int64_t>(global_threads / across, pixels);
+  launch(ex, "global_avg_pool_forward",
+         vectors_fit ? global_avg_pool_kernel<4> : global_avg_pool_kernel<1>,
+         dim3(static_cast<unsigned>(to_int(n)), static_cast<unsigned>(tiles)),
+         dim3(static_cast<unsigned>(across), static_cast<unsigned>(lanes)), pixels, c, x, y);
+}
+
+void global_avg_pool_backward(const Exec& ex, std::int64_t n, std::int64_t pixels, std::int64_t c,
+                              const float* dy, float* dx) {
+  check_global_pool(n, pixels, c);
+  image_rows(ex, "global_avg_pool_backward", n, pixels, c, c % 4 == 0 && aligned({dy, dx}),
+             GlobalAvgPoolBackward{static_cast<float>(pixels), pixels * c, to_int(c), dy, dx});
+}
+
+}  // namespace trifold::kernels::cuda

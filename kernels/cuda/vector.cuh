@@ -1,0 +1,55 @@
+/// Vector accesses: what one thread moves at a time.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+
+#include "kernels/simt/simt.h"
+
+namespace trifold::kernels::cuda {
+
+/// 1 float, or 4 that move in one access of 16 bytes.
+template <int V>
+struct Floats {
+  static_assert(V == 1 || V == 4);
+  float v[V];
+};
+
+template <int V>
+__device__ __forceinline__ Floats<V> load(const float* p) {
+  if constexpr (V == 4) {
+    const float4 f = simt::ld<float4>(p);
+    return {{f.x, f.y, f.z, f.w}};
+  } else {
+    return {{*p}};
+  }
+}
+
+template <int V>
+__device__ __forceinline__ void store(float* p, const Floats<V>& f) {
+  if constexpr (V == 4) {
+    simt::st(p, make_float4(f.v[0], f.v[1], f.v[2], f.v[3]));
+  } else {
+    *p = f.v[0];
+  }
+}
+
+template <int V>
+__device__ __forceinline__ Floats<V> splat(float value) {
+  Floats<V> f;
+  for (int v = 0; v < V; ++v) f.v[v] = value;
+  return f;
+}
+
+/// Whether every pointer may be accessed 16 bytes at a time; null counts as such.
+inline bool aligned(std::initializer_list<const void*> pointers) {
+  for (const void* p : pointers) {
+    if (reinterpret_cast<std::uintptr_t>(p) % 16 != 0) return false;
+  }
+  return true;
+}
+
+/// ceil(a / b) of positive numbers.
+constexpr std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace trifold::kernels::cuda
