@@ -1,4 +1,5 @@
 #include "kernels/conv2d.h"
+#include "kernels/cpu/conv2d_algorithm.h"
 #include "kernels/error.h"
 #include "tests/kernels/support_ops.h"
 
@@ -7,7 +8,17 @@ namespace {
 
 using namespace test;
 
-TEST(Conv2dFused, IsTheConvolutionThenTheRest) {
+class Conv2dFused : public testing::TestWithParam<cpu::Conv2dAlgorithm> {
+ protected:
+  void SetUp() override { cpu::force_conv2d_algorithm(GetParam()); }
+  void TearDown() override { cpu::force_conv2d_algorithm(std::nullopt); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Algorithms, Conv2dFused,
+                         testing::Values(cpu::Conv2dAlgorithm::direct,
+                                         cpu::Conv2dAlgorithm::winograd));
+
+TEST_P(Conv2dFused, IsTheConvolutionThenTheRest) {
   for (const Conv2dShape& s :
        {Conv2dShape{
             .n = 2, .h = 7, .w = 6, .c = 5, .k = 11, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
