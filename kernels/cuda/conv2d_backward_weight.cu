@@ -46,7 +46,7 @@ void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x
                             float* dw, float* db) {
   const Conv2dExtents e = checked_extents(s);
   const std::int64_t rows = s.r * s.s * s.c, pixels = s.n * s.p() * s.q();
-  const Conv2dTile chosen = choose_conv2d_tile(rows, s.k);
+  const Conv2dTile chosen = choose_conv2d_split_tile(rows, s.k);
   const Conv2dSplit split = split_conv2d_weight(rows, s.k, pixels, chosen);
   const Scratch<float> parts(ex, split.parts > 1 ? split.parts * rows * s.k : 0);
   float* target = split.parts > 1 ? parts.data() : dw;
