@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 out=${1:-runs/demo}
 install_missing "${build_packages[@]}"
 cmake --preset release -DTRIFOLD_TESTS=OFF -DTRIFOLD_BENCH=OFF >/dev/null
-cmake --build --preset release -j "$(nproc)" --target train prune evaluate inspect
+cmake --build --preset release -j "$(nproc)" --target train prune evaluate inspect >&2
 bin=build/release/bin
 
 echo "== Training ResNet-14 on Fashion-MNIST" >&2

@@ -47,7 +47,8 @@ double peak_flops() {
                                .pixels = pixels,
                                .vectors = 2,
                                .filters = width,
-                               .accumulate = false};
+                               .addend = nullptr,
+                               .relu = false};
   double best = 0;
   for (int round = 0; round < 200; ++round) {
     constexpr int calls = 100;

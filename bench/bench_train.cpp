@@ -11,12 +11,14 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "engine/random.h"
 #include "kernels/instruction_set.h"
 #include "kernels/thread_pool.h"
 #include "nn/arch/architectures.h"
+#include "nn/folded_network.h"
 #include "nn/train/sgd.h"
 
 namespace {
@@ -42,6 +44,7 @@ class Stepper {
         sgd_((nn::initialise(network_, 1), network_), {}, ex),
         images_(engine::Tensor::zeros({o.batch, o.side, o.side, 3})),
         labels_(engine::Tensor::empty({o.batch}, Device{}, engine::DType::i32)) {
+    if (o.inference) folded_.emplace(network_);
     engine::Random random(7);
     for (float& v : images_.values()) v = static_cast<float>(random.uniform()) * 2 - 1;
     for (std::int64_t i = 0; i < o.batch; ++i) {
@@ -52,12 +55,12 @@ class Stepper {
   void step() {
     using engine::Tape;
     using engine::Var;
-    Tape tape(ex_, options_.inference ? Tape::Mode::no_grad : Tape::Mode::record);
-    const Var logits = network_
-                           .forward(tape, Var::constant(images_),
-                                    options_.inference ? nn::inference : nn::training)
-                           .logits;
-    if (options_.inference) return;
+    if (options_.inference) {
+      folded_->forward(ex_, images_);
+      return;
+    }
+    Tape tape(ex_);
+    const Var logits = network_.forward(tape, Var::constant(images_), nn::training).logits;
     tape.backward(engine::softmax_cross_entropy(tape, logits, labels_, 0.0f));
     sgd_.step(network_, 1e-3);
   }
@@ -67,6 +70,7 @@ class Stepper {
   kernels::Exec ex_;
   nn::Network network_;
   nn::Sgd sgd_;
+  std::optional<nn::FoldedNetwork> folded_;
   engine::Tensor images_, labels_;
 };
 

@@ -18,6 +18,7 @@
 // signature, so the two can't drift apart.
 #define TRIFOLD_FOR_EACH_KERNEL(X) \
   X(conv2d_forward)                \
+  X(conv2d_fused_forward)          \
   X(conv2d_backward_data)          \
   X(conv2d_backward_weight)        \
   X(batch_norm_train)              \
@@ -29,6 +30,8 @@
   X(add)                           \
   X(fill)                          \
   X(scale)                         \
+  X(scale_by)                      \
+  X(mean)                          \
   X(resize_forward)                \
   X(resize_backward)               \
   X(max_pool_forward)              \
@@ -46,7 +49,8 @@
   X(channel_gather_forward)        \
   X(channel_gather_backward)       \
   X(sgd_step)                      \
-  X(ema_update)
+  X(ema_update)                    \
+  X(update_parameters)
 
 #define TRIFOLD_FOR_EACH_MEMORY_FUNCTION(X) \
   X(allocate)                               \

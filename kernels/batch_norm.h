@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/activation.h"
 #include "kernels/exec.h"
 
 namespace trifold::kernels {
@@ -14,9 +15,6 @@ struct BatchNormShape {
 
 /// Throws ShapeError unless every extent is >= 1.
 void check(const BatchNormShape& s);
-
-/// What is fused behind the normalisation. A residual (same shape as x) is added before the ReLU.
-enum class Activation { none, relu };
 
 /// y = act(gamma (x - mean) / sqrt(var + eps) + beta [+ residual]), with mean and biased variance
 /// of this batch.

@@ -2,6 +2,7 @@
 #include "kernels/batch_norm.h"
 #include "kernels/channel_gather.h"
 #include "kernels/concat.h"
+#include "kernels/elementwise.h"
 #include "kernels/error.h"
 #include "kernels/linear.h"
 #include "kernels/pool.h"
@@ -30,6 +31,10 @@ void check(const ChannelSlice& s) {
   require<ShapeError>(s.dst_offset >= 0 && s.channels <= s.dst_channels - s.dst_offset,
                       "a slice of {} channels at channel {} of a destination with {}", s.channels,
                       s.dst_offset, s.dst_channels);
+}
+
+void check_mean(std::int64_t count) {
+  require<ShapeError>(count >= 1, "the mean of {} numbers", count);
 }
 
 void check(const LinearShape& s) {

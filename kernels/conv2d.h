@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kernels/activation.h"
 #include "kernels/exec.h"
 
 namespace trifold::kernels {
@@ -36,6 +37,14 @@ void check(const Conv2dShape& s);
 ///           bounded as kernels/cpu/conv2d_winograd.h says.
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y);
+
+/// y = act(conv2d_forward(x, w, b) [+ residual]), for inference: what follows the convolution is
+/// worked on its result while that is still in registers.
+/// Shapes    residual as y, or null.
+/// Effects   overwrites y, which may be residual.
+/// Numerics  as conv2d_forward, with |residual| beside |b|. NaN stays NaN.
+void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
+                          const float* b, const float* residual, Activation act, float* y);
 
 /// dx is the gradient of <dy, y> with respect to x.
 /// Shapes    dy (n,p,q,k), w (r,s,c,k), dx (n,h,w,c).

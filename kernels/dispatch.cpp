@@ -1,4 +1,5 @@
 /// The one place that switches on the device.
+#include <span>
 #include <type_traits>
 
 #include "kernels/backends.h"
@@ -103,6 +104,11 @@ void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const 
   run(ex, TRIFOLD_TWINS(conv2d_forward), s, x, w, b, y);
 }
 
+void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
+                          const float* b, const float* residual, Activation act, float* y) {
+  run(ex, TRIFOLD_TWINS(conv2d_fused_forward), s, x, w, b, residual, act, y);
+}
+
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
                           Write write, float* dx) {
   run(ex, TRIFOLD_TWINS(conv2d_backward_data), s, dy, w, write, dx);
@@ -162,6 +168,14 @@ void fill(const Exec& ex, std::int64_t count, float value, float* y) {
 
 void scale(const Exec& ex, std::int64_t count, float scale, const float* x, float* y) {
   run(ex, TRIFOLD_TWINS(scale), count, scale, x, y);
+}
+
+void scale_by(const Exec& ex, std::int64_t count, const float* factor, const float* x, float* y) {
+  run(ex, TRIFOLD_TWINS(scale_by), count, factor, x, y);
+}
+
+void mean(const Exec& ex, std::int64_t count, const float* x, float* y) {
+  run(ex, TRIFOLD_TWINS(mean), count, x, y);
 }
 
 void resize_forward(const Exec& ex, const ResizeShape& s, ResizeFilter filter, const float* x,
@@ -250,6 +264,10 @@ void sgd_step(const Exec& ex, std::int64_t count, const SgdParams& params, const
 
 void ema_update(const Exec& ex, std::int64_t count, float decay, const float* w, float* average) {
   run(ex, TRIFOLD_TWINS(ema_update), count, decay, w, average);
+}
+
+void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates) {
+  run(ex, TRIFOLD_TWINS(update_parameters), updates);
 }
 
 }  // namespace trifold::kernels

@@ -22,4 +22,15 @@ void fill(const Exec& ex, std::int64_t count, float value, float* y);
 /// y = scale x. y may be x.
 void scale(const Exec& ex, std::int64_t count, float scale, const float* x, float* y);
 
+/// y = *factor x, with the factor on ex.device. y may be x.
+void scale_by(const Exec& ex, std::int64_t count, const float* factor, const float* x, float* y);
+
+/// Throws ShapeError unless there is something to average.
+void check_mean(std::int64_t count);
+
+/// *y = the mean of x; on ex.device.
+/// Errors    ShapeError as check_mean() says.
+/// Numerics  summed in double, in a fixed order: |*y - exact| <= 2^-23 mean |x|.
+void mean(const Exec& ex, std::int64_t count, const float* x, float* y);
+
 }  // namespace trifold::kernels

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "kernels/exec.h"
 
@@ -24,5 +25,19 @@ void sgd_step(const Exec& ex, std::int64_t count, const SgdParams& params, const
 
 /// average += (1 - decay) (w - average).
 void ema_update(const Exec& ex, std::int64_t count, float decay, const float* w, float* average);
+
+/// One parameter and what its update needs. `average` is null where no average is kept.
+struct ParameterUpdate {
+  std::int64_t count;
+  SgdParams sgd;
+  const float* dw;
+  float *v, *w;
+  float* average = nullptr;
+  float ema_decay = 0;
+};
+
+/// sgd_step for each parameter, then ema_update for each that has an average: a whole step of
+/// training at once, so that a GPU isn't kept busy with launches. No two overlap.
+void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates);
 
 }  // namespace trifold::kernels

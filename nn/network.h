@@ -76,6 +76,8 @@ class Network {
                   std::span<const NodeId> taps = {}) const;
 
  private:
+  friend class FoldedNetwork;
+
   engine::Var run(engine::Tape& tape, NodeId id, const std::vector<engine::Var>& values,
                   const ForwardMode& mode) const;
 

@@ -86,30 +86,20 @@ void verify(const PruneRun& run, const nn::Model& model, const json& recorded) {
 // MACs are a promise; this is what they come to on this machine. Speeds are measured here and not
 // recorded in the journal, since no two runs agree on them.
 void measure_speed(const PruneRun& run, const nn::Model& model, report::Report& r) {
-  const auto speed = [&](const nn::Network& network, std::int64_t side) {
-    std::array<double, 3> images_per_s{};
-    for (double& s : images_per_s) {
-      s = nn::evaluate(network, run.held_out, run.original.info.normalisation, side, run.ex)
-              .images_per_s;
-    }
-    std::ranges::sort(images_per_s);
-    return images_per_s[1];
-  };
-  const double before = speed(run.original.network, run.original.info.side);
-  const double after = speed(model.network, model.info.side);
+  const double before = nn::inference_rate(run.original.network, run.original.info.side, run.ex);
+  const double after = nn::inference_rate(model.network, model.info.side, run.ex);
   r.summary.front().images_per_second = before;
   r.summary.back().images_per_second = after;
   const double gain = after / before;
   r.notes.push_back(fmt::format(
-      "Inference on this machine's CPU in batches of 250, reading and resizing the images included "
-      "(median of three): {:.2f} times as many images a second, at {:.2f} times fewer MACs.",
+      "Inference on this machine, images of the right size in batches of 128: {:.2f} times as many "
+      "a second, at {:.2f} times fewer MACs.",
       gain, static_cast<double>(r.target.macs_before) / static_cast<double>(r.target.macs)));
   if (gain < 1.05) {
     r.warnings.push_back(
         "The pruned network needs fewer operations but is hardly faster here. Small layers are "
-        "bound "
-        "by memory or by the cost of starting them; --round-to auto, another --cost or a lower "
-        "target may help.");
+        "bound by memory or by the cost of starting them: --round-to auto, another --cost or a "
+        "lower target may help.");
   }
 }
 

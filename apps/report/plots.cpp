@@ -82,10 +82,12 @@ std::string surface_plot(const Report& report) {
 
 std::vector<std::string> training_plots(const Report& report) {
   constexpr double width = 480, height = 300;
-  svg::Chart loss{.title = "Training loss", .x_label = "epoch", .y_label = "loss"};
+  svg::Chart loss{
+      .title = "Training loss", .x_label = "epoch", .y_label = "loss", .x_unit = svg::Unit::whole};
   svg::Chart accuracy{.title = "Held-out accuracy",
                       .x_label = "epoch",
                       .y_label = "top-1",
+                      .x_unit = svg::Unit::whole,
                       .y_unit = svg::Unit::percent};
   int color = 0;
   for (const TrainingCurve& curve : report.training) {

@@ -127,7 +127,8 @@ std::string tick_text(double value, double step, Unit unit) {
 std::string x_axis(const Frame& f, std::string_view label, Unit unit, bool grid) {
   const double bottom = f.inner.y + f.inner.height;
   const int wanted = std::max(2, static_cast<int>(f.inner.width / 60));
-  const std::vector<double> ticks = nice_ticks(f.x_range.low, f.x_range.high, wanted);
+  std::vector<double> ticks = nice_ticks(f.x_range.low, f.x_range.high, wanted);
+  if (unit == Unit::whole) std::erase_if(ticks, [](double t) { return t != std::round(t); });
   const double step = ticks.size() > 1 ? ticks[1] - ticks[0] : 1;
   std::string out;
   for (const double tick : ticks) {

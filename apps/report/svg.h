@@ -13,7 +13,8 @@ struct Box {
   double x = 0, y = 0, width = 0, height = 0;
 };
 
-enum class Unit { plain, percent, count };
+/// Axes of `whole` numbers have no ticks between them.
+enum class Unit { plain, whole, percent, count };
 enum class Mark { circle, diamond, cross };
 
 /// A polyline; it is interrupted where a coordinate is NaN. `color` counts from 0.
@@ -33,7 +34,7 @@ struct Scatter {
 
 struct Chart {
   std::string title, x_label, y_label;
-  Unit y_unit = Unit::plain;
+  Unit x_unit = Unit::plain, y_unit = Unit::plain;
   std::vector<Line> lines = {};
   std::vector<Scatter> scatters = {};
 };

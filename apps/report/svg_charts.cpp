@@ -78,13 +78,13 @@ std::string draw(const Chart& chart, const Box& box) {
   double legend_height = 0;
   std::string out = heading(box, chart.title);
   out += legend(entries, box.x + 4, box.y + 24, box.width - 8, legend_height);
-  constexpr double gutter = 58, foot = 40;
+  constexpr double gutter = 70, foot = 40;
   const double top = 32 + legend_height;
   const Frame frame{{box.x + gutter, box.y + top, box.width - gutter - 14, box.height - top - foot},
                     x_range.padded(0.03),
                     y_range.padded(0.06)};
   out += y_axis(frame, chart.y_label, chart.y_unit, true, gutter);
-  out += x_axis(frame, chart.x_label, Unit::plain, false);
+  out += x_axis(frame, chart.x_label, chart.x_unit, false);
   for (const Line& line : chart.lines) out += polyline(line, frame);
   for (const Scatter& scatter : chart.scatters) {
     for (std::size_t i = 0; i < scatter.x.size(); ++i) {

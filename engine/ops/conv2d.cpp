@@ -6,14 +6,35 @@
 
 namespace trifold::engine {
 
-Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& g) {
-  const Shape &xs = x.shape(), &ws = w.shape();
+namespace {
+
+kernels::Conv2dShape shape_of(const Shape& xs, const Shape& ws, const Shape* bs,
+                              const ConvGeometry& g) {
   require<ShapeError>(
-      xs.rank() == 4 && ws.rank() == 4 && xs[3] == ws[2] && (!b || b->shape() == Shape{ws[3]}),
+      xs.rank() == 4 && ws.rank() == 4 && xs[3] == ws[2] && (!bs || *bs == Shape{ws[3]}),
       "conv2d of an input {} with weights {}", to_string(xs), to_string(ws));
   const kernels::Conv2dShape s{xs[0], xs[1],      xs[2],      xs[3],   ws[3],  ws[0],
                                ws[1], g.stride_h, g.stride_w, g.pad_h, g.pad_w};
   check(s);
+  return s;
+}
+
+}  // namespace
+
+Tensor conv2d_inference(const kernels::Exec& ex, const Tensor& x, const Tensor& w, const Tensor& b,
+                        const ConvGeometry& g, const Tensor* residual, kernels::Activation act) {
+  const kernels::Conv2dShape s = shape_of(x.shape(), w.shape(), &b.shape(), g);
+  Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, x.device());
+  require<ShapeError>(!residual || residual->shape() == y.shape(),
+                      "conv2d to {} with a residual {}", to_string(y.shape()),
+                      residual ? to_string(residual->shape()) : "");
+  kernels::conv2d_fused_forward(ex, s, x.data(), w.data(), b.data(),
+                                residual ? residual->data() : nullptr, act, y.data());
+  return y;
+}
+
+Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& g) {
+  const kernels::Conv2dShape s = shape_of(x.shape(), w.shape(), b ? &b->shape() : nullptr, g);
   Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, x.value.device());
   kernels::conv2d_forward(tape.exec(), s, x.value.data(), w.value.data(),
                           b ? b->value.data() : nullptr, y.data());

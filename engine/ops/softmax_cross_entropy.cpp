@@ -1,6 +1,6 @@
 #include "kernels/softmax_cross_entropy.h"
 
-#include <numeric>
+#include <utility>
 
 #include "engine/ops.h"
 #include "kernels/elementwise.h"
@@ -22,14 +22,12 @@ Var softmax_cross_entropy(Tape& tape, const Var& logits, const Tensor& labels, f
                                  1.0f / static_cast<float>(s.n), losses.data(),
                                  wanted ? dz.data() : nullptr);
 
-  const Tensor host = losses.to(Device{});
-  const std::span<const float> values = host.values();
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(s.n);
-  Var result = tape.result(Tensor::filled({1}, static_cast<float>(mean), device), {&logits});
+  // The loss and its gradient stay on the device: a GPU is never waited for.
+  Tensor mean = Tensor::empty({1}, device);
+  kernels::mean(tape.exec(), s.n, losses.data(), mean.data());
+  Var result = tape.result(std::move(mean), {&logits});
   tape.record(result, [ex = tape.exec(), dz, gradient = logits.gradient](const Tensor& dy) {
-    if (const float seed = dy.to(Device{}).values()[0]; seed != 1.0f) {
-      kernels::scale(ex, dz.size(), seed, dz.data(), dz.data());
-    }
+    kernels::scale_by(ex, dz.size(), dy.data(), dz.data(), dz.data());
     gradient->add(ex, dz);
   });
   return result;

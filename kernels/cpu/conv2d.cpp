@@ -123,7 +123,7 @@ void backward_data_winograd(const Exec& ex, const Conv2dShape& s, const float* d
                       .tap_column = -tap,
                       .channel = 1,
                       .filter = s.k},
-                     nullptr, write, dx);
+                     {.addend = write == Write::accumulate ? dx : nullptr}, dx);
 }
 
 /// The inputs of one phase are a correlation of stride 1 of dy with the taps that reach them, in
@@ -160,8 +160,9 @@ void backward_data_phase(const Exec& ex, const Tiles& tiles, const Conv2dShape& 
         return w + (r * s.s + c) * s.c * s.k + j % s.k;
       },
       packed);
-  correlate(ex, tiles, correlation, dy, packed, nullptr, write,
-            dx + (rows.first * s.w + columns.first) * s.c);
+  float* const to = dx + (rows.first * s.w + columns.first) * s.c;
+  correlate(ex, tiles, correlation, dy, packed,
+            {.addend = write == Write::accumulate ? to : nullptr}, to);
 }
 
 /// Parts of the work whose gradients are summed apart. By the shape alone: enough to share, few
@@ -196,12 +197,18 @@ void backward_bias(const Exec& ex, std::int64_t rows, std::int64_t k, const floa
 
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y) {
+  cpu::conv2d_fused_forward(ex, s, x, w, b, nullptr, Activation::none, y);
+}
+
+void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
+                          const float* b, const float* residual, Activation act, float* y) {
   check(s);
+  const Finish finish{.b = b, .addend = residual, .relu = act == Activation::relu};
   if (conv2d_algorithm(s) == Conv2dAlgorithm::winograd) {
     const std::int64_t tap = s.c * s.k;
     const WinogradWeights weights{
         .w = w, .tap_row = s.s * tap, .tap_column = tap, .channel = s.k, .filter = 1};
-    winograd_correlate(ex, forward_correlation(s), x, weights, b, Write::overwrite, y);
+    winograd_correlate(ex, forward_correlation(s), x, weights, finish, y);
     return;
   }
   const Tiles tiles = cpu::tiles();
@@ -211,7 +218,7 @@ void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const 
   float* packed = scratch.floats(terms * panels.padded());
   pack_panels(
       panels, terms, 1, [&](std::int64_t j) { return w + j * s.k; }, packed);
-  correlate(ex, tiles, forward_correlation(s), x, packed, b, Write::overwrite, y);
+  correlate(ex, tiles, forward_correlation(s), x, packed, finish, y);
 }
 
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,

@@ -49,10 +49,10 @@ Band padded_band(const Correlation& s, const float* image, std::int64_t first_ro
 }
 
 void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const float* x,
-               const float* packed, const float* b, Write write, float* y) {
+               const float* packed, const Finish& finish, float* y) {
   const Panels panels{s.k, tiles.lanes};
   std::vector<float> bias(static_cast<std::size_t>(panels.padded()), 0.0f);
-  if (b != nullptr) std::copy(b, b + s.k, bias.begin());
+  if (finish.b != nullptr) std::copy(finish.b, finish.b + s.k, bias.begin());
   const std::int64_t rows_a_band = band_rows(s);
   const std::int64_t bands = (s.p + rows_a_band - 1) / rows_a_band;
 
@@ -69,7 +69,7 @@ void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const f
           x_offset.push_back(i * s.stride_h * band.row + j * s.stride_w * s.c);
           y_offset.push_back(i * s.y_row + j * s.y_pixel);
         }
-      float* y_band = y + image * s.y_image + first * s.y_row;
+      const std::int64_t y_band = image * s.y_image + first * s.y_row;
       for (std::int64_t panel = 0; panel < panels.count(); ++panel) {
         const std::int64_t f = panels.begin(panel);
         tiles.output({.x = band.x,
@@ -79,12 +79,13 @@ void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const f
                       .run_stride = band.row,
                       .w = packed + f * s.r * s.s * s.c,
                       .b = bias.data() + f,
-                      .y = y_band + f,
+                      .y = y + y_band + f,
                       .y_offset = y_offset.data(),
                       .pixels = rows * s.q,
                       .vectors = panels.vectors(panel),
                       .filters = s.k - f,
-                      .accumulate = write == Write::accumulate});
+                      .addend = finish.addend ? finish.addend + y_band + f : nullptr,
+                      .relu = finish.relu});
       }
     }
   });

@@ -61,9 +61,16 @@ std::int64_t band_rows(const Correlation& s);
 Band padded_band(const Correlation& s, const float* image, std::int64_t first_row,
                  std::int64_t rows);
 
-/// y = b + correlation of x with `packed`, or added to y. `b` may be null.
+/// What is done to the result of a correlation on its way to memory.
+struct Finish {
+  const float* b = nullptr;       ///< (k)
+  const float* addend = nullptr;  ///< laid out as y, which it may be
+  bool relu = false;
+};
+
+/// y = [relu](b + correlation of x with `packed` [+ addend]).
 void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const float* x,
-               const float* packed, const float* b, Write write, float* y);
+               const float* packed, const Finish& finish, float* y);
 
 /// Runs body(begin, end) over [0, count) on the pool, or on the caller alone without one.
 template <class Body>

@@ -87,11 +87,13 @@ void output_tile(const OutputPanel& t, std::int64_t first) {
   }
 
   TRIFOLD_UNROLL(pixels, i) {
-    float* y = t.y + t.y_offset[first + i];
+    const std::int64_t at = t.y_offset[first + i];
+    float* y = t.y + at;
     TRIFOLD_UNROLL(vectors, v) {
       const std::int64_t left = t.filters - v * lanes;
       Vec result = sum[i][v];
-      if (t.accumulate) result = hn::Add(load_first(left, y + v * lanes), result);
+      if (t.addend) result = hn::Add(load_first(left, t.addend + at + v * lanes), result);
+      if (t.relu) result = hn::IfThenZeroElse(hn::Lt(result, hn::Zero(d)), result);
       store_first(result, left, y + v * lanes);
     }
     TRIFOLD_UNROLL_END;

@@ -11,8 +11,8 @@
 
 namespace trifold::kernels::cpu {
 
-/// One panel of y for some pixels: y[i, :] = b + sum over runs and j of x[i, run, j] w[run * length
-/// + j, :].
+/// One panel of y for some pixels: y[i, :] = [relu](b + sum over runs and j of x[i, run, j] w[run *
+/// length + j, :] [+ addend[i, :]]).
 struct OutputPanel {
   const float* x;
   const std::int64_t* x_offset;  ///< where each pixel's window begins
@@ -25,7 +25,9 @@ struct OutputPanel {
   std::int64_t pixels;
   std::int64_t vectors;  ///< width / lanes: 1 or 2
   std::int64_t filters;  ///< lanes that are stored, <= width
-  bool accumulate;
+  /// Laid out as y, or null: is added to the result. It may be y itself.
+  const float* addend;
+  bool relu;  ///< of the result, with the addend
 };
 
 /// One panel of dw for one run of the window: dw[j, :] += sum over rows and pixels of x[row, pixel,

@@ -148,7 +148,7 @@ std::vector<std::int64_t> row_offsets(std::int64_t rows, std::int64_t stride) {
 }  // namespace
 
 void winograd_correlate(const Exec& ex, const Correlation& s, const float* x,
-                        const WinogradWeights& w, const float* b, Write write, float* y) {
+                        const WinogradWeights& w, const Finish& finish, float* y) {
   const Tiles tiles = cpu::tiles();
   const WinogradTransforms transforms = winograd_transforms();
   const Panels panels{s.k, tiles.lanes};
@@ -157,7 +157,7 @@ void winograd_correlate(const Exec& ex, const Correlation& s, const float* x,
   float* const u = weight_scratch.floats(winograd_points * s.c * filters);
   transform_weights(ex, transforms, panels, s.c, w, u);
   std::vector<float> bias(static_cast<std::size_t>(filters), 0.0f);
-  if (b != nullptr) std::copy(b, b + s.k, bias.begin());
+  if (finish.b != nullptr) std::copy(finish.b, finish.b + s.k, bias.begin());
   const std::vector<float> zeros(static_cast<std::size_t>(std::max(s.c, filters)), 0.0f);
 
   const std::int64_t most_channels = std::min(kChannels, round_up(s.c, tiles.lanes));
@@ -192,16 +192,24 @@ void winograd_correlate(const Exec& ex, const Correlation& s, const float* x,
                           .pixels = count,
                           .vectors = panels.vectors(panel),
                           .filters = width,
-                          .accumulate = c > 0});
+                          .addend = c > 0 ? m + point * m_point + f : nullptr,
+                          .relu = false});
           }
         }
       }
       std::array<float*, winograd_tile * winograd_tile> pixels;
+      std::array<const float*, winograd_tile * winograd_tile> addends;
       Tile tile(grid, first);
       for (std::int64_t t = 0; t < count; ++t, tile.advance(grid)) {
-        square<winograd_tile, float>(y + tile.image * s.y_image, s.p, s.q, s.y_row, s.y_pixel,
-                                     tile.row, tile.column, nullptr, pixels.data());
-        transforms.output(m + t * filters, m_point, s.k, bias.data(), write == Write::accumulate,
+        const std::int64_t image = tile.image * s.y_image;
+        square<winograd_tile, float>(y + image, s.p, s.q, s.y_row, s.y_pixel, tile.row, tile.column,
+                                     nullptr, pixels.data());
+        if (finish.addend != nullptr) {
+          square<winograd_tile, const float>(finish.addend + image, s.p, s.q, s.y_row, s.y_pixel,
+                                             tile.row, tile.column, nullptr, addends.data());
+        }
+        transforms.output(m + t * filters, m_point, s.k, bias.data(),
+                          finish.addend != nullptr ? addends.data() : nullptr, finish.relu,
                           pixels.data());
       }
     }

@@ -15,14 +15,14 @@
 
 namespace trifold::kernels::cpu {
 
-/// y = b + correlation of x with w, or added to y. Element (r, s, c, k) of the weights lies at w +
-/// r * tap_row + s * tap_column + c * channel + k * filter. `b` may be null.
+/// y = [relu](b + correlation of x with w [+ addend]). Element (r, s, c, k) of the weights lies at w +
+/// r * tap_row + s * tap_column + c * channel + k * filter.
 struct WinogradWeights {
   const float* w;
   std::int64_t tap_row, tap_column, channel, filter;
 };
 void winograd_correlate(const Exec& ex, const Correlation& s, const float* x,
-                        const WinogradWeights& w, const float* b, Write write, float* y);
+                        const WinogradWeights& w, const Finish& finish, float* y);
 
 /// dw (3,3,c,k) of a correlation with contiguous dy (n,p,q,k).
 void winograd_backward_weight(const Exec& ex, const Correlation& s, const float* x, const float* dy,

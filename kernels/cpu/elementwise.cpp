@@ -74,5 +74,17 @@ void scale(const Exec& ex, std::int64_t count, float scale, const float* x, floa
   TRIFOLD_DISPATCH(scale)(ex, count, scale, x, y);
 }
 
+void scale_by(const Exec& ex, std::int64_t count, const float* factor, const float* x, float* y) {
+  TRIFOLD_DISPATCH(scale)(ex, count, *factor, x, y);
+}
+
+// On the caller alone: a batch has few losses.
+void mean(const Exec&, std::int64_t count, const float* x, float* y) {
+  check_mean(count);
+  double sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) sum += static_cast<double>(x[i]);
+  *y = static_cast<float>(sum / static_cast<double>(count));
+}
+
 }  // namespace trifold::kernels::cpu
 #endif

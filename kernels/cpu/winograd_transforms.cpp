@@ -131,7 +131,7 @@ void input(const float* const* pixels, std::int64_t begin, std::int64_t end, flo
 }
 
 void output(const float* points, std::int64_t stride, std::int64_t filters, const float* bias,
-            bool accumulate, float* const* pixels) {
+            const float* const* addends, bool relu, float* const* pixels) {
   const Tag d;
   constexpr std::int64_t lanes = HWY_LANES(float);
   for (std::int64_t f = 0; f < filters; f += lanes) {
@@ -144,7 +144,8 @@ void output(const float* points, std::int64_t stride, std::int64_t filters, cons
           float* const y = pixels[4 * i + j];
           if (y == nullptr) return;
           v = hn::Add(v, b);
-          if (accumulate) v = hn::Add(load_first(left, y + f), v);
+          if (addends) v = hn::Add(load_first(left, addends[4 * i + j] + f), v);
+          if (relu) v = hn::IfThenZeroElse(hn::Lt(v, hn::Zero(d)), v);
           store_first(v, left, y + f);
         });
   }

@@ -32,10 +32,10 @@ struct WinogradTransforms {
   /// points = B^T x B for channels [begin, end) of the 36 pixels, in row order.
   void (*input)(const float* const* pixels, std::int64_t begin, std::int64_t end, float* points,
                 std::int64_t stride);
-  /// The 16 pixels, in row order, become A^T points A + bias, or have that added. Null pixels are
-  /// left out.
+  /// The 16 pixels, in row order, become [relu](A^T points A + bias [+ addends]). Null pixels are
+  /// left out; `addends` may be null, or its pixels those that are written.
   void (*output)(const float* points, std::int64_t stride, std::int64_t filters, const float* bias,
-                 bool accumulate, float* const* pixels);
+                 const float* const* addends, bool relu, float* const* pixels);
   /// points = A dy A^T for the filters of the 16 pixels: the adjoint of `output`.
   void (*output_gradient)(const float* const* pixels, std::int64_t filters, float* points,
                           std::int64_t stride);

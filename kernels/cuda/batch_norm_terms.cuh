@@ -22,7 +22,7 @@ struct MomentTerms {
 
   template <int V>
   __device__ void add(const Floats<V>& first, std::int64_t row, int step, int count, std::int64_t c,
-                      double (&sum)[sums][V]) const {
+                      double (&sum)[sums * V]) const {
     Floats<V> a[batch];
 #pragma unroll
     for (int r = 0; r < batch; ++r) {
@@ -43,8 +43,8 @@ struct MomentTerms {
         squares += d * d;
       }
       const double shift = static_cast<double>(centre) - static_cast<double>(first.v[v]);
-      sum[0][v] += count * shift + static_cast<double>(off);
-      sum[1][v] +=
+      sum[v] += count * shift + static_cast<double>(off);
+      sum[V + v] +=
           static_cast<double>(squares) + shift * (2 * static_cast<double>(off) + count * shift);
     }
   }
@@ -108,7 +108,7 @@ struct GradientTerms {
 
   template <int V>
   __device__ void add(const Parameters<V>& p, std::int64_t row, int step, int count, std::int64_t c,
-                      double (&sum)[sums][V]) const {
+                      double (&sum)[sums * V]) const {
     // All loads first: they can't pass the stores below, which may be in place.
     Floats<V> g[batch], a[batch];
 #pragma unroll
@@ -135,8 +135,8 @@ struct GradientTerms {
       store(dx + i, g[r]);
     }
     for (int v = 0; v < V; ++v) {
-      sum[0][v] += static_cast<double>(on_beta.v[v]);
-      sum[1][v] += static_cast<double>(on_gamma.v[v]);
+      sum[v] += static_cast<double>(on_beta.v[v]);
+      sum[V + v] += static_cast<double>(on_gamma.v[v]);
     }
   }
 };

@@ -7,60 +7,61 @@
 
 namespace trifold::kernels::cuda {
 
-/// Adds `values` of the threads of a column of the block, and leaves the sum in those of the first
-/// lane: by halves, in an order fixed by the number of lanes. `shared` has an element a thread.
-__device__ inline double sum_over_lanes(double value, double* shared, int lanes) {
+/// Adds the values of the threads of a column of the block, and leaves the sums in those of the
+/// first lane: by halves, in an order fixed by the number of lanes.
+template <int N>
+__device__ void sum_over_lanes(double (&values)[N], double (&shared)[N][column_threads],
+                               int lanes) {
   const int across = static_cast<int>(blockDim.x), lane = static_cast<int>(threadIdx.y);
   const int thread = lane * across + static_cast<int>(threadIdx.x);
+  for (int k = 0; k < N; ++k) shared[k][thread] = values[k];
   int half = 1;
   while (half < lanes) half *= 2;
-  shared[thread] = value;
-  __syncthreads();
   for (half /= 2; half > 0; half /= 2) {
-    if (lane < half && lane + half < lanes) shared[thread] += shared[thread + half * across];
     __syncthreads();
+    if (lane >= half || lane + half >= lanes) continue;
+    for (int k = 0; k < N; ++k) {
+      values[k] += shared[k][thread + half * across];
+      shared[k][thread] = values[k];
+    }
   }
-  const double sum = lane == 0 ? shared[thread] : 0;
-  __syncthreads();
-  return sum;
 }
 
 /// First step: parts[(chunk sums + k) channels + c] = sum k over a chunk of rows. A thread adds up
 /// its rows in double, a batch of Terms::batch rows at a time, and its block adds the threads of a
-/// column. Shared memory: a double a thread.
+/// column. Shared memory: a double a thread, sum and channel.
 template <int V, class Terms>
 __global__ void __launch_bounds__(column_threads)
     channel_sums_kernel(Terms terms, Columns c, double* parts) {
-  SIMT_SHARED(double, shared, [column_threads]);
+  constexpr int count = Terms::sums * V;
+  SIMT_SHARED(double, shared, [count][column_threads]);
   const ColumnThread at(c, V);
-  double sums[Terms::sums][V] = {};
+  double sums[count] = {};
   if (at.channel < c.channels) {
     const auto parameters = terms.template parameters<V>(at.channel);
     std::int64_t left = at.row < at.end ? (at.end - at.row - 1) / c.lanes + 1 : 0;
     for (std::int64_t row = at.row; left > 0;
          row += std::int64_t{Terms::batch} * c.lanes, left -= Terms::batch) {
-      const int count = left < Terms::batch ? static_cast<int>(left) : Terms::batch;
-      terms.template add<V>(parameters, row, c.lanes, count, at.channel, sums);
+      const int rows = left < Terms::batch ? static_cast<int>(left) : Terms::batch;
+      terms.template add<V>(parameters, row, c.lanes, rows, at.channel, sums);
     }
   }
+  sum_over_lanes(sums, shared, c.lanes);
+  if (threadIdx.y != 0 || at.channel >= c.channels) return;
   for (int k = 0; k < Terms::sums; ++k) {
-    for (int v = 0; v < V; ++v) {
-      const double sum = sum_over_lanes(sums[k][v], shared, c.lanes);
-      if (threadIdx.y == 0 && at.channel < c.channels) {
-        parts[(blockIdx.x * std::int64_t{Terms::sums} + k) * c.channels + at.channel + v] = sum;
-      }
-    }
+    double* to = parts + (blockIdx.x * std::int64_t{Terms::sums} + k) * c.channels + at.channel;
+    for (int v = 0; v < V; ++v) to[v] = sums[k * V + v];
   }
 }
 
 /// Second step: a block of 8 channels adds their chunks, and finish(c, sums) runs once a channel.
-constexpr int finish_across = 8, finish_lanes = 32;
+constexpr int finish_across = 8, finish_lanes = column_threads / finish_across;
 
 template <int Sums, class Finish>
-__global__ void __launch_bounds__(finish_across* finish_lanes)
+__global__ void __launch_bounds__(column_threads)
     finish_sums_kernel(Finish finish, std::int64_t channels, std::int64_t chunks,
                        const double* parts) {
-  SIMT_SHARED(double, shared, [finish_across * finish_lanes]);
+  SIMT_SHARED(double, shared, [Sums][column_threads]);
   const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * finish_across + threadIdx.x;
   double sums[Sums] = {};
   if (c < channels) {
@@ -68,7 +69,7 @@ __global__ void __launch_bounds__(finish_across* finish_lanes)
       for (int k = 0; k < Sums; ++k) sums[k] += parts[(chunk * Sums + k) * channels + c];
     }
   }
-  for (int k = 0; k < Sums; ++k) sums[k] = sum_over_lanes(sums[k], shared, finish_lanes);
+  sum_over_lanes(sums, shared, finish_lanes);
   if (threadIdx.y == 0 && c < channels) finish(c, sums);
 }
 

@@ -67,6 +67,37 @@ struct Scale {
   }
 };
 
+struct ScaleBy {
+  const float *factor, *x;
+  float* y;
+
+  template <int V>
+  __device__ void run(std::int64_t i) const {
+    Floats<V> a = load<V>(x + i);
+    for (int v = 0; v < V; ++v) a.v[v] *= *factor;
+    store(y + i, a);
+  }
+};
+
+constexpr int mean_threads = 256;
+
+/// One block: a thread adds every 256th number, and then the threads are added by halves. Made for
+/// the few losses of a batch. Shared memory: a double a thread.
+__global__ void __launch_bounds__(mean_threads)
+    mean_kernel(std::int64_t count, const float* x, float* y) {
+  SIMT_SHARED(double, shared, [mean_threads]);
+  const int thread = static_cast<int>(threadIdx.x);
+  double sum = 0;
+  for (std::int64_t i = thread; i < count; i += mean_threads) sum += static_cast<double>(x[i]);
+  shared[thread] = sum;
+  __syncthreads();
+  for (int half = mean_threads / 2; half > 0; half /= 2) {
+    if (thread < half) shared[thread] += shared[thread + half];
+    __syncthreads();
+  }
+  if (thread == 0) *y = static_cast<float>(shared[0] / static_cast<double>(count));
+}
+
 }  // namespace
 
 void relu_forward(const Exec& ex, std::int64_t count, const float* x, float* y) {
@@ -87,6 +118,15 @@ void fill(const Exec& ex, std::int64_t count, float value, float* y) {
 
 void scale(const Exec& ex, std::int64_t count, float scale, const float* x, float* y) {
   map(ex, "scale", count, aligned({x, y}), Scale{scale, x, y});
+}
+
+void scale_by(const Exec& ex, std::int64_t count, const float* factor, const float* x, float* y) {
+  map(ex, "scale_by", count, aligned({x, y}), ScaleBy{factor, x, y});
+}
+
+void mean(const Exec& ex, std::int64_t count, const float* x, float* y) {
+  check_mean(count);
+  launch(ex, "mean", mean_kernel, dim3(1), dim3(mean_threads), count, x, y);
 }
 
 }  // namespace trifold::kernels::cuda

@@ -3,7 +3,7 @@
 /// sums with few outputs are cut into parts of their own blocks, added up by a second kernel in
 /// order.
 #include "kernels/backends.h"
-#include "kernels/cuda/channel_sums.cuh"
+#include "kernels/cuda/column_sums.cuh"
 #include "kernels/cuda/image_rows.cuh"
 #include "kernels/cuda/map.cuh"
 #include "kernels/cuda/scratch.cuh"
@@ -106,41 +106,6 @@ void multiply(const Exec& ex, const char* name, Product p, float* c) {
       AddParts{parts, count, partial.data(), c});
 }
 
-/// Sums of the columns of dy, of (n, out).
-struct BiasTerms {
-  static constexpr int sums = 1, batch = 8;
-  const float* dy;
-  std::int64_t out;
-
-  struct None {};
-  template <int V>
-  __device__ None parameters(std::int64_t) const {
-    return {};
-  }
-
-  template <int V>
-  __device__ void add(None, std::int64_t row, int step, int count, std::int64_t c,
-                      double (&sum)[sums][V]) const {
-    Floats<V> g[batch];
-#pragma unroll
-    for (int r = 0; r < batch; ++r) {
-      g[r] = r < count ? load<V>(dy + (row + std::int64_t{r} * step) * out + c) : splat<V>(0);
-    }
-    for (int v = 0; v < V; ++v) {
-#pragma unroll
-      for (int r = 0; r < batch; ++r) sum[0][v] += static_cast<double>(g[r].v[v]);
-    }
-  }
-};
-
-struct BiasFinish {
-  float* db;
-
-  __device__ void operator()(std::int64_t c, const double (&sum)[1]) const {
-    db[c] = static_cast<float>(sum[0]);
-  }
-};
-
 }  // namespace
 
 void linear_forward(const Exec& ex, const LinearShape& s, const float* x, const float* w,
@@ -161,9 +126,7 @@ void linear_backward_weight(const Exec& ex, const LinearShape& s, const float* x
   check(s);
   multiply(ex, "linear_backward_weight",
            {s.in, s.out, s.n, {x, 1, s.in}, {dy, s.out, 1}, nullptr, 0}, dw);
-  if (db == nullptr) return;
-  channel_sums(ex, "linear_backward_bias", "linear_backward_bias_sums", s.n, s.out,
-               s.out % 4 == 0 && aligned({dy}), BiasTerms{dy, s.out}, BiasFinish{db});
+  if (db != nullptr) column_sums(ex, s.n, s.out, dy, db);
 }
 
 }  // namespace trifold::kernels::cuda

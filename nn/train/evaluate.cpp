@@ -1,9 +1,12 @@
 #include "nn/train/evaluate.h"
 
+#include <algorithm>
 #include <chrono>
+#include <vector>
 
 #include "kernels/error.h"
 #include "kernels/softmax_cross_entropy.h"
+#include "nn/folded_network.h"
 
 namespace trifold::nn {
 
@@ -35,13 +38,14 @@ Evaluation evaluate(const Network& network, const Dataset& dataset,
   check_fits(network, dataset);
   const auto start = std::chrono::steady_clock::now();
   Loader loader(dataset, normalisation, {.batch = batch, .shuffle = false});
+  const FoldedNetwork folded(network);
   Evaluation result;
   double loss_sum = 0;
   loader.start(0);
   while (const std::optional<Batch> images = loader.next()) {
     Tape tape(ex, Tape::Mode::no_grad);
     const Var logits =
-        network.forward(tape, to_device(ex, dataset, *images, side), inference).logits;
+        Var::constant(folded.forward(ex, to_device(ex, dataset, *images, side).value));
     const Tensor labels = Tensor::from({images->n}, std::span(images->labels), ex.device);
     const Var loss = engine::softmax_cross_entropy(tape, logits, labels, 0.0f);
     loss_sum +=
@@ -56,6 +60,27 @@ Evaluation evaluate(const Network& network, const Dataset& dataset,
   result.loss = loss_sum / static_cast<double>(result.images);
   result.images_per_s = static_cast<double>(result.images) / seconds.count();
   return result;
+}
+
+double inference_rate(const Network& network, std::int64_t side, const kernels::Exec& ex,
+                      std::int64_t batch) {
+  using Clock = std::chrono::steady_clock;
+  const FoldedNetwork folded(network);
+  const Tensor images =
+      Tensor::filled({batch, side, side, network.graph().input_channels()}, 0.5f, ex.device);
+  std::vector<double> seconds;
+  const auto start = Clock::now();
+  const auto since = [](Clock::time_point t) {
+    return std::chrono::duration<double>(Clock::now() - t).count();
+  };
+  folded.forward(ex, images);
+  while (seconds.size() < 3 || since(start) < 1.0) {
+    const auto pass = Clock::now();
+    folded.forward(ex, images).to(Device{});  // a copy to the CPU waits for the device
+    seconds.push_back(since(pass));
+  }
+  std::ranges::sort(seconds);
+  return static_cast<double>(batch) / seconds[seconds.size() / 2];
 }
 
 void reestimate_batch_norm(Network& network, const Dataset& dataset,

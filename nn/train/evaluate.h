@@ -27,6 +27,11 @@ Evaluation evaluate(const Network& network, const Dataset& dataset,
                     const Normalisation& normalisation, std::int64_t side, const kernels::Exec& ex,
                     std::int64_t batch = 250);
 
+/// Images a second of inference alone, on batches of side x side images that lie on the device
+/// already: the median of the passes of about a second, at least three, after one to warm up.
+double inference_rate(const Network& network, std::int64_t side, const kernels::Exec& ex,
+                      std::int64_t batch = 128);
+
 /// The running statistics of all batch norms, measured anew: the average over the statistics of
 /// `batches` batches of training images, drawn with `seed`. After surgery, and after a change of
 /// resolution, the old ones are wrong.

@@ -1,5 +1,7 @@
 #include "nn/train/sgd.h"
 
+#include <vector>
+
 #include "kernels/optimizer.h"
 
 namespace trifold::nn {
@@ -16,6 +18,8 @@ Sgd::Sgd(const Network& network, const SgdOptions& options, const kernels::Exec&
 }
 
 void Sgd::step(Network& network, double lr) {
+  std::vector<Tensor> gradients;  // held until all are used
+  std::vector<kernels::ParameterUpdate> updates;
   for (Parameter& p : network.parameters()) {
     if (!is_trainable(p.role)) continue;
     const Tensor gradient = p.var.gradient->take();
@@ -25,13 +29,13 @@ void Sgd::step(Network& network, double lr) {
         static_cast<float>(lr), static_cast<float>(options_.momentum),
         decays ? static_cast<float>(options_.weight_decay) : 0.0f,
         p.role == Role::bn_gamma ? static_cast<float>(options_.bn_l1) : 0.0f, options_.nesterov};
-    kernels::sgd_step(ex_, gradient.size(), params, gradient.data(), momentum_.at(p.name).data(),
-                      p.var.value.data());
-    if (options_.ema_decay > 0) {
-      kernels::ema_update(ex_, gradient.size(), static_cast<float>(options_.ema_decay),
-                          p.var.value.data(), average_.at(p.name).data());
-    }
+    const bool averages = options_.ema_decay > 0;
+    updates.push_back({gradient.size(), params, gradient.data(), momentum_.at(p.name).data(),
+                       p.var.value.data(), averages ? average_.at(p.name).data() : nullptr,
+                       static_cast<float>(options_.ema_decay)});
+    gradients.push_back(gradient);
   }
+  kernels::update_parameters(ex_, updates);
 }
 
 }  // namespace trifold::nn

@@ -32,8 +32,16 @@ TEST(CommandLine, AMissingOptionAndABadValueAreUsageErrors) {
   expect_error(run_program("train", {"--data", "mnist9", "--arch", "resnet8"}), 2, "fashion-mnist");
 }
 
-TEST(CommandLine, ADeviceThatIsNotBuiltIsARunTimeFailure) {
-  expect_error(run_program("train", {"--data", "fashion-mnist", "--device", "cuda:0"}), 1, "CUDA");
+TEST(CommandLine, ADeviceThatIsNotThereIsARunTimeFailure) {
+  expect_error(run_program("train", {"--data", "fashion-mnist", "--device", "cuda:99"}), 1,
+               "--device cpu");
+}
+
+TEST(CommandLine, AnUnknownDeviceIsAUsageError) {
+  for (const char* device : {"gpu", "cuda0", "cuda:", "cuda:1x", "cuda:-", "cp"}) {
+    expect_error(run_program("train", {"--data", "fashion-mnist", "--device", device}), 2,
+                 "cpu and cuda[:N]");
+  }
 }
 
 TEST(CommandLine, AnUnknownKeyNamesFileLineAndNearest) {

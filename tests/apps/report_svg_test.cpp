@@ -77,6 +77,15 @@ TEST(ReportTicks, AreNoneForAnImproperRange) {
   EXPECT_TRUE(svg::nice_ticks(1e15, 1e15 + 2, 5).empty());
 }
 
+TEST(ReportSvg, AxesOfWholeNumbersHaveNoTicksBetweenThem) {
+  svg::Chart chart{.title = "t", .x_label = "epoch", .y_label = "y", .x_unit = svg::Unit::whole};
+  chart.lines.push_back({"s", {1, 2, 3}, {0.1, 0.2, 0.3}});
+  const std::string drawn = svg::draw(chart, {0, 0, 480, 300});
+  EXPECT_NE(drawn.find(">2<"), std::string::npos) << drawn;
+  EXPECT_EQ(drawn.find(">1.5<"), std::string::npos) << drawn;
+  EXPECT_EQ(drawn.find(">2.0<"), std::string::npos) << drawn;
+}
+
 TEST(ReportSvg, ViridisGrowsLighterAndIsClamped) {
   const auto lightness = [](const std::string& color) {
     const auto channel = [&](std::size_t at) {

@@ -29,9 +29,14 @@ std::vector<Case> cases() {
     scattered.push_back(static_cast<std::int32_t>(random_bits(9, static_cast<unsigned>(j)) % 25) -
                         1);
   }
+  Sources many;  // more than a block of the GPU's takes at a time
+  for (int j = 0; j < 300; ++j) {
+    many.push_back(static_cast<std::int32_t>(random_bits(10, static_cast<unsigned>(j)) % 151) - 1);
+  }
   return {{1, 1, 1, 1, 1, {0}},          {2, 7, 5, 3, 2, {2, 2, -1, 0, 1}},
           {3, 32, 32, 16, 2, shortcut},  {2, 5, 7, 24, 1, scattered},
-          {1, 3, 3, 4, 5, {3, 2, 1, 0}}, {2, 9, 9, 23, 1, {0, 1, 2, 3, 7, 8, 9, 20, 21, 22, -1}}};
+          {1, 3, 3, 4, 5, {3, 2, 1, 0}}, {2, 9, 9, 23, 1, {0, 1, 2, 3, 7, 8, 9, 20, 21, 22, -1}},
+          {2, 3, 2, 150, 1, many}};
 }
 
 TEST(ChannelGather, ForwardAndBackwardFollowTheOracle) {

@@ -111,6 +111,44 @@ TEST_F(Winograd, LosesAboutADigitToTheDirectMethod) {
   EXPECT_LT(error(Conv2dAlgorithm::winograd), 10 * direct);
 }
 
+// The fused forms do what the separate ops do, bit by bit: nothing is rounded differently.
+TEST(Conv2dFused, EqualsTheSeparateOps) {
+  const ReleaseInstructionSet release;
+  for (const Conv2dAlgorithm algorithm : {Conv2dAlgorithm::direct, Conv2dAlgorithm::winograd}) {
+    cpu::force_conv2d_algorithm(algorithm);
+    for (const InstructionSet set : supported_instruction_sets()) {
+      force_instruction_set(set);
+      for (const Conv2dCase& t : cases) {
+        const Conv2dShape s = shape_of(t);
+        const Floats x = normals(s.x_size(), 1), w = normals(s.w_size(), 2), b = normals(s.k, 3);
+        const Floats residual = normals(s.y_size(), 4);
+        Floats plain = nans(s.y_size());
+        conv2d_forward(Exec{}, s, x.data(), w.data(), b.data(), plain.data());
+        for (const bool with_residual : {false, true}) {
+          for (const Activation act : {Activation::none, Activation::relu}) {
+            Floats expected = plain;
+            for (std::size_t i = 0; i < expected.size(); ++i) {
+              if (with_residual) expected[i] += residual[i];
+              if (act == Activation::relu) expected[i] = std::max(expected[i], 0.0f);
+            }
+            Guarded<float> y(nans(s.y_size())), in_place(residual);
+            conv2d_fused_forward(Exec{}, s, x.data(), w.data(), b.data(),
+                                 with_residual ? residual.data() : nullptr, act, y.data());
+            EXPECT_TRUE(y.intact());
+            ASSERT_TRUE(same_bits(y.values(), expected)) << to_string(set);
+            if (!with_residual) continue;
+            conv2d_fused_forward(Exec{}, s, x.data(), w.data(), b.data(), in_place.data(), act,
+                                 in_place.data());
+            EXPECT_TRUE(in_place.intact());
+            ASSERT_TRUE(same_bits(in_place.values(), expected)) << to_string(set);
+          }
+        }
+      }
+    }
+  }
+  cpu::force_conv2d_algorithm(std::nullopt);
+}
+
 TEST(Conv2dAlgorithmRule, TakesWinogradWhereItPaysAndCan) {
   const Conv2dShape s{
       .n = 1, .h = 8, .w = 8, .c = 16, .k = 16, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};

@@ -1,5 +1,6 @@
 #include "kernels/elementwise.h"
 
+#include "kernels/error.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/elementwise.h"
 
@@ -89,6 +90,40 @@ TEST(Elementwise, AddScaleFill) {
           for (const std::size_t i : {3u, 4u}) expect_equal(y[i], scaled);
           expect_equal(y[5], Doubles(index(n), 0.75));
         });
+  }
+}
+
+TEST(Elementwise, ScaleByAFactorInMemory) {
+  for (const std::int64_t n : counts) {
+    const Floats a = integers(n, 6), factor{-2.5f};
+    Doubles scaled(index(n));
+    for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] = -2.5 * a[i];
+    run_everywhere(
+        {nans(n), a},
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          scale_by(ex, n, ex.in(factor), ex.in(a), out[0]);
+          scale_by(ex, n, ex.in(factor), out[1], out[1]);
+        },
+        [&](const std::vector<Floats>& y) {
+          expect_equal(y[0], scaled);
+          expect_equal(y[1], scaled);
+        });
+  }
+}
+
+TEST(Elementwise, MeanStaysInItsBound) {
+  for (const std::int64_t n : {1, 2, 3, 31, 128, 257, 1000, 40007}) {
+    const Floats x = normals(n, 7, 1e3, 10);
+    double sum = 0;
+    for (const float v : x) sum += v;
+    const double exact = sum / static_cast<double>(n);
+    run_everywhere(
+        {nans(1)},
+        [&](const Trial& ex, const std::vector<float*>& out) { mean(ex, n, ex.in(x), out[0]); },
+        [&](const std::vector<Floats>& y) { EXPECT_NEAR(y[0][0], exact, 2 * unit * exact); });
+  }
+  for (const Device device : devices()) {
+    EXPECT_SHAPE_ERROR(mean({.device = device}, 0, nullptr, nullptr), "mean of 0 numbers");
   }
 }
 

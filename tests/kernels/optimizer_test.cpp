@@ -64,5 +64,61 @@ TEST(Optimizer, EmaMovesTowardsTheWeights) {
   }
 }
 
+/// More parameters than a launch holds, of all sizes about a vector's and a block's, some averaged.
+TEST(Optimizer, UpdatesManyParametersAtOnce) {
+  struct Parameter {
+    std::int64_t count;
+    SgdParams params;
+    Floats dw;
+    Doubles v, w, average;
+  };
+  constexpr float decay = 0.75f;
+  std::vector<Parameter> parameters;
+  std::vector<Floats> initial;  // v, w and average of each
+  for (int i = 0; i < 100; ++i) {
+    const std::int64_t count =
+        std::vector<std::int64_t>{1, 3, 4, 7, 1023, 1024, 1030, 0}[index(i % 8)];
+    const auto seed = static_cast<std::uint64_t>(i);
+    const bool decays = i % 2 == 0;
+    Parameter p{count,
+                {0.1f, 0.9f, decays ? 5e-4f : 0, decays ? 0 : 1e-3f, i % 3 == 0},
+                normals(count, seed),
+                widen(normals(count, seed + 200)),
+                widen(normals(count, seed + 400)),
+                widen(normals(count, seed + 600))};
+    initial.push_back(normals(count, seed + 200));
+    initial.push_back(normals(count, seed + 400));
+    initial.push_back(normals(count, seed + 600));
+    const oracle::Sgd sgd{p.params.lr, p.params.momentum, p.params.weight_decay, p.params.l1,
+                          p.params.nesterov};
+    oracle::sgd_step(sgd, widen(p.dw), p.v, p.w);
+    for (std::size_t j = 0; i % 5 != 0 && j < p.w.size(); ++j) {
+      p.average[j] += (1 - static_cast<double>(decay)) * (p.w[j] - p.average[j]);
+    }
+    parameters.push_back(std::move(p));
+  }
+  run_everywhere(
+      initial,
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        std::vector<ParameterUpdate> updates;
+        for (std::size_t i = 0; i < parameters.size(); ++i) {
+          const Parameter& p = parameters[i];
+          updates.push_back({p.count, p.params, ex.in(p.dw), out[3 * i], out[3 * i + 1],
+                             i % 5 != 0 ? out[3 * i + 2] : nullptr, decay});
+        }
+        update_parameters(ex, updates);
+        update_parameters(ex, {});
+      },
+      [&](const std::vector<Floats>& out) {
+        const auto bound = [](std::size_t) { return 40 * unit; };
+        for (std::size_t i = 0; i < parameters.size(); ++i) {
+          SCOPED_TRACE(i);
+          expect_within(out[3 * i], parameters[i].v, bound);
+          expect_within(out[3 * i + 1], parameters[i].w, bound);
+          expect_within(out[3 * i + 2], parameters[i].average, bound);
+        }
+      });
+}
+
 }  // namespace
 }  // namespace trifold::kernels

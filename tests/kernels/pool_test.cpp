@@ -117,7 +117,13 @@ TEST(GlobalAvgPool, IsAnAverageOfTheWholeImage) {
   struct Image {
     std::int64_t n, pixels, c;
   };
-  for (const Image& s : {Image{1, 1, 1}, {3, 64, 64}, {5, 49, 45}, {2, 7, 13}, {40, 1024, 5}}) {
+  for (const Image& s : {Image{1, 1, 1},
+                         {3, 64, 64},
+                         {5, 49, 45},
+                         {2, 7, 13},
+                         {40, 1024, 5},
+                         {2, 9, 33},
+                         {2, 9, 132}}) {
     Floats x = integers(s.n * s.pixels * s.c, 1), dy = integers(s.n * s.c, 2);
     for (float& v : x) v *= static_cast<float>(s.pixels);
     for (float& v : dy) v *= static_cast<float>(s.pixels);

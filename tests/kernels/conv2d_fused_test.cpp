@@ -1,0 +1,43 @@
+#include "kernels/conv2d.h"
+#include "kernels/error.h"
+#include "tests/kernels/support_ops.h"
+
+namespace trifold::kernels {
+namespace {
+
+using namespace test;
+
+TEST(Conv2dFused, IsTheConvolutionThenTheRest) {
+  for (const Conv2dShape& s :
+       {Conv2dShape{
+            .n = 2, .h = 7, .w = 6, .c = 5, .k = 11, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
+        {.n = 1, .h = 8, .w = 8, .c = 16, .k = 32, .r = 1, .s = 1, .stride_h = 2, .stride_w = 2}}) {
+    const Floats x = integers(s.x_size(), 1), w = integers(s.w_size(), 2), b = integers(s.k, 3);
+    const Floats residual = integers(s.y_size(), 4);
+    for (const Activation act : {Activation::none, Activation::relu}) {
+      run_everywhere(
+          {nans(s.y_size()), nans(s.y_size()), nans(s.y_size()), residual},
+          [&](const Trial& ex, const std::vector<float*>& out) {
+            const auto fused = [&](const float* added, float* y) {
+              conv2d_fused_forward(ex, s, ex.in(x), ex.in(w), ex.in(b), added, act, y);
+            };
+            conv2d_forward(ex, s, ex.in(x), ex.in(w), ex.in(b), out[0]);
+            fused(nullptr, out[1]);
+            fused(ex.in(residual), out[2]);
+            fused(out[3], out[3]);
+          },
+          [&](const std::vector<Floats>& out) {
+            for (std::size_t i = 0; i < out[0].size(); ++i) {
+              const float plain = out[0][i], sum = plain + residual[i];
+              const bool relu = act == Activation::relu;
+              ASSERT_EQ(out[1][i], relu && plain < 0 ? 0 : plain);
+              ASSERT_EQ(out[2][i], relu && sum < 0 ? 0 : sum);
+            }
+            EXPECT_TRUE(same_bits(out[2], out[3]));
+          });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace trifold::kernels

@@ -1,0 +1,71 @@
+/// Folding batch norms into convolutions changes nothing but the rounding.
+#include "nn/folded_network.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "engine/random.h"
+#include "nn/arch/architectures.h"
+
+namespace trifold::nn {
+namespace {
+
+using engine::Tensor;
+
+// Values that hide nothing: scales, shifts and statistics away from 1 and 0.
+void fill(Network& network) {
+  initialise(network, 3);
+  engine::Random random(5);
+  for (Parameter& p : network.parameters()) {
+    const bool is_norm = p.role == Role::bn_gamma || p.role == Role::bn_beta ||
+                         p.role == Role::running_mean || p.role == Role::running_var ||
+                         p.role == Role::bias;
+    if (!is_norm) continue;
+    for (float& v : p.var.value.values()) v = static_cast<float>(0.5 + random.uniform());
+  }
+}
+
+struct Case {
+  const char* arch;
+  std::int64_t side, folded;
+};
+
+class Folded : public testing::TestWithParam<Case> {};
+
+TEST_P(Folded, ComputesWhatTheNetworkDoes) {
+  Network network(make_architecture(GetParam().arch, 3, 10));
+  fill(network);
+  Tensor images = Tensor::zeros({2, GetParam().side, GetParam().side, 3});
+  engine::Random random(6);
+  for (float& v : images.values()) v = static_cast<float>(random.normal());
+
+  const FoldedNetwork folded(network);
+  EXPECT_EQ(folded.folded(), GetParam().folded);
+  const Tensor logits = folded.forward({}, images);
+  engine::Tape tape({}, engine::Tape::Mode::no_grad);
+  const Tensor expected =
+      network.forward(tape, engine::Var::constant(images), inference).logits.value;
+  ASSERT_EQ(logits.shape(), expected.shape());
+  double largest = 0;
+  for (float v : expected.values()) largest = std::max(largest, std::abs(double{v}));
+  ASSERT_GT(largest, 0.01);
+  for (std::size_t i = 0; i < logits.values().size(); ++i) {
+    EXPECT_NEAR(logits.values()[i], expected.values()[i], 2e-5 * largest) << i;
+  }
+}
+
+// A batch norm is folded where it alone reads a convolution: all of a ResNet, but of a dense layer,
+// which starts with one, only the bottleneck's second.
+INSTANTIATE_TEST_SUITE_P(Architectures, Folded,
+                         testing::Values(Case{"resnet8", 32, 7}, Case{"resnet8b", 20, 9},
+                                         Case{"resnet18", 64, 20}, Case{"resnet50", 64, 53},
+                                         Case{"densenet40", 16, 0}, Case{"densenet-bc100", 16, 48}),
+                         [](const auto& param) {
+                           std::string name = param.param.arch;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace trifold::nn
