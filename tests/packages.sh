@@ -26,4 +26,4 @@ install_missing() {
 # What every build needs.
 build_packages=(g++ cmake ninja-build ccache pkg-config libfmt-dev nlohmann-json3-dev libeigen3-dev
   zlib1g-dev libcli11-dev libhwy-dev libtomlplusplus-dev libturbojpeg0-dev libspng-dev
-  dataset-fashion-mnist)
+  libboost-context-dev binutils dataset-fashion-mnist)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs all tests.
 #
-#   tests/run.sh [PRESET] [CTEST OPTIONS...]     PRESET: release (default), debug, asan, tsan
+#   tests/run.sh [PRESET] [CTEST OPTIONS...]     PRESET: release (default), debug, asan, tsan,
+#                                                      emulated, emulated-check
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/packages.sh
