@@ -58,11 +58,12 @@ TEST_F(Winograd, StaysWithinItsBoundOnEverySet) {
     const Floats dy = normals(s.y_size(), 4), before = normals(s.x_size(), 5);
     run_everywhere(
         {nans(s.y_size()), nans(s.x_size()), before, nans(s.w_size()), nans(s.k)},
-        [&](const Exec& ex, const std::vector<float*>& out) {
-          conv2d_forward(ex, s, x.data(), w.data(), b.data(), out[0]);
-          conv2d_backward_data(ex, s, dy.data(), w.data(), Write::overwrite, out[1]);
-          conv2d_backward_data(ex, s, dy.data(), w.data(), Write::accumulate, out[2]);
-          conv2d_backward_weight(ex, s, x.data(), dy.data(), out[3], out[4]);
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          const float *x_in = ex.in(x), *w_in = ex.in(w), *dy_in = ex.in(dy);
+          conv2d_forward(ex, s, x_in, w_in, ex.in(b), out[0]);
+          conv2d_backward_data(ex, s, dy_in, w_in, Write::overwrite, out[1]);
+          conv2d_backward_data(ex, s, dy_in, w_in, Write::accumulate, out[2]);
+          conv2d_backward_weight(ex, s, x_in, dy_in, out[3], out[4]);
         },
         [&](const std::vector<Floats>& out) {
           Doubles y = oracle::winograd_magnitude_forward(t, x, w);
