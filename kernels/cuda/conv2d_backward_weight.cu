@@ -31,13 +31,15 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
   const auto product = multiply<Layout, Tile>(
       A(x, e, tile.first_row, first, x_vectors),
       B(dy, pixels, e.k, first, tile.first_column, dy_vectors), steps, memory);
-  write_tile<Layout, Tile>(
-      product, memory,
-      Target{dw + blockIdx.y * rows * e.k, tile.first_column, e.k, dw_vectors, nullptr, false},
-      [&](int row) -> std::int64_t {
-        const std::int64_t at = tile.first_row + row;
-        return at < rows ? at * e.k : -1;
-      });
+  write_tile<Layout, Tile>(product, memory,
+                           Target{.c = dw + blockIdx.y * rows * e.k,
+                                  .first_column = tile.first_column,
+                                  .columns = e.k,
+                                  .vectors = dw_vectors},
+                           [&](int row) -> std::int64_t {
+                             const std::int64_t at = tile.first_row + row;
+                             return at < rows ? at * e.k : -1;
+                           });
 }
 
 }  // namespace
