@@ -132,7 +132,7 @@ TEST(Conv2dFused, EqualsTheSeparateOps) {
               if (with_residual) expected[i] += residual[i];
               if (act == Activation::relu) expected[i] = std::max(expected[i], 0.0f);
             }
-            Guarded<float> y(nans(s.y_size())), in_place(residual);
+            const DeviceArray<float> y(Device{}, nans(s.y_size())), in_place(Device{}, residual);
             conv2d_fused_forward(Exec{}, s, x.data(), w.data(), b.data(),
                                  with_residual ? residual.data() : nullptr, act, y.data());
             EXPECT_TRUE(y.intact());
