@@ -40,7 +40,7 @@ int run(int argc, char** argv) {
   if (!line.parse(argc, argv)) return exit_ok;
 
   const kernels::Exec ex = device.exec();
-  const nn::Model model = model_options.load();
+  const nn::Model model = model_options.load(ex.device);
   const nn::DataSplits data = data_options.load();
   const nn::Evaluation result =
       nn::evaluate(model.network, split == "test" ? data.test : data.train,

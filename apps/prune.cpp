@@ -155,11 +155,11 @@ PruneRun open_run(Flags& flags, const std::string& command_line, const std::stri
                   StepProgress& progress, const StopSignal& stop) {
   const std::filesystem::path folder = flags.out, journal = folder / "journal.json";
   if (flags.stage == "run") require_free_folder(folder, {"journal.json"}, flags.resume);
-  nn::Model model = flags.model.load();
+  const kernels::Exec ex = flags.device.exec();
+  nn::Model model = flags.model.load(ex.device);
   nn::DataSplits data = flags.data.load();
   nn::check_fits(model.network, data.train);
   nn::check_fits(model.network, data.test);
-  const kernels::Exec ex = flags.device.exec();
   const PruneOptions options = flags.resolved(model.network.graph(), data.train, ex.device);
   nn::HeldOutSplit split = nn::split_held_out(data.train, options.held_out, options.training.seed);
   nn::Dataset round_train =

@@ -193,12 +193,13 @@ void restore_parameters(Network& network, const std::string& prefix, const Safet
   }
 }
 
-Model load_model(const std::filesystem::path& path, const PlainFileHints& hints) {
+Model load_model(const std::filesystem::path& path, const PlainFileHints& hints, Device device) {
   const SafetensorsFile file = engine::read_safetensors(path);
   const std::string where = path.string();
   const bool own = file.metadata.contains(info_key) && file.metadata.contains(graph_key);
   Model model = own ? load_own(file) : load_plain(file, hints);
   check_info(model.network, model.info, where);
+  if (device != Device{}) model.network = Network(model.network.graph(), device);
   restore_parameters(model.network, "", file);
   for (const auto& [name, tensor] : file.tensors) {
     require<FileError>(model.network.has_parameter(name) || name.ends_with(".num_batches_tracked"),

@@ -43,14 +43,15 @@ struct PlainFileHints {
   std::optional<std::int64_t> side;
 };
 
-/// Reads a model file: safetensors with PyTorch's parameter names and layouts (convolutions
+/// Reads a model file to a device: safetensors with PyTorch's parameter names and layouts (convolutions
 /// (k,c,r,s), linear layers (out,in)) and the structure as JSON in its metadata. A plain file with
 /// the names of a built-in network loads as well, if its metadata or `hints` tell `arch`, `mean`
 /// and `std` (and `shortcut`, `input` where they are not A and 32 pixels).
 /// Errors    FileError naming file and tensor: damage, a missing or superfluous tensor, another
 ///           shape, a value that is not finite. ConfigError: facts that neither file nor hints
 ///           give.
-Model load_model(const std::filesystem::path& path, const PlainFileHints& hints = {});
+Model load_model(const std::filesystem::path& path, const PlainFileHints& hints = {},
+                 Device device = {});
 
 /// Writes a model file that load_model reads back bit by bit. Atomic; Errors: FileError.
 void save_model(const std::filesystem::path& path, const Model& model);

@@ -59,10 +59,10 @@ Network::Network(Graph graph, Device device) : graph_(std::move(graph)), device_
   }
 }
 
-Network Network::clone() const {
-  Network copy(graph_, device_);
+Network Network::to(Device device) const {
+  Network copy(graph_, device);
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    copy.parameters_[i].var.value = parameters_[i].var.value.clone();
+    copy.parameters_[i].var.value = parameters_[i].var.value.to(device);
   }
   return copy;
 }

@@ -58,7 +58,9 @@ class Network {
   Network& operator=(Network&&) = default;
 
   /// A network of its own with equal parameters.
-  Network clone() const;
+  Network clone() const { return to(device_); }
+  /// The same on another device.
+  Network to(Device device) const;
 
   const Graph& graph() const { return graph_; }
   Device device() const { return device_; }

@@ -19,14 +19,14 @@ void ModelOptions::add_to(CLI::App& app) {
       ->type_name("PIXELS");
 }
 
-nn::Model ModelOptions::load() const {
+nn::Model ModelOptions::load(Device device) const {
   require<ConfigError>(mean_.empty() == std_.empty(), "--mean and --std go together; give both");
   nn::PlainFileHints hints;
   if (!arch_.empty()) hints.arch = arch_;
   if (!mean_.empty()) {
     hints.normalisation = {parse_list("--mean", mean_), parse_list("--std", std_)};
   }
-  nn::Model model = nn::load_model(file, hints);
+  nn::Model model = nn::load_model(file, hints, device);
   if (resolution_ > 0) model.info.side = resolution_;
   try {
     nn::infer_extents(model.network.graph(), model.info.side);

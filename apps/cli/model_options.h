@@ -15,9 +15,9 @@ struct ModelOptions {
 
   void add_to(CLI::App& app);
 
-  /// The model, with `resolution` as its side where that is given.
+  /// The model on a device, with `resolution` as its side where that is given.
   /// Errors    nn::load_model's; ConfigError: a list that is not one, a side too small.
-  nn::Model load() const;
+  nn::Model load(Device device = {}) const;
 
  private:
   std::string arch_, mean_, std_;

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "kernels/error.h"
+#include "kernels/memory.h"
 
 namespace trifold::apps {
 
@@ -15,14 +16,28 @@ void DeviceOptions::add_to(CLI::App& app) {
       ->type_name("N");
 }
 
+namespace {
+
+Device parse_device(const std::string& text) {
+  if (text == "cpu") return {};
+  Device device{DeviceKind::cuda, 0};
+  if (text == "cuda") return device;
+  const std::string prefix = "cuda:";
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] =
+      std::from_chars(text.data() + std::min(prefix.size(), text.size()), end, device.index);
+  require<ConfigError>(text.starts_with(prefix) && error == std::errc{} && rest == end,
+                       "unknown device '{}'; the devices are cpu and cuda[:N]", text);
+  return device;
+}
+
+}  // namespace
+
 kernels::Exec DeviceOptions::exec() {
-  if (device_ == "cuda" || device_.starts_with("cuda:")) {
-    throw DeviceError("this build has no CUDA backend; use --device cpu");
-  }
-  require<ConfigError>(device_ == "cpu", "unknown device '{}'; the devices are cpu and cuda[:N]",
-                       device_);
+  const Device device = parse_device(device_);
+  kernels::require_device(device);
   pool_ = std::make_unique<kernels::ThreadPool>(threads_);
-  return {.pool = pool_.get()};
+  return {.device = device, .pool = pool_.get()};
 }
 
 void DataOptions::add_to(CLI::App& app) {

@@ -21,7 +21,8 @@ class DeviceOptions {
   void add_to(CLI::App& app);
 
   /// Starts the threads. The result is valid as long as this object lives.
-  /// Errors    DeviceError: a device that this build does not have. ConfigError: no such name.
+  /// Errors    DeviceError: a device that this build or this machine does not have, and why.
+  ///           ConfigError: no such name.
   kernels::Exec exec();
 
  private:

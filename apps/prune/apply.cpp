@@ -68,7 +68,7 @@ void apply(PruneRun& run) {
 void finetune(PruneRun& run) {
   run.journal.at("apply");
   run.journal.run("finetune", [&] {
-    nn::Model model = nn::load_model(run.folder / "pruned.safetensors");
+    nn::Model model = nn::load_model(run.folder / "pruned.safetensors", {}, run.ex.device);
     json result = train(run, "finetune", model.network, run.train, model.info.side,
                         run.options.finetune_epochs, run.options.finetune_lr, 0.0, true);
     result["finetuned"] = judge(run, model.network, model.info.side);

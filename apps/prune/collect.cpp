@@ -112,7 +112,7 @@ void round_step(PruneRun& run, const std::string& dimension, std::int64_t round,
     cut();
     return measure(run, step, dimension, round, t, bn_l1);
   });
-  t.network = std::move(nn::load_model(file_of(run, step)).network);
+  t.network = std::move(nn::load_model(file_of(run, step), {}, run.ex.device).network);
   point.at("side").get_to(t.side);
   point.at("d").get_to(t.d);
   point.at("w").get_to(t.w);

@@ -199,7 +199,7 @@ void summarise(PruneRun& run) {
   const json& solution = run.journal.at("solve");
   const json& applied = run.journal.at("apply");
   const json& trained = run.journal.at("finetune");
-  const nn::Model pruned = nn::load_model(run.folder / "model.safetensors");
+  const nn::Model pruned = nn::load_model(run.folder / "model.safetensors", {}, run.ex.device);
   verify(run, pruned, trained.at("finetuned"));
   const json& chosen = solution.at("candidates").at(0);
   const json& continuous = solution.at("continuous");

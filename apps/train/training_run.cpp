@@ -94,6 +94,7 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   nn::Model model = starting_model(s, data.train, options.seed);
   if (s.resolution > 0) model.info.side = s.resolution;
   require_side_fits(model);
+  model.network = model.network.to(ex.device);
   const std::int64_t side = model.info.side;
   const nn::HeldOutSplit split =
       nn::split_held_out(data.train, held_out_count(s.held_out, data.train.count), options.seed);

@@ -1,0 +1,115 @@
+/// Whole networks on every device: training there is training on the CPU, up to rounding, and the
+/// same bits each time.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "engine/random.h"
+#include "kernels/memory.h"
+#include "kernels/thread_pool.h"
+#include "nn/arch/architectures.h"
+#include "nn/train/evaluate.h"
+#include "nn/train/trainer.h"
+
+namespace trifold::nn {
+namespace {
+
+constexpr std::int64_t side = 8, classes = 4;
+
+std::vector<Device> devices() {
+  std::vector<Device> all{Device{}};
+  if (kernels::device_count(DeviceKind::cuda) > 0) all.push_back({DeviceKind::cuda, 0});
+  return all;
+}
+
+// Noise whose brightness tells the class.
+Dataset brightness(std::int64_t count) {
+  Dataset data;
+  data.name = "brightness";
+  data.count = count;
+  data.height = data.width = side;
+  data.channels = 3;
+  data.classes = classes;
+  engine::Random random(3);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto label = static_cast<std::int32_t>(i % classes);
+    data.labels.push_back(label);
+    for (std::int64_t p = 0; p < data.image_bytes(); ++p) {
+      data.pixels.push_back(static_cast<std::uint8_t>(50 * label + random.uniform_int(50)));
+    }
+  }
+  for (std::int64_t c = 0; c < classes; ++c) data.class_names.push_back(std::to_string(c));
+  return data;
+}
+
+struct Result {
+  std::vector<double> losses;  // the mean so far, after each step
+  std::vector<float> parameters;
+  Evaluation evaluation;
+};
+
+Result train_ten_steps(const Graph& graph, const Dataset& data, Device device) {
+  kernels::ThreadPool threads(2);
+  const kernels::Exec ex{.device = device, .pool = &threads};
+  const Normalisation normalisation = measure_normalisation(data);
+  Network fresh(graph);
+  initialise(fresh, 1);
+  Network network = fresh.to(device);
+  TrainOptions options;
+  options.epochs = 2;
+  options.batch = 4;
+  options.lr = 0.02;
+  options.ema_decay = 0.9;
+  options.augmentation = Augmentation{1, true};
+  Trainer trainer(network, data, normalisation, side, options, ex);
+  Result result;
+  while (!trainer.done()) {
+    trainer.run_epoch([&](const Progress& progress) {
+      result.losses.push_back(progress.loss);
+      return true;
+    });
+  }
+  for (const Parameter& p : network.parameters()) {
+    const engine::Tensor host = p.var.value.to(Device{});
+    result.parameters.insert(result.parameters.end(), host.values().begin(), host.values().end());
+  }
+  result.evaluation = evaluate(network, data, normalisation, side, ex, 8);
+  return result;
+}
+
+class OnDevice : public testing::TestWithParam<Device> {};
+INSTANTIATE_TEST_SUITE_P(Devices, OnDevice, testing::ValuesIn(devices()), [](const auto& device) {
+  return std::string(device.param.kind == DeviceKind::cpu ? "cpu" : "cuda");
+});
+
+void expect_the_cpus_training(const Graph& graph, Device device) {
+  const Dataset data = brightness(20);
+  const Result expected = train_ten_steps(graph, data, Device{});
+  const Result first = train_ten_steps(graph, data, device);
+  ASSERT_EQ(first.losses.size(), 10u);
+  for (std::size_t i = 0; i < first.losses.size(); ++i) {
+    EXPECT_NEAR(first.losses[i], expected.losses[i], 1e-4) << "step " << i + 1;
+  }
+  EXPECT_NEAR(first.evaluation.loss, expected.evaluation.loss, 1e-3);
+
+  const Result second = train_ten_steps(graph, data, device);
+  EXPECT_EQ(first.losses, second.losses);
+  ASSERT_EQ(first.parameters.size(), second.parameters.size());
+  EXPECT_EQ(std::memcmp(first.parameters.data(), second.parameters.data(),
+                        first.parameters.size() * sizeof(float)),
+            0);
+}
+
+TEST_P(OnDevice, ResNetTrainsAsOnTheCpu) {
+  expect_the_cpus_training(cifar_resnet(20, Shortcut::A, 3, classes), GetParam());
+}
+
+TEST_P(OnDevice, DenseNetTrainsAsOnTheCpu) {
+  const DenseNetSize size{
+      .layers_per_block = 2, .growth = 5, .bottleneck = true, .compression = 0.5};
+  expect_the_cpus_training(densenet(size, 3, classes), GetParam());
+}
+
+}  // namespace
+}  // namespace trifold::nn
