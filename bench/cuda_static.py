@@ -34,7 +34,6 @@ class Multiprocessor:
 
 
 MULTIPROCESSORS = {
-    75: Multiprocessor(64 << 10, warps=32, blocks=16),
     80: Multiprocessor(164 << 10),
     86: Multiprocessor(100 << 10, warps=48, blocks=16),
     89: Multiprocessor(100 << 10, warps=48, blocks=24),
