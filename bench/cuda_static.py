@@ -34,7 +34,6 @@ class Multiprocessor:
 
 
 MULTIPROCESSORS = {
-    75: Multiprocessor(64 << 10, warps=32, blocks=16),
     80: Multiprocessor(164 << 10),
     86: Multiprocessor(100 << 10, warps=48, blocks=16),
     89: Multiprocessor(100 << 10, warps=48, blocks=24),
@@ -145,7 +144,7 @@ def read_code(text, kernels):
 
 def examine(source, arch, options, nvdisasm, folder):
     cubin = Path(folder) / f"{Path(source).stem}.{arch}.cubin"
-    kernels = read_resources(run(options.nvcc, "-std=c++20", "-O3", "-DFMT_CONSTEVAL=", "-I", ROOT,
+    kernels = read_resources(run(options.nvcc, "-std=c++20", "-O3", "-I", ROOT,
                                  *(f"-I{i}" for i in options.include), f"-arch=sm_{arch}", "-cubin",
                                  "-Xptxas", "-v", "-o", cubin, source))
     if kernels:
@@ -186,6 +185,9 @@ def main():
     nvdisasm = options.nvdisasm or find_nvdisasm(options.nvcc)
     sources = [Path(s).resolve() for s in options.source or sorted(ROOT.glob("kernels/cuda/*.cu"))]
 
+    print("# CUDA kernels: counted from the compiler's output\n\n"
+          "By `bench/cuda_static.py`; nothing here was measured on a GPU. Loads, stores, HMMA and FFMA are\n"
+          "instructions in the code, not executions.\n")
     faults = []
     with tempfile.TemporaryDirectory() as folder, \
             concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:

@@ -35,6 +35,8 @@ void check(const Conv2dShape& s);
 ///           |y - exact| <= (r*s*c + 2) 2^-24 (|b| + sum |x||w|). Where the CPU takes Winograd's
 ///           algorithm (kernels/cpu/conv2d_algorithm.h), errors are about ten times as large, and
 ///           bounded as kernels/cpu/conv2d_winograd.h says.
+///           On a GPU, where ex.precision rounds operands with a relative error u (kernels/exec.h),
+///           |y - exact| <= (u (2 + u) + (r*s*c + 2) 2^-23) (|b| + sum |x||w|).
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y);
 
@@ -58,6 +60,7 @@ void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy,
 /// Effects   overwrites dw and db.
 /// Numerics  partial sums over parts of the batch, cut by the shape alone and added in fixed order:
 ///           |dw - exact| <= (n*p*q + 2) 2^-24 sum |x||dy|; the same bits for any thread count.
+///           ex.precision rounds the operands of dw as conv2d_forward's; db is float32 always.
 void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x, const float* dy,
                             float* dw, float* db);
 

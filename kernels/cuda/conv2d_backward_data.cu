@@ -11,8 +11,8 @@ namespace {
 template <class Math, class Tile>
 __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
     backward_data_kernel(Conv2dExtents e, const float* __restrict__ dy, bool dy_vectors,
-                         const float* __restrict__ w, bool w_vectors, bool accumulate,
-                         float* __restrict__ dx, bool dx_vectors) {
+                         const float* __restrict__ w, bool w_vectors, bool accumulate, float* dx,
+                         bool dx_vectors) {
   using A = WindowOperand<Tile::rows>;
   using B = FlippedFilterOperand<Tile::columns>;
   using Layout = cuda::Layout<Math, Tile, A, B>;
@@ -54,7 +54,11 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
                              B(w, e, down, across, tile.first_column, w_vectors),
                              (depth + Tile::step - 1) / Tile::step, memory);
   write_tile<Layout, Tile>(product, memory,
-                           Target{dx, tile.first_column, e.c, dx_vectors, nullptr, accumulate},
+                           Target{.c = dx,
+                                  .first_column = tile.first_column,
+                                  .columns = e.c,
+                                  .vectors = dx_vectors,
+                                  .added = accumulate ? dx : nullptr},
                            [&](int row) { return targets[row]; });
 }
 

@@ -31,13 +31,15 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
   const auto product = multiply<Layout, Tile>(
       A(x, e, tile.first_row, first, x_vectors),
       B(dy, pixels, e.k, first, tile.first_column, dy_vectors), steps, memory);
-  write_tile<Layout, Tile>(
-      product, memory,
-      Target{dw + blockIdx.y * rows * e.k, tile.first_column, e.k, dw_vectors, nullptr, false},
-      [&](int row) -> std::int64_t {
-        const std::int64_t at = tile.first_row + row;
-        return at < rows ? at * e.k : -1;
-      });
+  write_tile<Layout, Tile>(product, memory,
+                           Target{.c = dw + blockIdx.y * rows * e.k,
+                                  .first_column = tile.first_column,
+                                  .columns = e.k,
+                                  .vectors = dw_vectors},
+                           [&](int row) -> std::int64_t {
+                             const std::int64_t at = tile.first_row + row;
+                             return at < rows ? at * e.k : -1;
+                           });
 }
 
 }  // namespace
@@ -46,7 +48,7 @@ void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x
                             float* dw, float* db) {
   const Conv2dExtents e = checked_extents(s);
   const std::int64_t rows = s.r * s.s * s.c, pixels = s.n * s.p() * s.q();
-  const Conv2dTile chosen = choose_conv2d_tile(rows, s.k);
+  const Conv2dTile chosen = choose_conv2d_split_tile(rows, s.k);
   const Conv2dSplit split = split_conv2d_weight(rows, s.k, pixels, chosen);
   const Scratch<float> parts(ex, split.parts > 1 ? split.parts * rows * s.k : 0);
   float* target = split.parts > 1 ? parts.data() : dw;

@@ -1,4 +1,5 @@
-/// Convolution as an implicit product: (n p q) x (r s c) windows times (r s c) x k filters.
+/// Convolution, with what follows it, as an implicit product: (n p q) x (r s c) windows times
+/// (r s c) x k filters.
 ///
 /// Bound by memory for the narrow layers of CIFAR networks (an input is read from DRAM once, its
 /// taps come from the caches), by arithmetic from about 64 channels on.
@@ -13,7 +14,7 @@ template <class Math, class Tile>
 __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
     forward_kernel(Conv2dExtents e, const float* __restrict__ x, bool x_vectors,
                    const float* __restrict__ w, bool w_vectors, const float* __restrict__ bias,
-                   float* __restrict__ y, bool y_vectors) {
+                   const float* residual, bool relu, float* y, bool y_vectors) {
   using A = WindowOperand<Tile::rows>;
   using B = MatrixOperand<Tile::columns>;
   using Layout = cuda::Layout<Math, Tile, A, B>;
@@ -44,7 +45,13 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
                                               B(w, depth, e.k, 0, tile.first_column, w_vectors),
                                               (depth - 1) / Tile::step + 1, memory);
   write_tile<Layout, Tile>(product, memory,
-                           Target{y, tile.first_column, e.k, y_vectors, bias, false},
+                           Target{.c = y,
+                                  .first_column = tile.first_column,
+                                  .columns = e.k,
+                                  .vectors = y_vectors,
+                                  .bias = bias,
+                                  .added = residual,
+                                  .relu = relu},
                            [&](int row) { return targets[row]; });
 }
 
@@ -52,6 +59,11 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
 
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y) {
+  cuda::conv2d_fused_forward(ex, s, x, w, b, nullptr, Activation::none, y);
+}
+
+void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
+                          const float* b, const float* residual, Activation act, float* y) {
   const Conv2dExtents e = checked_extents(s);
   const std::int64_t rows = s.n * s.p() * s.q();
   with_math(ex, [&](auto math) {
@@ -59,7 +71,8 @@ void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const 
       using Math = decltype(math);
       using Tile = decltype(tile);
       launch(ex, "conv2d_forward", forward_kernel<Math, Tile>, TileIndex<Tile>::grid(rows, s.k),
-             Tile::threads, e, x, is_vector(x, s.c), w, is_vector(w, s.k), b, y, is_vector(y, s.k));
+             Tile::threads, e, x, is_vector(x, s.c), w, is_vector(w, s.k), b, residual,
+             act == Activation::relu, y, is_vector(y, s.k) && is_vector(residual, s.k));
     });
   });
 }

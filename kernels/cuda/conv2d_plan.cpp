@@ -21,12 +21,21 @@ std::int64_t blocks_of(const Conv2dTileExtents& e, std::int64_t rows, std::int64
   return div_up(rows, e.rows) * div_up(columns, e.columns);
 }
 
-double cost_of(const Conv2dTileExtents& e, std::int64_t rows, std::int64_t columns) {
+double cost_of(const Conv2dTileExtents& e, std::int64_t blocks) {
   const auto inverse = [](std::int64_t extent) { return 1.0 / static_cast<double>(extent); };
   const double reads = 1 + inverse(e.thread_rows) + inverse(e.thread_columns) +
                        8 * (inverse(e.rows) + inverse(e.columns));
-  const auto blocks = static_cast<double>(std::max(wave, blocks_of(e, rows, columns)));
-  return blocks * static_cast<double>(e.rows * e.columns) * reads;
+  return static_cast<double>(blocks * e.rows * e.columns) * reads;
+}
+
+Conv2dTile cheapest(std::int64_t rows, std::int64_t columns, std::int64_t least_blocks) {
+  if (const int tile = forced.load(); tile != unforced) return static_cast<Conv2dTile>(tile);
+  const auto cost = [&](Conv2dTile tile) {
+    const Conv2dTileExtents e = extents(tile);
+    return cost_of(e, std::max(least_blocks, blocks_of(e, rows, columns)));
+  };
+  return *std::min_element(all_conv2d_tiles.begin(), all_conv2d_tiles.end(),
+                           [&](Conv2dTile a, Conv2dTile b) { return cost(a) < cost(b); });
 }
 
 }  // namespace
@@ -78,11 +87,11 @@ Conv2dTileExtents extents(Conv2dTile tile) {
 }
 
 Conv2dTile choose_conv2d_tile(std::int64_t rows, std::int64_t columns) {
-  if (const int tile = forced.load(); tile != unforced) return static_cast<Conv2dTile>(tile);
-  return *std::min_element(
-      all_conv2d_tiles.begin(), all_conv2d_tiles.end(), [&](Conv2dTile a, Conv2dTile b) {
-        return cost_of(extents(a), rows, columns) < cost_of(extents(b), rows, columns);
-      });
+  return cheapest(rows, columns, wave);
+}
+
+Conv2dTile choose_conv2d_split_tile(std::int64_t rows, std::int64_t columns) {
+  return cheapest(rows, columns, 1);
 }
 
 void force_conv2d_tile(Conv2dTile tile) { forced.store(static_cast<int>(tile)); }

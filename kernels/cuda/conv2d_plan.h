@@ -42,6 +42,9 @@ Conv2dTileExtents extents(Conv2dTile tile);
 /// much as one wave, which is what makes small problems choose small tiles.
 Conv2dTile choose_conv2d_tile(std::int64_t rows, std::int64_t columns);
 
+/// The same for a product whose depth is split so that its blocks fill the device in any case.
+Conv2dTile choose_conv2d_split_tile(std::int64_t rows, std::int64_t columns);
+
 /// Forces one tile for the whole process, for tests and comparisons.
 void force_conv2d_tile(Conv2dTile tile);
 

@@ -211,15 +211,19 @@ __device__ typename Layout::Product multiply(A a, B b, std::int64_t steps, float
   return product;
 }
 
-/// Where a tile of C goes.
+/// Where a tile of C goes, and what happens to it on the way: c = act(sums + bias + added).
 struct Target {
   float* c;
   std::int64_t first_column;
   int columns;
-  bool vectors;       ///< rows of C begin on 16 bytes and columns % 4 == 0
-  const float* bias;  ///< added to every row, or null
-  bool accumulate;    ///< adds to what C holds
+  bool vectors;                  ///< rows of c and of added are read and written as 16-byte vectors
+  const float* bias = nullptr;   ///< one a column, or null
+  const float* added = nullptr;  ///< as c, or null; may be c itself
+  bool relu = false;
 };
+
+/// NaN stays NaN.
+__device__ inline float finish(float value, bool relu) { return relu && value < 0 ? 0 : value; }
 
 /// Writes a tile in shared memory to C, `width` columns a thread and whole rows a warp. offset(row)
 /// is the place of a tile's row in C, negative for none.
@@ -234,23 +238,25 @@ __device__ void write_rows(const float* tile, int pitch, const Target& to, const
     for (int i = 0; i < width; ++i) bias[i] = to.bias[column + i];
   for (int row = static_cast<int>(threadIdx.x) / line; row < Tile::rows;
        row += Tile::threads / line) {
-    const std::int64_t at = offset(row);
-    if (at < 0) continue;
+    const std::int64_t first = offset(row);
+    if (first < 0) continue;
+    const std::int64_t at = first + column;
     const float* sums = tile + row * pitch + across;
     if constexpr (width == 4) {
-      // An index of vectors, which shows the compiler that the address is aligned.
-      auto* c = reinterpret_cast<float4*>(to.c) + (at + column) / 4;
-      auto sum = simt::ld<float4>(sums);
-      sum.x += bias[0], sum.y += bias[1], sum.z += bias[2], sum.w += bias[3];
-      if (to.accumulate) {
-        const auto old = simt::ld<float4>(c);
-        sum.x += old.x, sum.y += old.y, sum.z += old.z, sum.w += old.w;
+      // Indices of vectors, which show the compiler that the addresses are aligned.
+      auto v = simt::ld<float4>(sums);
+      v.x += bias[0], v.y += bias[1], v.z += bias[2], v.w += bias[3];
+      if (to.added != nullptr) {
+        const auto a = simt::ld<float4>(reinterpret_cast<const float4*>(to.added) + at / 4);
+        v.x += a.x, v.y += a.y, v.z += a.z, v.w += a.w;
       }
-      simt::st(c, sum);
+      simt::st(reinterpret_cast<float4*>(to.c) + at / 4,
+               make_float4(finish(v.x, to.relu), finish(v.y, to.relu), finish(v.z, to.relu),
+                           finish(v.w, to.relu)));
     } else {
-      float* c = to.c + at + column;
-      const float sum = *sums + bias[0];
-      *c = to.accumulate ? sum + *c : sum;
+      float v = *sums + bias[0];
+      if (to.added != nullptr) v += to.added[at];
+      to.c[at] = finish(v, to.relu);
     }
   }
 }

@@ -50,7 +50,9 @@ cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block,
                                                     static_cast<int>(dynamic_shared_bytes));
     if (raised != cudaSuccess) return raised;
   }
-  kernel<<<grid, block, dynamic_shared_bytes, stream> > >(static_cast<Parameters>(arguments)...);
+  // clang-format off
+  kernel<<<grid, block, dynamic_shared_bytes, stream>>>(static_cast<Parameters>(arguments)...);
+  // clang-format on
   return cudaGetLastError();
 }
 

@@ -125,7 +125,8 @@ __device__ __forceinline__ void ldmatrix_x2_trans(std::uint32_t (&r)[2], const v
 
 __device__ __forceinline__ void cp_async16(void* shared, const void* global, bool copies = true) {
 #if SIMT_SM80
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)),
+  // .ca, not the usual .cg: the L1 cache keeps what overlapping tiles and windows read again.
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)),
                "l"(__cvta_generic_to_global(global)), "r"(copies ? 16 : 0)
                : "memory");
 #else

@@ -27,10 +27,17 @@ TEST(Conv2dTileRule, CutsSmallProblemsFiner) {
   EXPECT_EQ(choose_conv2d_tile(1, 1), Conv2dTile::r64c32);
 }
 
+TEST(Conv2dTileRule, PadsLittleWhereTheDepthIsSplit) {
+  EXPECT_EQ(choose_conv2d_split_tile(144, 16), Conv2dTile::r128c16);
+  EXPECT_EQ(choose_conv2d_split_tile(288, 32), Conv2dTile::r64c32);
+  EXPECT_EQ(choose_conv2d_split_tile(576, 64), Conv2dTile::r128c64);
+}
+
 TEST(Conv2dTileRule, ObeysForce) {
   for (const Conv2dTile tile : all_conv2d_tiles) {
     force_conv2d_tile(tile);
     EXPECT_EQ(choose_conv2d_tile(1 << 20, 64), tile);
+    EXPECT_EQ(choose_conv2d_split_tile(1 << 20, 64), tile);
   }
   release_conv2d_tile();
   EXPECT_EQ(choose_conv2d_tile(1 << 20, 64), Conv2dTile::r128c64);

@@ -168,10 +168,9 @@ class Conv2d : public testing::TestWithParam<Way> {
     return t;
   }
 
-  /// Runs body() as the rule has it, and on a GPU also with each of its tiles forced.
+  /// Runs body() with each tile of a GPU forced; on the CPU not at all.
   template <class Body>
   void for_each_tile(const Body& body) const {
-    body();
     if (on_cpu()) return;
     for (const cuda::Conv2dTile tile : cuda::all_conv2d_tiles) {
       const cuda::Conv2dTileExtents e = cuda::extents(tile);
@@ -199,7 +198,7 @@ TEST_P(Conv2d, EqualsOracleOnIntegersAndStaysInBoundOnReals) {
       const oracle::Sums dx = oracle::conv2d_backward_data(t, in.dy, in.w);
       const oracle::Sums dw = oracle::conv2d_backward_weight(t, in.x, in.dy);
       const oracle::Sums db = oracle::conv2d_backward_bias(t, in.dy);
-      for_each_tile([&] {
+      const auto compare = [&] {
         const Results r = run_all(trial(&pool), s, in);
         if (exact) {
           expect_equal(r.y, y.value);
@@ -213,7 +212,11 @@ TEST_P(Conv2d, EqualsOracleOnIntegersAndStaysInBoundOnReals) {
           expect_sums(r.dw, dw, t.n * t.p() * t.q(), precision);
           expect_sums(r.db, db, t.n * t.p() * t.q(), Precision::fp32);
         }
-      });
+      };
+      compare();
+      // The small shapes have every kind of tail, and more than one tile each way.
+      const bool is_small = s.y_size() * t.r * t.s * t.c < std::int64_t{1} << 20;
+      if (exact && is_small) for_each_tile(compare);
       if (HasFailure()) return;
     }
   }
@@ -288,7 +291,7 @@ TEST_P(Conv2d, TakesArraysAtAnyAddress) {
       std::copy(values.begin(), values.end(), longer.begin() + 1);
       return longer;
     };
-    for_each_tile([&] {
+    const auto compare = [&] {
       const Results aligned = run_all(trial(), s, in);
       std::vector<Floats> out = outputs_of(
           trial(),
@@ -305,7 +308,9 @@ TEST_P(Conv2d, TakesArraysAtAnyAddress) {
         values.erase(values.begin());
       }
       expect_same_bits(aligned, {out[0], out[1], out[2], out[3]});
-    });
+    };
+    compare();
+    for_each_tile(compare);
   }
 }
 
