@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <numeric>
 #include <random>
 #include <string>
@@ -169,6 +170,16 @@ TEST(Memory, LivesUntilFreed) {
   EXPECT_EQ(cudaFree(data), cudaErrorInvalidValue);
   EXPECT_EQ(cudaGetLastError(), cudaErrorInvalidValue);
   EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+}
+
+TEST(MemoryDeathTest, ListsLeaksAtExit) {
+  const auto leak = [] {
+    settings().leaks = true;
+    void* data = nullptr;
+    cudaMalloc(&data, 44);
+    std::exit(0);
+  };
+  EXPECT_EXIT(leak(), testing::ExitedWithCode(0), "leak: the 44-byte allocation");
 }
 
 Profile profile_of_stride(int stride) {
