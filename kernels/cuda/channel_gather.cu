@@ -103,8 +103,8 @@ void channel_gather_backward(const Exec& ex, const ChannelGatherShape& s, const 
   const Extents e(s);
   const Scratch<std::int32_t> next(ex, s.c + s.k);
   launch(ex, "channel_gather_reader_chains", reader_chains_kernel,
-         dim3(static_cast<unsigned>(div_up(s.c + s.k, chain_threads))), dim3(chain_threads), e.c,
-         e.k, source, next.data());
+         blocks_in_row(div_up(s.c + s.k, chain_threads)), dim3(chain_threads), e.c, e.k, source,
+         next.data());
   image_rows(ex, "channel_gather_backward", s.n * s.h, s.w, s.c, s.c % 4 == 0 && aligned({dx}),
              GatherBackward{e, dy, next.data(), dx});
 }

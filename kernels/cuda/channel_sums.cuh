@@ -86,8 +86,8 @@ void channel_sums(const Exec& ex, const char* name, const char* finish_name, std
   launch(ex, name, vectors_fit ? channel_sums_kernel<4, Terms> : channel_sums_kernel<1, Terms>,
          c.blocks(), c.threads(), terms, c, parts.data());
   launch(ex, finish_name, finish_sums_kernel<Terms::sums, Finish>,
-         dim3(static_cast<unsigned>(div_up(channels, finish_across))),
-         dim3(finish_across, finish_lanes), finish, channels, c.chunks, parts.data());
+         blocks_in_row(div_up(channels, finish_across)), dim3(finish_across, finish_lanes), finish,
+         channels, c.chunks, parts.data());
 }
 
 }  // namespace trifold::kernels::cuda

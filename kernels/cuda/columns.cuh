@@ -7,7 +7,6 @@
 
 #include "kernels/cuda/check.cuh"
 #include "kernels/cuda/vector.cuh"
-#include "kernels/error_types.h"
 
 namespace trifold::kernels::cuda {
 
@@ -40,7 +39,7 @@ inline Columns columns(std::int64_t rows, std::int64_t channels, int width,
   const std::int64_t batch_rows = std::int64_t{column_batch} * c.lanes;
   const std::int64_t most_chunks = std::max<std::int64_t>(most_blocks / tiles, 1);
   c.chunk_rows = div_up(div_up(rows, most_chunks), batch_rows) * batch_rows;
-  c.chunks = div_up(rows, c.chunk_rows);
+  c.chunks = to_int(div_up(rows, c.chunk_rows));
   return c;
 }
 

@@ -6,17 +6,8 @@
 
 #include "kernels/cuda/check.cuh"
 #include "kernels/cuda/vector.cuh"
-#include "kernels/error_types.h"
 
 namespace trifold::kernels::cuda {
-
-/// An extent that the kernels hold in 32 bits; arrays as a whole may be larger.
-inline int to_int(std::int64_t extent) {
-  if (extent > 0x7fffffff) {
-    throw ShapeError("the GPU kernels take images whose rows have less than 2^31 elements");
-  }
-  return static_cast<int>(extent);
-}
 
 constexpr int row_threads = 256;
 

@@ -4,7 +4,6 @@
 /// order.
 #include "kernels/backends.h"
 #include "kernels/cuda/column_sums.cuh"
-#include "kernels/cuda/image_rows.cuh"
 #include "kernels/cuda/map.cuh"
 #include "kernels/cuda/scratch.cuh"
 

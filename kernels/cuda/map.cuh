@@ -27,9 +27,8 @@ template <class F>
 void map(const Exec& ex, const char* name, std::int64_t count, bool vectors_fit, const F& f) {
   if (count == 0) return;
   const std::int64_t width = vectors_fit ? 4 : 1, vectors = count / width, tail = count % width;
-  const dim3 blocks(static_cast<unsigned>(div_up(vectors + tail, map_threads)));
-  launch(ex, name, vectors_fit ? map_kernel<4, F> : map_kernel<1, F>, blocks, map_threads, f,
-         vectors, tail);
+  launch(ex, name, vectors_fit ? map_kernel<4, F> : map_kernel<1, F>,
+         blocks_in_row(div_up(vectors + tail, map_threads)), map_threads, f, vectors, tail);
 }
 
 }  // namespace trifold::kernels::cuda

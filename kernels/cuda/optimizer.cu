@@ -130,7 +130,7 @@ void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates)
     some.first_block[some.count] = static_cast<unsigned>(blocks);
     updates = updates.subspan(static_cast<std::size_t>(some.count));
     if (blocks == 0) continue;
-    launch(ex, "update_parameters", update_parameters_kernel, dim3(static_cast<unsigned>(blocks)),
+    launch(ex, "update_parameters", update_parameters_kernel, blocks_in_row(blocks),
            dim3(update_threads), some);
   }
 }

@@ -2,7 +2,6 @@
 /// the CPU's. z is read three times, from the second on from the cache; dz is written once.
 #include "kernels/backends.h"
 #include "kernels/cuda/check.cuh"
-#include "kernels/cuda/image_rows.cuh"
 #include "kernels/cuda/vector.cuh"
 
 namespace trifold::kernels::cuda {
@@ -93,9 +92,7 @@ __global__ void __launch_bounds__(warp* warps)
   if (__all_sync(every_lane, wins) && lane == 0) atomicAdd(correct, 1);
 }
 
-dim3 blocks_of(const SoftmaxShape& s) {
-  return dim3(static_cast<unsigned>(to_int(div_up(s.n, warps))));
-}
+dim3 blocks_of(const SoftmaxShape& s) { return blocks_in_row(div_up(s.n, warps)); }
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 
+#include "kernels/error_types.h"
 #include "kernels/simt/simt.h"
 
 namespace trifold::kernels::cuda {
@@ -51,5 +52,16 @@ inline bool aligned(std::initializer_list<const void*> pointers) {
 
 /// ceil(a / b) of positive numbers.
 constexpr std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+/// An extent that the kernels hold in 32 bits; arrays as a whole may be larger.
+inline int to_int(std::int64_t extent) {
+  if (extent > 0x7fffffff) {
+    throw ShapeError("the GPU kernels take rows of an image, and blocks of a grid, below 2^31");
+  }
+  return static_cast<int>(extent);
+}
+
+/// Blocks in a row, one dimension of a grid. Errors: ShapeError above 2^31 - 1.
+inline dim3 blocks_in_row(std::int64_t count) { return dim3(static_cast<unsigned>(to_int(count))); }
 
 }  // namespace trifold::kernels::cuda

@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <map>
@@ -78,6 +80,14 @@ void check_bands_of(char* data, const Extent& e, const char* when) {
   fill_bands(data, e);
 }
 
+void print_leaks() {
+  if (!settings().leaks) return;
+  for (const auto& [data, e] : state().live) {
+    const std::string line = text("simt: leak: ", title(data, e), "\n");
+    std::fputs(line.c_str(), stderr);
+  }
+}
+
 /// Gives the pages inside [p, p + bytes) back to the system: they read as zeros.
 void drop_pages(char* p, std::size_t bytes) {
   constexpr std::size_t page = 4096;
@@ -94,6 +104,7 @@ char* base() {
 }
 
 void* allocate(std::size_t bytes) {
+  [[maybe_unused]] static const bool listed_at_exit = std::atexit(print_leaks) == 0;
   State& s = state();
   const std::size_t footprint = (bytes + 255) / 256 * 256 + 2 * band;
   if (bytes > capacity || s.used + bytes > capacity) return nullptr;

@@ -48,6 +48,10 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   if (signal == SIGFPE) {
     the_block().fail(Fault::undefined_behaviour, "an integer division has no result" + at);
   }
+  if (signal == SIGSEGV && info->si_code == SI_KERNEL) {
+    // No page is at fault: the CPU's aligned vector accesses are refused like this.
+    the_block().fail(Fault::misaligned, "a vector access isn't aligned" + at);
+  }
   const Stack& stack = the_block().thread().fiber.stack();
   const auto* address = static_cast<const char*>(info->si_addr);
   const bool overflow = address < stack.base && address >= stack.base - 4096;

@@ -111,6 +111,13 @@ TEST(Elementwise, ScaleByAFactorInMemory) {
   }
 }
 
+TEST(Elementwise, RefusesMoreThanAGridCanCount) {
+  for (const Device device : devices()) {
+    if (device.kind == DeviceKind::cpu) continue;
+    EXPECT_SHAPE_ERROR(fill({.device = device}, std::int64_t{1} << 45, 0, nullptr), "2^31");
+  }
+}
+
 TEST(Elementwise, MeanStaysInItsBound) {
   for (const std::int64_t n : {1, 2, 3, 31, 128, 257, 1000, 40007}) {
     const Floats x = normals(n, 7, 1e3, 10);

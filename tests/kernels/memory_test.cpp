@@ -151,6 +151,11 @@ TEST_P(Memory, SaysWhenItRunsOut) {
   release(device, allocate(device, 100));  // and goes on
 }
 
+#if defined(SIMT_EMULATED)
+// Without it, the tests of a build with the emulator would pass on the CPU alone.
+TEST(Devices, TheEmulatorIsOne) { EXPECT_EQ(devices().size(), 2u); }
+#endif
+
 TEST(Devices, OnesThatAreNotThereAreRefused) {
   EXPECT_EQ(device_count(DeviceKind::cpu), 1);
   EXPECT_NO_THROW(require_device(Device{}));
