@@ -1,7 +1,7 @@
 /// Whole training steps and whole inference: images a second, and the memory that they take.
 ///
-///     bench_train --network resnet20 [--batch 128] [--side 32] [--threads 0] [--inference]
-///                 [--seconds 5] [--warmup 2]
+///     bench_train --network resnet20 [--batch 128] [--side 32] [--device cpu|cuda[:N]]
+///                 [--precision fp32|tf32|bf16] [--threads 0] [--inference] [--seconds 5] [--warmup 2]
 ///
 /// Prints one JSON object. Images are noise, for their content does not change the time; they are
 /// on the device before the clock starts, so that this is the network's time and not the loader's.
@@ -14,8 +14,10 @@
 #include <optional>
 #include <vector>
 
+#include "apps/cli/options.h"
 #include "engine/random.h"
 #include "kernels/instruction_set.h"
+#include "kernels/memory.h"
 #include "kernels/thread_pool.h"
 #include "nn/arch/architectures.h"
 #include "nn/folded_network.h"
@@ -24,12 +26,12 @@
 namespace {
 
 using namespace trifold;
+using apps::DeviceOptions;
 using Clock = std::chrono::steady_clock;
 
 struct Options {
   std::string network = "resnet20";
   std::int64_t batch = 128, side = 32, classes = 10;
-  int threads = 0;
   bool inference = false;
   double seconds = 5, warmup = 2;
 };
@@ -38,18 +40,17 @@ struct Options {
 class Stepper {
  public:
   Stepper(const Options& o, const kernels::Exec& ex)
-      : options_(o),
-        ex_(ex),
-        network_(nn::make_architecture(o.network, 3, o.classes)),
-        sgd_((nn::initialise(network_, 1), network_), {}, ex),
-        images_(engine::Tensor::zeros({o.batch, o.side, o.side, 3})),
-        labels_(engine::Tensor::empty({o.batch}, Device{}, engine::DType::i32)) {
+      : options_(o), ex_(ex), network_(initialised(o).to(ex.device)), sgd_(network_, {}, ex) {
     if (o.inference) folded_.emplace(network_);
+    engine::Tensor images = engine::Tensor::zeros({o.batch, o.side, o.side, 3});
     engine::Random random(7);
-    for (float& v : images_.values()) v = static_cast<float>(random.uniform()) * 2 - 1;
-    for (std::int64_t i = 0; i < o.batch; ++i) {
-      labels_.ints()[i] = static_cast<std::int32_t>(i % o.classes);
+    for (float& v : images.values()) v = static_cast<float>(random.uniform()) * 2 - 1;
+    images_ = images.to(ex.device);
+    std::vector<std::int32_t> labels(static_cast<std::size_t>(o.batch));
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      labels[i] = static_cast<std::int32_t>(static_cast<std::int64_t>(i) % o.classes);
     }
+    labels_ = engine::Tensor::from({o.batch}, std::span<const std::int32_t>(labels), ex.device);
   }
 
   void step() {
@@ -65,7 +66,16 @@ class Stepper {
     sgd_.step(network_, 1e-3);
   }
 
+  // Waits for all that the steps have started.
+  void finish() const { kernels::synchronize(ex_.device, ex_.stream); }
+
  private:
+  static nn::Network initialised(const Options& o) {
+    nn::Network network(nn::make_architecture(o.network, 3, o.classes));
+    nn::initialise(network, 1);
+    return network;
+  }
+
   Options options_;
   kernels::Exec ex_;
   nn::Network network_;
@@ -83,14 +93,14 @@ int main(int argc, char** argv) {
   app.add_option("--batch", o.batch);
   app.add_option("--side", o.side);
   app.add_option("--classes", o.classes);
-  app.add_option("--threads", o.threads);
+  DeviceOptions device;
+  device.add_to(app);
   app.add_option("--seconds", o.seconds, "Of measuring");
   app.add_option("--warmup", o.warmup, "Seconds before");
   app.add_flag("--inference", o.inference);
   CLI11_PARSE(app, argc, argv);
 
-  kernels::ThreadPool pool(o.threads);
-  const kernels::Exec ex{.pool = &pool};
+  const kernels::Exec ex = device.exec();
   Stepper stepper(o, ex);
   const auto seconds_since = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -103,6 +113,7 @@ int main(int argc, char** argv) {
   while (seconds_since(measured) < o.seconds || times.size() < 3) {
     const auto begin = Clock::now();
     stepper.step();
+    stepper.finish();
     times.push_back(seconds_since(begin));
   }
   std::ranges::sort(times);
@@ -112,12 +123,13 @@ int main(int argc, char** argv) {
       {"mode", o.inference ? "inference" : "training"},
       {"batch", o.batch},
       {"side", o.side},
-      {"threads", pool.threads()},
+      {"device", ex.device.kind == DeviceKind::cpu ? "cpu" : "cuda"},
+      {"threads", ex.pool->threads()},
       {"instruction_set", kernels::to_string(kernels::active_instruction_set())},
       {"steps", times.size()},
       {"median_ms", 1e3 * median},
       {"fastest_ms", 1e3 * times.front()},
       {"images_per_s", static_cast<double>(o.batch) / median},
-      {"peak_memory_mb", static_cast<double>(engine::memory_use(Device{}).peak_bytes) * 1e-6}};
+      {"peak_memory_mb", static_cast<double>(kernels::memory_use(ex.device).peak_bytes) * 1e-6}};
   fmt::print("{}\n", result.dump());
 }

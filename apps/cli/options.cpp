@@ -11,6 +11,9 @@ namespace trifold::apps {
 
 void DeviceOptions::add_to(CLI::App& app) {
   app.add_option("--device", device_, "Where to run: cpu or cuda[:N]")->type_name("DEVICE");
+  app.add_option("--precision", precision_,
+                 "What CUDA convolutions multiply in: fp32, tf32 or bf16; sums are float32")
+      ->type_name("NAME");
   app.add_option("--threads", threads_, "CPU threads; 0 is one a processor")
       ->check(CLI::Range(0, 1024))
       ->type_name("N");
@@ -31,13 +34,21 @@ Device parse_device(const std::string& text) {
   return device;
 }
 
+kernels::Precision parse_precision(const std::string& text) {
+  if (text == "fp32") return kernels::Precision::fp32;
+  if (text == "tf32") return kernels::Precision::tf32;
+  require<ConfigError>(text == "bf16", "unknown precision '{}'; it is fp32, tf32 or bf16", text);
+  return kernels::Precision::bf16;
+}
+
 }  // namespace
 
 kernels::Exec DeviceOptions::exec() {
   const Device device = parse_device(device_);
+  const kernels::Precision precision = parse_precision(precision_);
   kernels::require_device(device);
   pool_ = std::make_unique<kernels::ThreadPool>(threads_);
-  return {.device = device, .pool = pool_.get()};
+  return {.device = device, .pool = pool_.get(), .precision = precision};
 }
 
 void DataOptions::add_to(CLI::App& app) {

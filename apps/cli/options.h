@@ -15,18 +15,18 @@
 
 namespace trifold::apps {
 
-/// --device and --threads.
+/// --device, --precision and --threads.
 class DeviceOptions {
  public:
   void add_to(CLI::App& app);
 
   /// Starts the threads. The result is valid as long as this object lives.
   /// Errors    DeviceError: a device that this build or this machine does not have, and why.
-  ///           ConfigError: no such name.
+  ///           ConfigError: no device or precision of that name.
   kernels::Exec exec();
 
  private:
-  std::string device_ = "cpu";
+  std::string device_ = "cpu", precision_ = "fp32";
   int threads_ = 0;
   std::unique_ptr<kernels::ThreadPool> pool_;
 };

@@ -2,6 +2,7 @@
 
 #include "apps/cli/command_line.h"
 #include "kernels/instruction_set.h"
+#include "kernels/memory.h"
 
 namespace trifold::apps {
 
@@ -12,6 +13,17 @@ std::string version_text(const std::string& program) {
   for (const kernels::InstructionSet set : kernels::supported_instruction_sets()) {
     sets += fmt::format("{}{}", sets.empty() ? "" : ", ", kernels::to_string(set));
   }
+#if !TRIFOLD_WITH_CUDA
+  const std::string cuda = "not built";
+#else
+#ifdef SIMT_EMULATED
+  const char* const kind = "emulated on the CPU";
+#else
+  const char* const kind = "built";
+#endif
+  const std::string cuda =
+      fmt::format("{}; devices here: {}", kind, kernels::device_count(DeviceKind::cuda));
+#endif
 #ifdef __clang__
   const char* const compiler = "Clang " __clang_version__;
 #else
@@ -22,9 +34,9 @@ std::string version_text(const std::string& program) {
       "compiler         {}\n"
       "build type       {}\n"
       "instruction sets {}; active: {}\n"
-      "CUDA             not built",
+      "CUDA             {}",
       program, version(), compiler, TRIFOLD_BUILD_TYPE, sets,
-      kernels::to_string(kernels::active_instruction_set()));
+      kernels::to_string(kernels::active_instruction_set()), cuda);
 }
 
 }  // namespace trifold::apps

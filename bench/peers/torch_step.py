@@ -38,6 +38,8 @@ parser.add_argument("--warmup", type=float, default=2)
 parser.add_argument("--inference", action="store_true", help="batch norms folded where they follow")
 parser.add_argument("--channels-last", action="store_true")
 parser.add_argument("--compile", action="store_true")
+parser.add_argument("--device", default="cpu")
+parser.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "bf16"])
 o = parser.parse_args()
 
 if o.threads:
@@ -45,9 +47,12 @@ if o.threads:
 torch.set_flush_denormal(True)
 torch.manual_seed(1)
 layout = torch.channels_last if o.channels_last else torch.contiguous_format
-network = make_network(o.network, o.classes)
-images = (torch.rand(o.batch, 3, o.side, o.side) * 2 - 1).to(memory_format=layout)
-labels = torch.arange(o.batch) % o.classes
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = o.precision == "tf32"
+torch.backends.cudnn.benchmark = True
+mixed = torch.autocast(o.device.split(":")[0], torch.bfloat16, enabled=o.precision == "bf16")
+network = make_network(o.network, o.classes).to(o.device)
+images = (torch.rand(o.batch, 3, o.side, o.side) * 2 - 1).to(o.device, memory_format=layout)
+labels = (torch.arange(o.batch) % o.classes).to(o.device)
 
 if o.inference:
     from torch.fx.experimental.optimization import fuse
@@ -57,7 +62,7 @@ if o.inference:
     run = torch.compile(network) if o.compile else network
 
     def step():
-        with torch.inference_mode() if not o.compile else torch.no_grad():
+        with torch.inference_mode() if not o.compile else torch.no_grad(), mixed:
             run(images)
 else:
     network = network.train().to(memory_format=layout)
@@ -67,7 +72,9 @@ else:
 
     def step():
         optimiser.zero_grad(set_to_none=True)
-        F.cross_entropy(run(images), labels).backward()
+        with mixed:
+            loss = F.cross_entropy(run(images), labels)
+        loss.backward()
         optimiser.step()
 
 
@@ -80,6 +87,8 @@ start = time.perf_counter()
 while time.perf_counter() - start < o.seconds or len(times) < 3:
     begin = time.perf_counter()
     step()
+    if images.is_cuda:
+        torch.cuda.synchronize()
     times.append(time.perf_counter() - begin)
 times.sort()
 median = times[len(times) // 2]
@@ -89,6 +98,8 @@ print(json.dumps({
     "batch": o.batch,
     "side": o.side,
     "threads": torch.get_num_threads(),
+    "device": o.device,
+    "precision": o.precision,
     "variant": ("channels_last" if o.channels_last else "nchw") + ("+compile" if o.compile else ""),
     "version": torch.__version__,
     "steps": len(times),

@@ -44,6 +44,11 @@ TEST(CommandLine, AnUnknownDeviceIsAUsageError) {
   }
 }
 
+TEST(CommandLine, AnUnknownPrecisionIsAUsageError) {
+  expect_error(run_program("train", {"--data", "fashion-mnist", "--precision", "fp8"}), 2,
+               "fp32, tf32 or bf16");
+}
+
 TEST(CommandLine, AnUnknownKeyNamesFileLineAndNearest) {
   const TempFolder folder;
   const std::string file = (folder / "c.toml").string();
