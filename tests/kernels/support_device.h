@@ -112,8 +112,8 @@ class Trial : public Exec {
   static bool intact(const std::vector<Input<T>>& inputs) {
     return std::all_of(inputs.begin(), inputs.end(), [](const Input<T>& input) {
       const std::vector<T> now = input.array.values();
-      return input.array.intact() &&
-             std::memcmp(now.data(), input.values.data(), now.size() * sizeof(T)) == 0;
+      return input.array.intact() && (now.empty() || std::memcmp(now.data(), input.values.data(),
+                                                                 now.size() * sizeof(T)) == 0);
     });
   }
 

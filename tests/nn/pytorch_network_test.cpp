@@ -79,7 +79,8 @@ TEST_P(PyTorch, AgreesOnLogitsGradientsAndFiveSteps) {
   double squares = 0;
   for (const Parameter& p : network.parameters()) {
     if (!is_trainable(p.role)) continue;
-    for (float g : file.floats("grad." + p.name).values()) squares += static_cast<double>(g) * g;
+    const Tensor gradient = file.floats("grad." + p.name);
+    for (float g : gradient.values()) squares += static_cast<double>(g) * g;
   }
   const double whole_gradient = std::sqrt(squares);
 
