@@ -96,53 +96,40 @@ void clear_phase(const Exec& ex, const Conv2dShape& s, const Phase& rows, const 
   });
 }
 
-/// The gradient is a correlation of dy with the window turned around, and with filters and channels
-/// exchanged.
+/// The inputs of one phase are a correlation of stride 1 of dy with the taps that reach them, in
+/// reverse order and with filters and channels exchanged.
+Correlation phase_correlation(const Conv2dShape& s, const Phase& rows, const Phase& columns) {
+  return {.n = s.n,
+          .h = s.p(),
+          .w = s.q(),
+          .c = s.k,
+          .k = s.c,
+          .r = rows.taps,
+          .s = columns.taps,
+          .stride_h = 1,
+          .stride_w = 1,
+          .pad_top = rows.pad,
+          .pad_left = columns.pad,
+          .p = rows.count,
+          .q = columns.count,
+          .y_image = s.h * s.w * s.c,
+          .y_row = s.stride_h * s.w * s.c,
+          .y_pixel = s.stride_w * s.c};
+}
+
+/// At stride 1 all inputs are one phase.
 void backward_data_winograd(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
                             Write write, float* dx) {
-  const Correlation correlation{.n = s.n,
-                                .h = s.p(),
-                                .w = s.q(),
-                                .c = s.k,
-                                .k = s.c,
-                                .r = s.r,
-                                .s = s.s,
-                                .stride_h = 1,
-                                .stride_w = 1,
-                                .pad_top = s.r - 1 - s.pad_h,
-                                .pad_left = s.s - 1 - s.pad_w,
-                                .p = s.h,
-                                .q = s.w,
-                                .y_image = s.h * s.w * s.c,
-                                .y_row = s.w * s.c,
-                                .y_pixel = s.c};
+  const Phase rows = phase_of(0, s.h, s.r, 1, s.pad_h), columns = phase_of(0, s.w, s.s, 1, s.pad_w);
   const std::int64_t tap = s.c * s.k;
-  winograd_correlate(ex, correlation, dy,
+  winograd_correlate(ex, phase_correlation(s, rows, columns), dy,
                      {.w = w + (s.r * s.s - 1) * tap, .tap = -tap, .channel = 1, .filter = s.k},
                      {.addend = write == Write::accumulate ? dx : nullptr}, dx);
 }
 
-/// The inputs of one phase are a correlation of stride 1 of dy with the taps that reach them, in
-/// reverse order and with filters and channels exchanged.
 void backward_data_phase(const Exec& ex, const Tiles& tiles, const Conv2dShape& s,
                          const Phase& rows, const Phase& columns, const float* dy, const float* w,
                          Write write, float* dx) {
-  const Correlation correlation{.n = s.n,
-                                .h = s.p(),
-                                .w = s.q(),
-                                .c = s.k,
-                                .k = s.c,
-                                .r = rows.taps,
-                                .s = columns.taps,
-                                .stride_h = 1,
-                                .stride_w = 1,
-                                .pad_top = rows.pad,
-                                .pad_left = columns.pad,
-                                .p = rows.count,
-                                .q = columns.count,
-                                .y_image = s.h * s.w * s.c,
-                                .y_row = s.stride_h * s.w * s.c,
-                                .y_pixel = s.stride_w * s.c};
   const Panels panels{s.c, tiles.lanes};
   const std::int64_t terms = rows.taps * columns.taps * s.k;
   thread_local Scratch scratch;
@@ -157,7 +144,7 @@ void backward_data_phase(const Exec& ex, const Tiles& tiles, const Conv2dShape& 
       },
       packed);
   float* const to = dx + (rows.first * s.w + columns.first) * s.c;
-  correlate(ex, tiles, correlation, dy, packed,
+  correlate(ex, tiles, phase_correlation(s, rows, columns), dy, packed,
             {.addend = write == Write::accumulate ? to : nullptr}, to);
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu/conv2d_tiles.h"
 #include "kernels/error.h"
 
 namespace trifold::kernels {
@@ -24,6 +25,7 @@ TEST(InstructionSet, ForceAndRelease) {
   for (InstructionSet set : sets) {
     force_instruction_set(set);
     EXPECT_EQ(active_instruction_set(), set);
+    EXPECT_EQ(vector_lanes(set), cpu::tiles().lanes) << "what the kernels really run with";
     EXPECT_EQ(supported_instruction_sets(), sets) << "forcing hides nothing";
   }
   release_instruction_set();
