@@ -4,10 +4,11 @@
 #include <functional>
 
 #include "kernels/conv2d.h"
+#include "kernels/cpu/conv2d_algorithm.h"
 
 namespace trifold::bench {
 
-enum class Pass { forward, backward_data, backward_weight };
+using Pass = kernels::cpu::Conv2dPass;
 
 /// A call that runs one pass on memory of its own in the layouts that oneDNN prefers, so that no
 /// reorder is timed. `threads` is what OpenMP gets.

@@ -1,7 +1,7 @@
 """Times PyTorch on the networks of bench_train, in the same way; prints one JSON object.
 
-Denormals are flushed. Run it with an allocator that keeps its pages, as compare.py does: page faults
-cost it up to 40 % otherwise.
+Denormals are flushed. Run it with an allocator that keeps its pages, as compare.py does: it pays
+for fresh pages at each step otherwise.
 """
 import argparse
 import json
