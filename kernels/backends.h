@@ -9,6 +9,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/linear.h"
 #include "kernels/memory.h"
+#include "kernels/norm_conv2d.h"
 #include "kernels/optimizer.h"
 #include "kernels/pool.h"
 #include "kernels/resize.h"
@@ -23,7 +24,14 @@
   X(conv2d_packed_forward)         \
   X(conv2d_backward_data)          \
   X(conv2d_backward_weight)        \
+  X(norm_conv2d_forward)           \
+  X(norm_conv2d_backward_data)     \
+  X(norm_conv2d_backward_weight)   \
   X(batch_norm_train)              \
+  X(batch_norm_moments)            \
+  X(batch_norm_factors)            \
+  X(batch_norm_apply)              \
+  X(batch_norm_gradient)           \
   X(batch_norm_eval)               \
   X(batch_norm_backward)           \
   X(batch_norm_eval_backward)      \

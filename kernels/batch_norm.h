@@ -17,7 +17,7 @@ struct BatchNormShape {
 void check(const BatchNormShape& s);
 
 /// y = act(gamma (x - mean) / sqrt(var + eps) + beta [+ residual]), with mean and biased variance
-/// of this batch.
+/// of this batch: batch_norm_moments, batch_norm_factors and batch_norm_apply in one.
 /// Shapes    x, residual (or null), y (rows, channels); gamma, beta, mean, inv_std (channels).
 /// Effects   overwrites y, mean (batch mean) and inv_std = 1 / sqrt(var + eps); when running_mean
 ///           is not null: running = (1 - momentum) running + momentum batch, the running variance
@@ -30,6 +30,48 @@ void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, c
                       const float* beta, float eps, float momentum, const float* residual,
                       Activation act, float* y, float* mean, float* inv_std, float* running_mean,
                       float* running_var);
+
+/// The statistics of x, channel by channel: moments[0] is the mean, moments[1] what it lost when it
+/// was rounded to float32 (the exact mean is about moments[0] + moments[1]), moments[2] the biased
+/// variance.
+/// Shapes    x (rows, channels), moments (3, channels).
+/// Effects   overwrites moments.
+/// Numerics  sums of deviations from a local centre, joined in double in fixed order: the error of
+///           the mean is relative to std and that of the variance to itself, however large
+///           |mean| / std. The same bits for any thread count.
+/// Source    Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing
+///           Sample Variances", 1979, for joining the parts.
+void batch_norm_moments(const Exec& ex, const BatchNormShape& s, const float* x, float* moments);
+
+/// From the moments of rows samples, with var = moments[2]:
+///   mean = moments[0], inv_std = 1 / sqrt(var + eps), scale = gamma inv_std,
+///   shift = beta - moments[1] scale,
+/// so that (x - mean) scale + shift is the batch norm of x.
+/// Shapes    moments (3, channels), the others (channels).
+/// Effects   overwrites mean, inv_std, scale and shift; the running statistics move as
+///           batch_norm_train says, or are null.
+void batch_norm_factors(const Exec& ex, const BatchNormShape& s, const float* moments,
+                        const float* gamma, const float* beta, float eps, float momentum,
+                        float* mean, float* inv_std, float* scale, float* shift,
+                        float* running_mean, float* running_var);
+
+/// y = act((x - mean) scale + shift [+ residual]).
+/// Shapes    x, residual (or null), y (rows, channels); mean, scale, shift (channels).
+/// Effects   overwrites y, which may be x or residual.
+void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
+                      const float* scale, const float* shift, const float* residual, Activation act,
+                      float* y);
+
+/// The gradients of batch_norm_train from the gradient g of what its ReLU takes and from
+/// sums[0] = sum g and sums[1] = sum g (x - mean), as norm_conv2d_backward_data gives them:
+///   dbeta = sums[0], dgamma = inv_std sums[1],
+///   dx = gamma inv_std (g - dbeta/rows - xhat dgamma/rows), xhat = (x - mean) inv_std.
+/// Shapes    x, g, dx (rows, channels); sums (2, channels); the others (channels).
+/// Effects   writes or accumulates dx; overwrites dgamma and dbeta. Where dx is overwritten it may
+///           be g.
+void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
+                         const float* inv_std, const float* gamma, const float* g,
+                         const float* sums, Write write, float* dx, float* dgamma, float* dbeta);
 
 /// y = act(gamma (x - running_mean) / sqrt(running_var + eps) + beta [+ residual]).
 /// Effects   overwrites y, which may be x or residual.

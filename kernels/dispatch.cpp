@@ -128,12 +128,53 @@ void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x
   run(ex, TRIFOLD_TWINS(conv2d_backward_weight), s, x, dy, dw, db);
 }
 
+void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
+                         const InputNorm* norm, const float* w, float* y, float* moments) {
+  run(ex, TRIFOLD_TWINS(norm_conv2d_forward), s, x, norm, w, y, moments);
+}
+
+void norm_conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy,
+                               const float* w, const float* x, const InputNorm& norm, float* g,
+                               float* sums) {
+  run(ex, TRIFOLD_TWINS(norm_conv2d_backward_data), s, dy, w, x, norm, g, sums);
+}
+
+void norm_conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x,
+                                 const InputNorm& norm, const float* dy, float* dw) {
+  run(ex, TRIFOLD_TWINS(norm_conv2d_backward_weight), s, x, norm, dy, dw);
+}
+
 void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,
                       const float* beta, float eps, float momentum, const float* residual,
                       Activation act, float* y, float* mean, float* inv_std, float* running_mean,
                       float* running_var) {
   run(ex, TRIFOLD_TWINS(batch_norm_train), s, x, gamma, beta, eps, momentum, residual, act, y, mean,
       inv_std, running_mean, running_var);
+}
+
+void batch_norm_moments(const Exec& ex, const BatchNormShape& s, const float* x, float* moments) {
+  run(ex, TRIFOLD_TWINS(batch_norm_moments), s, x, moments);
+}
+
+void batch_norm_factors(const Exec& ex, const BatchNormShape& s, const float* moments,
+                        const float* gamma, const float* beta, float eps, float momentum,
+                        float* mean, float* inv_std, float* scale, float* shift,
+                        float* running_mean, float* running_var) {
+  run(ex, TRIFOLD_TWINS(batch_norm_factors), s, moments, gamma, beta, eps, momentum, mean, inv_std,
+      scale, shift, running_mean, running_var);
+}
+
+void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
+                      const float* scale, const float* shift, const float* residual, Activation act,
+                      float* y) {
+  run(ex, TRIFOLD_TWINS(batch_norm_apply), s, x, mean, scale, shift, residual, act, y);
+}
+
+void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
+                         const float* inv_std, const float* gamma, const float* g,
+                         const float* sums, Write write, float* dx, float* dgamma, float* dbeta) {
+  run(ex, TRIFOLD_TWINS(batch_norm_gradient), s, x, mean, inv_std, gamma, g, sums, write, dx,
+      dgamma, dbeta);
 }
 
 void batch_norm_eval(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,

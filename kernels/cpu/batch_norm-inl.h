@@ -37,9 +37,9 @@ struct RowGroup {
     }
   }
 
-  std::vector<float> repeat(const std::vector<float>& per_channel) const {
+  std::vector<float> repeat(const float* per_channel) const {
     std::vector<float> repeated(static_cast<std::size_t>(width));
-    repeat(per_channel.data(), repeated.data());
+    repeat(per_channel, repeated.data());
     return repeated;
   }
 

@@ -28,12 +28,12 @@ std::int64_t winograd_weight_floats(std::int64_t channels, std::int64_t filters)
 void winograd_transform_weights(const Exec& ex, std::int64_t channels, std::int64_t filters,
                                 const WinogradWeights& w, float* u);
 
-/// y = [relu](b + correlation of x with the weights that were transformed into u [+ addend]).
-void winograd_correlate(const Exec& ex, const Correlation& s, const float* x, const float* u,
+/// y = [relu](b + correlation of the source with the weights that were transformed into u [+ addend]).
+void winograd_correlate(const Exec& ex, const Correlation& s, const Source& source, const float* u,
                         const Finish& finish, float* y);
 
 /// dw (3,3,c,k) of a correlation with contiguous dy (n,p,q,k).
-void winograd_backward_weight(const Exec& ex, const Correlation& s, const float* x, const float* dy,
-                              float* dw);
+void winograd_backward_weight(const Exec& ex, const Correlation& s, const Source& source,
+                              const float* dy, float* dw);
 
 }  // namespace trifold::kernels::cpu

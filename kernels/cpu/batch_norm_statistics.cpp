@@ -1,0 +1,70 @@
+#include "kernels/cpu/batch_norm_statistics.h"
+
+#include <cmath>
+#include <numeric>
+
+#include "kernels/backends.h"
+
+namespace trifold::kernels::cpu {
+
+void join_moments(std::span<const std::int64_t> samples, std::int64_t channels,
+                  const Doubles& parts, float* moments) {
+  const auto all =
+      static_cast<double>(std::accumulate(samples.begin(), samples.end(), std::int64_t{0}));
+  const auto count = size(channels);
+  // Two passes, for the squares need the mean of all.
+  Doubles centre(count, 0.0), squares(count, 0.0);
+  const double* part = parts.data();
+  for (const std::int64_t rows : samples) {
+    const double weight = static_cast<double>(rows) / all;
+    for (std::size_t c = 0; c < count; ++c) centre[c] += weight * part[c];
+    part += 2 * channels;
+  }
+  part = parts.data();
+  for (const std::int64_t rows : samples) {
+    const auto weight = static_cast<double>(rows);
+    for (std::size_t c = 0; c < count; ++c) {
+      const double off = part[c] - centre[c];
+      squares[c] += part[count + c] + weight * off * off;
+    }
+    part += 2 * channels;
+  }
+  for (std::size_t c = 0; c < count; ++c) {
+    moments[c] = static_cast<float>(centre[c]);
+    moments[count + c] = static_cast<float>(centre[c] - static_cast<double>(moments[c]));
+    moments[2 * count + c] = static_cast<float>(squares[c] / all);
+  }
+}
+
+Doubles inverse_std(std::int64_t channels, const float* var, float eps) {
+  Doubles result(size(channels));
+  for (std::int64_t j = 0; j < channels; ++j) {
+    result[size(j)] = 1 / std::sqrt(static_cast<double>(var[j]) + static_cast<double>(eps));
+  }
+  return result;
+}
+
+void batch_norm_factors(const Exec& /*ex*/, const BatchNormShape& s, const float* moments,
+                        const float* gamma, const float* beta, float eps, float momentum,
+                        float* mean, float* inv_std, float* scale, float* shift,
+                        float* running_mean, float* running_var) {
+  check(s);
+  const std::int64_t channels = s.channels;
+  const auto rows = static_cast<double>(s.rows), m = static_cast<double>(momentum);
+  const Doubles inverse = inverse_std(channels, moments + 2 * channels, eps);
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double lost = moments[channels + c], var = moments[2 * channels + c];
+    const double factor = static_cast<double>(gamma[c]) * inverse[size(c)];
+    mean[c] = moments[c];
+    inv_std[c] = static_cast<float>(inverse[size(c)]);
+    scale[c] = static_cast<float>(factor);
+    shift[c] = static_cast<float>(beta[c] - lost * factor);
+    if (running_mean == nullptr) continue;
+    // A single sample has no unbiased variance: its biased one, 0, stands in.
+    const double unbiased = s.rows > 1 ? var * rows / (rows - 1) : 0.0;
+    running_mean[c] = static_cast<float>((1 - m) * running_mean[c] + m * (moments[c] + lost));
+    running_var[c] = static_cast<float>((1 - m) * running_var[c] + m * unbiased);
+  }
+}
+
+}  // namespace trifold::kernels::cpu

@@ -1,0 +1,19 @@
+/// What batch norms work channel by channel, once the passes over the samples are done.
+#pragma once
+
+#include <span>
+
+#include "kernels/cpu/batch_norm_types.h"
+
+namespace trifold::kernels::cpu {
+
+/// moments (3, channels), as batch_norm_moments gives them, of all samples from those of parts:
+/// part p has samples[p] of them with mean parts[2 p channels + c] and sum of squared deviations
+/// parts[(2 p + 1) channels + c].
+void join_moments(std::span<const std::int64_t> samples, std::int64_t channels,
+                  const Doubles& parts, float* moments);
+
+/// 1 / sqrt(var + eps).
+Doubles inverse_std(std::int64_t channels, const float* var, float eps);
+
+}  // namespace trifold::kernels::cpu

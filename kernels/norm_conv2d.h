@@ -1,0 +1,52 @@
+/// A convolution together with the batch norm in front of it and the statistics for the one behind.
+///
+/// Batch normalisation is bound by memory. Worked on a convolution's input as it is read, and its
+/// sums taken of a convolution's output as it is written, it saves most of its passes over memory,
+/// and the normalised activation is never stored. kernels/batch_norm.h has the steps in between.
+#pragma once
+
+#include "kernels/activation.h"
+#include "kernels/conv2d.h"
+#include "kernels/exec.h"
+
+namespace trifold::kernels {
+
+/// a = act((x - mean) scale + shift), channel by channel. Outside the image a is zero: the padding
+/// is of a, not of x. mean, scale, shift (c).
+struct InputNorm {
+  const float* mean;
+  const float* scale;
+  const float* shift;
+  Activation act;
+};
+
+/// y = conv2d_forward(a, w) with a = norm(x), or a = x where norm is null.
+/// Shapes    x (n,h,w,c), w (r,s,c,k), y (n,p,q,k), moments (3,k) or null.
+/// Effects   overwrites y and, unless null, moments with batch_norm_moments(y); y overlaps nothing
+///           else.
+/// Errors    ShapeError as check() says.
+/// Numerics  y as conv2d_forward's, for |a - exact| <= 3 2^-24 (|x - mean| |scale| + |shift|);
+///           moments as batch_norm_moments'. The same bits for any thread count.
+void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
+                         const InputNorm* norm, const float* w, float* y, float* moments);
+
+/// g is the gradient of <dy, conv2d_forward(a, w)> with respect to (x - mean) scale + shift: that
+/// with respect to a, and zero where act is relu and a <= 0.
+/// Shapes    dy (n,p,q,k), w (r,s,c,k), x and g (n,h,w,c), sums (2,c).
+/// Effects   overwrites g and sums: sums[0] is the sum of g over n, h and w, sums[1] that of
+///           g (x - mean), as batch_norm_gradient takes them. g overlaps nothing else.
+/// Numerics  g as conv2d_backward_data's dx. Sums of parts, cut by the shape alone, are added in
+///           double in fixed order; an error doesn't grow with |mean| / std.
+void norm_conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy,
+                               const float* w, const float* x, const InputNorm& norm, float* g,
+                               float* sums);
+
+/// dw is the gradient of <dy, conv2d_forward(a, w)> with respect to w, a = norm(x) being formed
+/// again as x is read.
+/// Shapes    x (n,h,w,c), dy (n,p,q,k), dw (r,s,c,k).
+/// Effects   overwrites dw.
+/// Numerics  as conv2d_backward_weight, with a in the place of x.
+void norm_conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x,
+                                 const InputNorm& norm, const float* dy, float* dw);
+
+}  // namespace trifold::kernels
