@@ -22,12 +22,6 @@ struct ConvGeometry {
 Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& geometry,
            Tensor* moments = nullptr);
 
-/// act(conv2d(x) + b [+ residual]) in one kernel, without a gradient; residual is a null pointer or
-/// has the shape of the result.
-Tensor conv2d_inference(const kernels::Exec& ex, const Tensor& x, const Tensor& w, const Tensor& b,
-                        const ConvGeometry& geometry, const Tensor* residual,
-                        kernels::Activation act);
-
 /// The learned scale and shift of a batch normalisation and its running statistics, (c) each.
 struct BatchNormState {
   const Var* gamma;

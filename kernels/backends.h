@@ -19,7 +19,9 @@
 // signature, so the two can't drift apart.
 #define TRIFOLD_FOR_EACH_KERNEL(X) \
   X(conv2d_forward)                \
-  X(conv2d_fused_forward)          \
+  X(conv2d_packing)                \
+  X(conv2d_pack)                   \
+  X(conv2d_packed_forward)         \
   X(conv2d_backward_data)          \
   X(conv2d_backward_weight)        \
   X(norm_conv2d_forward)           \

@@ -104,9 +104,18 @@ void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const 
   run(ex, TRIFOLD_TWINS(conv2d_forward), s, x, w, b, y);
 }
 
-void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
-                          const float* b, const float* residual, Activation act, float* y) {
-  run(ex, TRIFOLD_TWINS(conv2d_fused_forward), s, x, w, b, residual, act, y);
+Conv2dPacking conv2d_packing(const Exec& ex, const Conv2dShape& s) {
+  return run_on(ex.device, TRIFOLD_TWINS(conv2d_packing), ex, s);
+}
+
+void conv2d_pack(const Exec& ex, const Conv2dShape& s, const float* w, float* packed) {
+  run(ex, TRIFOLD_TWINS(conv2d_pack), s, w, packed);
+}
+
+void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
+                           const float* packed, const float* b, const float* residual,
+                           Activation act, float* y) {
+  run(ex, TRIFOLD_TWINS(conv2d_packed_forward), s, x, packed, b, residual, act, y);
 }
 
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,

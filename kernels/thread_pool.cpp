@@ -1,8 +1,9 @@
 #include "kernels/thread_pool.h"
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -15,12 +16,24 @@ namespace trifold::kernels {
 namespace {
 
 /// Ranges a thread, so that a thread that was held up leaves work to the others.
-constexpr std::int64_t kRangesPerThread = 4;
-/// Looks at the job number before a worker sleeps: kernels follow each other closely.
+constexpr std::uint32_t kRangesPerThread = 4;
+/// Looks before a thread sleeps, each some tens of nanoseconds apart: kernels follow each other
+/// closely, and to wake a thread takes longer than most pauses between them.
 constexpr int kSpins = 2000;
 
 /// True while this thread runs a body: nested calls then stay on the thread.
 thread_local bool inside_body = false;
+
+/// Waits until `word` is no longer `value`, and returns what it is then.
+std::uint32_t await_change(const std::atomic<std::uint32_t>& word, std::uint32_t value) {
+  for (int i = 0; i < kSpins; ++i) {
+    const std::uint32_t now = word.load(std::memory_order_acquire);
+    if (now != value) return now;
+    hwy::Pause();
+  }
+  word.wait(value, std::memory_order_acquire);
+  return word.load(std::memory_order_acquire);
+}
 
 }  // namespace
 
@@ -30,57 +43,45 @@ struct ThreadPool::State {
   }
 
   ~State() {
-    {
-      std::lock_guard lock(mutex);
-      stopping = true;
-      job.fetch_add(1, std::memory_order_release);
-    }
-    wake.notify_all();
+    open.store(kStop, std::memory_order_release);
+    open.notify_all();
     for (std::thread& worker : workers) worker.join();
   }
 
   void work() {
-    std::uint64_t seen = 0;
-    for (;;) {
-      for (int i = 0; i < kSpins && job.load(std::memory_order_acquire) == seen; ++i) {
-      }
-      {
-        std::unique_lock lock(mutex);
-        wake.wait(lock, [&] { return job.load(std::memory_order_relaxed) != seen; });
-        seen = job.load(std::memory_order_relaxed);
-        if (stopping) return;
-      }
-      take_ranges();
-      std::lock_guard lock(mutex);
-      if (--running == 0) done.notify_one();
-    }
+    while (await_change(open, 0) != kStop) take_ranges();
   }
 
-  /// Runs ranges of the current job until none is left.
+  /// Runs ranges of the current job until none is left. A range that was taken keeps its job from
+  /// ending, and with it `count`, `ranges` and `body` from changing; without one, none is read.
   void take_ranges() {
     inside_body = true;
-    for (std::int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < ranges;) {
+    std::uint32_t left = open.load(std::memory_order_acquire);
+    while (left != 0 && left != kStop) {
+      if (!open.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel)) continue;
+      const std::int64_t i = ranges - left;
       try {
         (*body)(count * i / ranges, count * (i + 1) / ranges);
       } catch (...) {  // carried to the caller of parallel_for
-        std::lock_guard lock(mutex);
+        std::lock_guard lock(error_mutex);
         if (!error) error = std::current_exception();
       }
+      if (unfinished.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished.notify_one();
+      left = open.load(std::memory_order_acquire);
     }
     inside_body = false;
   }
 
+  static constexpr std::uint32_t kStop = ~std::uint32_t{0};
+
   const int threads;
-  std::mutex mutex;
   std::mutex one_caller;  // several threads may share a pool: one job at a time
-  std::condition_variable wake, done;
-  std::atomic<std::uint64_t> job{0};
-  std::atomic<std::int64_t> next{0};
-  // Written by the caller under `mutex` before `job` changes, read by the workers after.
+  // The job: written by the caller while no range is open, published by `open`.
   std::int64_t count = 0, ranges = 0;
   const std::function<void(std::int64_t, std::int64_t)>* body = nullptr;
-  int running = 0;
-  bool stopping = false;
+  std::atomic<std::uint32_t> open{0};        // ranges that nobody has taken
+  std::atomic<std::uint32_t> unfinished{0};  // ranges that have not ended
+  std::mutex error_mutex;
   std::exception_ptr error;
   std::vector<std::thread> workers;
 };
@@ -105,20 +106,18 @@ void ThreadPool::parallel_for(std::int64_t count,
     return;
   }
   std::lock_guard one(s.one_caller);
-  {
-    std::lock_guard lock(s.mutex);
-    s.count = count;
-    s.ranges = std::min(count, s.threads * kRangesPerThread);
-    s.body = &body;
-    s.running = s.threads - 1;
-    s.error = nullptr;
-    s.next.store(0, std::memory_order_relaxed);
-    s.job.fetch_add(1, std::memory_order_release);
-  }
-  s.wake.notify_all();
+  s.count = count;
+  s.ranges = std::min<std::int64_t>(count, s.threads * std::int64_t{kRangesPerThread});
+  s.body = &body;
+  s.error = nullptr;
+  const auto ranges = static_cast<std::uint32_t>(s.ranges);
+  s.unfinished.store(ranges, std::memory_order_relaxed);
+  s.open.store(ranges, std::memory_order_release);
+  s.open.notify_all();
   s.take_ranges();
-  std::unique_lock lock(s.mutex);
-  s.done.wait(lock, [&] { return s.running == 0; });
+  for (std::uint32_t left; (left = s.unfinished.load(std::memory_order_acquire)) != 0;) {
+    await_change(s.unfinished, left);
+  }
   if (s.error) std::rethrow_exception(std::exchange(s.error, nullptr));
 }
 

@@ -1,9 +1,11 @@
 /// A network made ready for inference: batch norms folded into the convolutions in front of them.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
+#include "engine/packed_conv2d.h"
 #include "nn/network.h"
 
 namespace trifold::nn {
@@ -11,29 +13,30 @@ namespace trifold::nn {
 /// In inference a batch norm is a scale and a shift of each channel, so that one which alone reads a
 /// convolution disappears in it: w' = w s, b' = beta + (b - running_mean) s, with s = gamma /
 /// sqrt(running_var + eps). Its residual and its ReLU are worked while the convolution's result is
-/// still in registers. Results differ from the network's by rounding alone.
+/// still in registers, and its weights are packed once. Results differ from the network's by
+/// rounding alone.
 class FoldedNetwork {
  public:
   /// `network` outlives this object and does not change meanwhile.
   explicit FoldedNetwork(const Network& network);
 
   /// Images (n,h,w,c) to logits (n,classes).
-  engine::Tensor forward(const kernels::Exec& ex, const engine::Tensor& images) const;
+  engine::Tensor forward(const kernels::Exec& ex, const engine::Tensor& images);
 
   /// How many batch norms are folded.
-  std::int64_t folded() const { return std::ssize(convolutions_); }
+  std::int64_t folded() const { return std::ranges::count(skipped_, true); }
 
  private:
   struct Convolution {
     NodeId node;
-    engine::Tensor w, b;
+    engine::PackedConv2d conv;
   };
 
   std::vector<NodeId> inputs_of(NodeId id) const;
 
   const Network& network_;
-  std::map<NodeId, Convolution> convolutions_;  // by the batch norm that each takes in
-  std::vector<bool> skipped_;                   // convolutions that run at their batch norm's place
+  std::map<NodeId, Convolution> convolutions_;  // by the node at whose place they run
+  std::vector<bool> skipped_;                   // those that run at their batch norm's place
   std::vector<NodeId> last_reader_;
 };
 

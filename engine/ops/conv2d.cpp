@@ -19,18 +19,6 @@ kernels::Conv2dShape conv2d_shape(const Shape& xs, const Shape& ws, const Shape*
   return s;
 }
 
-Tensor conv2d_inference(const kernels::Exec& ex, const Tensor& x, const Tensor& w, const Tensor& b,
-                        const ConvGeometry& g, const Tensor* residual, kernels::Activation act) {
-  const kernels::Conv2dShape s = conv2d_shape(x.shape(), w.shape(), &b.shape(), g);
-  Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, x.device());
-  require<ShapeError>(!residual || residual->shape() == y.shape(),
-                      "conv2d to {} with a residual {}", to_string(y.shape()),
-                      residual ? to_string(residual->shape()) : "");
-  kernels::conv2d_fused_forward(ex, s, x.data(), w.data(), b.data(),
-                                residual ? residual->data() : nullptr, act, y.data());
-  return y;
-}
-
 Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& g,
            Tensor* moments) {
   require<ShapeError>(b == nullptr || moments == nullptr,

@@ -1,4 +1,3 @@
-/// The shapes that convolutions take.
 #pragma once
 
 #include "engine/ops.h"
@@ -6,9 +5,9 @@
 
 namespace trifold::engine {
 
-/// Of an input xs (n,h,w,c), weights ws (r,s,c,k) and a bias bs (k) or a null pointer.
-/// Errors    ShapeError: they don't fit together.
-kernels::Conv2dShape conv2d_shape(const Shape& xs, const Shape& ws, const Shape* bs,
-                                  const ConvGeometry& g);
+/// The convolution of an input of shape x with weights w and, unless null, bias b.
+/// Errors    ShapeError where they don't fit together.
+kernels::Conv2dShape conv2d_shape(const Shape& x, const Shape& w, const Shape* b,
+                                  const ConvGeometry& geometry);
 
 }  // namespace trifold::engine

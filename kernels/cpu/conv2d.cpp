@@ -122,8 +122,11 @@ void backward_data_winograd(const Exec& ex, const Conv2dShape& s, const float* d
                             Write write, PartWork* work, float* dx) {
   const Phase rows = phase_of(0, s.h, s.r, 1, s.pad_h), columns = phase_of(0, s.w, s.s, 1, s.pad_w);
   const std::int64_t tap = s.c * s.k;
-  winograd_correlate(ex, phase_correlation(s, rows, columns), {dy},
-                     {.w = w + (s.r * s.s - 1) * tap, .tap = -tap, .channel = 1, .filter = s.k},
+  thread_local Scratch scratch;
+  float* const u = scratch.floats(winograd_weight_floats(s.k, s.c));
+  winograd_transform_weights(
+      ex, s.k, s.c, {.w = w + (s.r * s.s - 1) * tap, .tap = -tap, .channel = 1, .filter = s.k}, u);
+  winograd_correlate(ex, phase_correlation(s, rows, columns), {dy}, u,
                      {.addend = write == Write::accumulate ? dx : nullptr, .work = work}, dx);
 }
 
@@ -152,19 +155,19 @@ void backward_data_phase(const Exec& ex, const Tiles& tiles, const Conv2dShape& 
 
 void forward_pass(const Exec& ex, const Conv2dShape& s, const Source& source, const float* w,
                   const Finish& finish, float* y) {
-  if (conv2d_algorithm(s, Conv2dPass::forward) == Conv2dAlgorithm::winograd) {
-    const WinogradWeights weights{.w = w, .tap = s.c * s.k, .channel = s.k, .filter = 1};
-    winograd_correlate(ex, forward_correlation(s), source, weights, finish, y);
-    return;
-  }
-  const Tiles tiles = cpu::tiles();
-  const Panels panels{s.k, tiles.lanes};
-  const std::int64_t terms = s.r * s.s * s.c;
   thread_local Scratch scratch;
-  float* packed = scratch.floats(terms * panels.padded());
-  pack_panels(
-      panels, terms, 1, [&](std::int64_t j) { return w + j * s.k; }, packed);
-  correlate(ex, tiles, forward_correlation(s), source, packed, finish, y);
+  float* const packed = scratch.floats(cpu::conv2d_packing(ex, s).floats);
+  cpu::conv2d_pack(ex, s, w, packed);
+  packed_forward_pass(ex, s, source, packed, finish, y);
+}
+
+void packed_forward_pass(const Exec& ex, const Conv2dShape& s, const Source& source,
+                         const float* packed, const Finish& finish, float* y) {
+  if (conv2d_algorithm(s, Conv2dPass::forward) == Conv2dAlgorithm::winograd) {
+    winograd_correlate(ex, forward_correlation(s), source, packed, finish, y);
+  } else {
+    correlate(ex, tiles(), forward_correlation(s), source, packed, finish, y);
+  }
 }
 
 void backward_data_pass(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
@@ -188,13 +191,38 @@ void backward_data_pass(const Exec& ex, const Conv2dShape& s, const float* dy, c
 
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y) {
-  cpu::conv2d_fused_forward(ex, s, x, w, b, nullptr, Activation::none, y);
+  check(s);
+  forward_pass(ex, s, {x}, w, {.b = b}, y);
 }
 
-void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
-                          const float* b, const float* residual, Activation act, float* y) {
+// A form is an algorithm for one instruction set.
+Conv2dPacking conv2d_packing(const Exec&, const Conv2dShape& s) {
+  const Conv2dAlgorithm algorithm = conv2d_algorithm(s, Conv2dPass::forward);
+  const std::int64_t filters = Panels{s.k, tiles().lanes}.padded();
+  return {.form = 2 * static_cast<std::int32_t>(active_instruction_set()) +
+                  (algorithm == Conv2dAlgorithm::winograd ? 1 : 0),
+          .floats = algorithm == Conv2dAlgorithm::winograd ? winograd_weight_floats(s.c, s.k)
+                                                           : s.r * s.s * s.c * filters};
+}
+
+void conv2d_pack(const Exec& ex, const Conv2dShape& s, const float* w, float* packed) {
   check(s);
-  forward_pass(ex, s, {x}, w, {.b = b, .addend = residual, .relu = act == Activation::relu}, y);
+  if (conv2d_algorithm(s, Conv2dPass::forward) == Conv2dAlgorithm::winograd) {
+    winograd_transform_weights(ex, s.c, s.k,
+                               {.w = w, .tap = s.c * s.k, .channel = s.k, .filter = 1}, packed);
+    return;
+  }
+  pack_panels(
+      Panels{s.k, tiles().lanes}, s.r * s.s * s.c, 1, [&](std::int64_t j) { return w + j * s.k; },
+      packed);
+}
+
+void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
+                           const float* packed, const float* b, const float* residual,
+                           Activation act, float* y) {
+  check(s);
+  packed_forward_pass(ex, s, {x}, packed,
+                      {.b = b, .addend = residual, .relu = act == Activation::relu}, y);
 }
 
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,

@@ -12,6 +12,10 @@ namespace trifold::kernels::cpu {
 void forward_pass(const Exec& ex, const Conv2dShape& s, const Source& source, const float* w,
                   const Finish& finish, float* y);
 
+/// The same with weights that conv2d_pack has packed.
+void packed_forward_pass(const Exec& ex, const Conv2dShape& s, const Source& source,
+                         const float* packed, const Finish& finish, float* y);
+
 /// dx, written or accumulated. `work`, unless null, is expected and given parts once or several
 /// times, one time after the other; it isn't given inputs that no window reaches, whose gradient is
 /// zero.

@@ -119,9 +119,23 @@ void transform_patches(const WinogradTransforms& transforms, const Correlation& 
   }
 }
 
-/// The 36 matrices (channels, filters) of the transformed weights, each in panels.
-void transform_weights(const Exec& ex, const WinogradTransforms& transforms, const Panels& panels,
-                       std::int64_t channels, const WinogradWeights& w, float* u) {
+/// Rows of a matrix, as the register tiles want them.
+std::vector<std::int64_t> row_offsets(std::int64_t rows, std::int64_t stride) {
+  std::vector<std::int64_t> offsets(static_cast<std::size_t>(rows));
+  for (std::int64_t i = 0; i < rows; ++i) offsets[static_cast<std::size_t>(i)] = i * stride;
+  return offsets;
+}
+
+}  // namespace
+
+std::int64_t winograd_weight_floats(std::int64_t channels, std::int64_t filters) {
+  return winograd_points * channels * Panels{filters, tiles().lanes}.padded();
+}
+
+void winograd_transform_weights(const Exec& ex, std::int64_t channels, std::int64_t filters,
+                                const WinogradWeights& w, float* u) {
+  const WinogradTransforms transforms = winograd_transforms();
+  const Panels panels{filters, transforms.lanes};
   const std::int64_t lanes = transforms.lanes, stride = channels * panels.padded();
   parallel(ex, channels, [&](std::int64_t begin, std::int64_t end) {
     thread_local Scratch scratch;
@@ -149,24 +163,12 @@ void transform_weights(const Exec& ex, const WinogradTransforms& transforms, con
   });
 }
 
-/// Rows of a matrix, as the register tiles want them.
-std::vector<std::int64_t> row_offsets(std::int64_t rows, std::int64_t stride) {
-  std::vector<std::int64_t> offsets(static_cast<std::size_t>(rows));
-  for (std::int64_t i = 0; i < rows; ++i) offsets[static_cast<std::size_t>(i)] = i * stride;
-  return offsets;
-}
-
-}  // namespace
-
-void winograd_correlate(const Exec& ex, const Correlation& s, const Source& source,
-                        const WinogradWeights& w, const Finish& finish, float* y) {
+void winograd_correlate(const Exec& ex, const Correlation& s, const Source& source, const float* u,
+                        const Finish& finish, float* y) {
   const Tiles tiles = cpu::tiles();
   const WinogradTransforms transforms = winograd_transforms();
   const Panels panels{s.k, tiles.lanes};
   const std::int64_t filters = panels.padded();
-  thread_local Scratch weight_scratch;
-  float* const u = weight_scratch.floats(winograd_points * s.c * filters);
-  transform_weights(ex, transforms, panels, s.c, w, u);
   std::vector<float> bias(static_cast<std::size_t>(filters), 0.0f);
   if (finish.b != nullptr) std::copy(finish.b, finish.b + s.k, bias.begin());
   const std::vector<float> zeros(static_cast<std::size_t>(std::max(s.c, filters)), 0.0f);

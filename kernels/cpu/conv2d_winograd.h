@@ -15,14 +15,22 @@
 
 namespace trifold::kernels::cpu {
 
-/// y = [relu](b + correlation of the source with w [+ addend]). Element (r, s, c, k) of the weights lies at w +
-/// (3 r + s) tap + c channel + k filter.
+/// Element (r, s, c, k) of weights lies at w + (3 r + s) tap + c channel + k filter.
 struct WinogradWeights {
   const float* w;
   std::int64_t tap, channel, filter;
 };
-void winograd_correlate(const Exec& ex, const Correlation& s, const Source& source,
-                        const WinogradWeights& w, const Finish& finish, float* y);
+
+/// Floats of transformed weights for the active instruction set.
+std::int64_t winograd_weight_floats(std::int64_t channels, std::int64_t filters);
+
+/// u = the 36 matrices (channels, filters) of the transformed weights, each in panels.
+void winograd_transform_weights(const Exec& ex, std::int64_t channels, std::int64_t filters,
+                                const WinogradWeights& w, float* u);
+
+/// y = [relu](b + correlation of the source with the weights that were transformed into u [+ addend]).
+void winograd_correlate(const Exec& ex, const Correlation& s, const Source& source, const float* u,
+                        const Finish& finish, float* y);
 
 /// dw (3,3,c,k) of a correlation with contiguous dy (n,p,q,k).
 void winograd_backward_weight(const Exec& ex, const Correlation& s, const Source& source,

@@ -59,11 +59,19 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
 
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y) {
-  cuda::conv2d_fused_forward(ex, s, x, w, b, nullptr, Activation::none, y);
+  cuda::conv2d_packed_forward(ex, s, x, w, b, nullptr, Activation::none, y);
 }
 
-void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
-                          const float* b, const float* residual, Activation act, float* y) {
+// The kernels read weights as they are.
+Conv2dPacking conv2d_packing(const Exec&, const Conv2dShape& s) { return {0, s.w_size()}; }
+
+void conv2d_pack(const Exec& ex, const Conv2dShape& s, const float* w, float* packed) {
+  cuda::copy_memory(ex.device, packed, ex.device, w,
+                    s.w_size() * static_cast<std::int64_t>(sizeof(float)), ex.stream);
+}
+
+void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
+                           const float* b, const float* residual, Activation act, float* y) {
   const Conv2dExtents e = checked_extents(s);
   const std::int64_t rows = s.n * s.p() * s.q();
   with_math(ex, [&](auto math) {

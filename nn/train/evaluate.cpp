@@ -38,7 +38,7 @@ Evaluation evaluate(const Network& network, const Dataset& dataset,
   check_fits(network, dataset);
   const auto start = std::chrono::steady_clock::now();
   Loader loader(dataset, normalisation, {.batch = batch, .shuffle = false});
-  const FoldedNetwork folded(network);
+  FoldedNetwork folded(network);
   Evaluation result;
   double loss_sum = 0;
   loader.start(0);
@@ -65,7 +65,7 @@ Evaluation evaluate(const Network& network, const Dataset& dataset,
 double inference_rate(const Network& network, std::int64_t side, const kernels::Exec& ex,
                       std::int64_t batch) {
   using Clock = std::chrono::steady_clock;
-  const FoldedNetwork folded(network);
+  FoldedNetwork folded(network);
   const Tensor images =
       Tensor::filled({batch, side, side, network.graph().input_channels()}, 0.5f, ex.device);
   std::vector<double> seconds;

@@ -40,7 +40,7 @@ TEST_P(Folded, ComputesWhatTheNetworkDoes) {
   engine::Random random(6);
   for (float& v : images.values()) v = static_cast<float>(random.normal());
 
-  const FoldedNetwork folded(network);
+  FoldedNetwork folded(network);
   EXPECT_EQ(folded.folded(), GetParam().folded);
   const Tensor logits = folded.forward({}, images);
   engine::Tape tape({}, engine::Tape::Mode::no_grad);

@@ -8,17 +8,17 @@ namespace {
 
 using namespace test;
 
-class Conv2dFused : public testing::TestWithParam<cpu::Conv2dAlgorithm> {
+class Conv2dPacked : public testing::TestWithParam<cpu::Conv2dAlgorithm> {
  protected:
   void SetUp() override { cpu::force_conv2d_algorithm(GetParam()); }
   void TearDown() override { cpu::force_conv2d_algorithm(std::nullopt); }
 };
 
-INSTANTIATE_TEST_SUITE_P(Algorithms, Conv2dFused,
+INSTANTIATE_TEST_SUITE_P(Algorithms, Conv2dPacked,
                          testing::Values(cpu::Conv2dAlgorithm::direct,
                                          cpu::Conv2dAlgorithm::winograd));
 
-TEST_P(Conv2dFused, IsTheConvolutionThenTheRest) {
+TEST_P(Conv2dPacked, IsTheConvolutionThenTheRest) {
   for (const Conv2dShape& s :
        {Conv2dShape{
             .n = 2, .h = 7, .w = 6, .c = 5, .k = 11, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1},
@@ -29,13 +29,16 @@ TEST_P(Conv2dFused, IsTheConvolutionThenTheRest) {
       run_everywhere(
           {nans(s.y_size()), nans(s.y_size()), nans(s.y_size()), residual},
           [&](const Trial& ex, const std::vector<float*>& out) {
+            const DeviceArray<float> packed(ex.device, nans(conv2d_packing(ex, s).floats));
+            conv2d_pack(ex, s, ex.in(w), packed.data());
             const auto fused = [&](const float* added, float* y) {
-              conv2d_fused_forward(ex, s, ex.in(x), ex.in(w), ex.in(b), added, act, y);
+              conv2d_packed_forward(ex, s, ex.in(x), packed.data(), ex.in(b), added, act, y);
             };
             conv2d_forward(ex, s, ex.in(x), ex.in(w), ex.in(b), out[0]);
             fused(nullptr, out[1]);
             fused(ex.in(residual), out[2]);
             fused(out[3], out[3]);
+            EXPECT_TRUE(packed.intact());
           },
           [&](const std::vector<Floats>& out) {
             for (std::size_t i = 0; i < out[0].size(); ++i) {

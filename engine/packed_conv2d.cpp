@@ -1,0 +1,26 @@
+#include "engine/packed_conv2d.h"
+
+#include "engine/ops/conv2d_shape.h"
+#include "kernels/error.h"
+
+namespace trifold::engine {
+
+Tensor PackedConv2d::run(const kernels::Exec& ex, const Tensor& x, const Tensor* residual,
+                         kernels::Activation act) {
+  const kernels::Conv2dShape s = conv2d_shape(x.shape(), w_.shape(), &b_.shape(), geometry_);
+  const kernels::Conv2dPacking packing = kernels::conv2d_packing(ex, s);
+  Tensor& packed = packed_[packing.form];
+  if (!packed.defined()) {
+    packed = Tensor::empty({packing.floats}, w_.device());
+    kernels::conv2d_pack(ex, s, w_.data(), packed.data());
+  }
+  Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, x.device());
+  require<ShapeError>(!residual || residual->shape() == y.shape(),
+                      "conv2d to {} with a residual {}", to_string(y.shape()),
+                      residual ? to_string(residual->shape()) : "");
+  kernels::conv2d_packed_forward(ex, s, x.data(), packed.data(), b_.data(),
+                                 residual ? residual->data() : nullptr, act, y.data());
+  return y;
+}
+
+}  // namespace trifold::engine
