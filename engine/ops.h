@@ -17,8 +17,10 @@ struct ConvGeometry {
   std::int64_t stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0;
 };
 
-/// x (n,h,w,c), w (r,s,c,k), b (k) or a null pointer -> (n,p,q,k).
-Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& geometry);
+/// x (n,h,w,c), w (r,s,c,k), b (k) or a null pointer -> (n,p,q,k). `moments`, unless null, becomes
+/// the moments (3,k) of the result, on the way and without a bias, for a batch norm that follows.
+Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& geometry,
+           Tensor* moments = nullptr);
 
 /// act(conv2d(x) + b [+ residual]) in one kernel, without a gradient; residual is a null pointer or
 /// has the shape of the result.
@@ -40,9 +42,20 @@ struct BatchNormState {
 /// running ones.
 enum class Statistics { batch, running };
 
-/// act(batch_norm(x) [+ residual]); residual is a null pointer or has the shape of x.
+/// act(batch_norm(x) [+ residual]); residual is a null pointer or has the shape of x. `moments`,
+/// unless null, are those of x, (3,c), and save a pass over x where the statistics are the batch's.
 Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics statistics,
-               const Var* residual, kernels::Activation act);
+               const Var* residual, kernels::Activation act, const Tensor* moments = nullptr);
+
+/// The moments (3,c) of x: kernels::batch_norm_moments.
+Tensor batch_moments(const kernels::Exec& ex, const Tensor& x);
+
+/// conv2d(act(batch_norm(x)), w) with the statistics of the batch, as one op that doesn't store the
+/// normalised input, neither for itself nor for its gradient. `moments_of_x` (3,c); `moments` as
+/// conv2d's.
+Var norm_conv2d(Tape& tape, const Var& x, const Tensor& moments_of_x, const BatchNormState& state,
+                kernels::Activation act, const Var& w, const ConvGeometry& geometry,
+                Tensor* moments = nullptr);
 
 Var relu(Tape& tape, const Var& x);
 Var add(Tape& tape, const Var& a, const Var& b);

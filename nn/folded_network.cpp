@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "nn/forward_pass.h"
+
 namespace trifold::nn {
 
 using engine::Tensor;
@@ -64,31 +66,27 @@ std::vector<NodeId> FoldedNetwork::inputs_of(NodeId id) const {
 Tensor FoldedNetwork::forward(const kernels::Exec& ex, const Tensor& images) const {
   const Graph& graph = network_.graph();
   engine::Tape tape(ex, engine::Tape::Mode::no_grad);
-  std::vector<Var> values(graph.nodes.size());
-  values[0] = Var::constant(images);
+  ForwardPass pass(network_, tape, Var::constant(images), inference);
   for (NodeId id = 1; id < graph.size(); ++id) {
     if (skipped_[static_cast<std::size_t>(id)]) continue;
     const auto found = convolutions_.find(id);
     const std::vector<NodeId> inputs = inputs_of(id);
-    Var& value = values[static_cast<std::size_t>(id)];
     if (found == convolutions_.end()) {
-      value = network_.run(tape, id, values, inference);
+      pass.run(id);
     } else {
       const Conv2d& conv = std::get<Conv2d>(graph.node(found->second.node).op);
       const bool relu = std::get<BatchNorm>(graph.node(id).op).relu;
-      value = Var::constant(engine::conv2d_inference(
-          ex, values[static_cast<std::size_t>(inputs[0])].value, found->second.w, found->second.b,
-          {conv.stride, conv.stride, conv.pad, conv.pad},
-          inputs.size() == 2 ? &values[static_cast<std::size_t>(inputs[1])].value : nullptr,
-          relu ? kernels::Activation::relu : kernels::Activation::none));
+      pass.value(id) = Var::constant(
+          engine::conv2d_inference(ex, pass.value(inputs[0]).value, found->second.w,
+                                   found->second.b, {conv.stride, conv.stride, conv.pad, conv.pad},
+                                   inputs.size() == 2 ? &pass.value(inputs[1]).value : nullptr,
+                                   relu ? kernels::Activation::relu : kernels::Activation::none));
     }
     for (NodeId input : inputs) {
-      if (last_reader_[static_cast<std::size_t>(input)] == id) {
-        values[static_cast<std::size_t>(input)] = {};
-      }
+      if (last_reader_[static_cast<std::size_t>(input)] == id) pass.release(input);
     }
   }
-  return std::move(values.back().value);
+  return std::move(pass.value(graph.output()).value);
 }
 
 }  // namespace trifold::nn

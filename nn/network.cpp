@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "kernels/error.h"
-#include "nn/overloaded.h"
+#include "nn/forward_pass.h"
 
 namespace trifold::nn {
 
@@ -48,6 +48,7 @@ Network::Network(Graph graph, Device device) : graph_(std::move(graph)), device_
                            is_trainable(spec.role) ? Var::parameter(std::move(value))
                                                    : Var::constant(std::move(value))});
   }
+  norm_fusion_ = plan_norm_fusion(graph_);
   last_reader_.assign(graph_.nodes.size(), -1);
   for (NodeId id = 0; id < graph_.size(); ++id) {
     const Node& node = graph_.node(id);
@@ -85,71 +86,16 @@ Outputs Network::forward(engine::Tape& tape, const Var& x, const ForwardMode& mo
                       "a network of {} input channels was given {}", graph_.input_channels(),
                       engine::to_string(x.shape()));
   Outputs outputs;
-  std::vector<Var> values(graph_.nodes.size());
-  values[0] = x;
+  ForwardPass pass(*this, tape, x, mode, taps);
   for (NodeId id = 0; id < graph_.size(); ++id) {
-    if (id > 0) values[static_cast<std::size_t>(id)] = run(tape, id, values, mode);
-    if (std::ranges::binary_search(taps, id)) {
-      outputs.taps.push_back(values[static_cast<std::size_t>(id)]);
-    }
+    if (id > 0) pass.run(id);
+    if (std::ranges::binary_search(taps, id)) outputs.taps.push_back(pass.value(id));
     for (NodeId input : graph_.node(id).inputs) {
-      if (last_reader_[static_cast<std::size_t>(input)] == id) {
-        values[static_cast<std::size_t>(input)] = {};
-      }
+      if (last_reader_[static_cast<std::size_t>(input)] == id) pass.release(input);
     }
   }
-  outputs.logits = std::move(values.back());
+  outputs.logits = std::move(pass.value(graph_.output()));
   return outputs;
-}
-
-Var Network::run(engine::Tape& tape, NodeId id, const std::vector<Var>& values,
-                 const ForwardMode& mode) const {
-  const Node& node = graph_.node(id);
-  const auto input = [&](std::size_t i) -> const Var& {
-    return values[static_cast<std::size_t>(node.inputs[i])];
-  };
-  const auto own = [&](const char* suffix) -> const Var& {
-    return parameter(node.name + suffix).var;
-  };
-
-  return std::visit(
-      Overloaded{[&](const Input&) { return input(0); },
-                 [&](const Conv2d& op) {
-                   return engine::conv2d(tape, input(0), own(".weight"),
-                                         op.bias ? &own(".bias") : nullptr,
-                                         {op.stride, op.stride, op.pad, op.pad});
-                 },
-                 [&](const BatchNorm& op) {
-                   const engine::BatchNormState state{
-                       &own(".weight"),           &own(".bias"), own(".running_mean").value,
-                       own(".running_var").value, op.eps,        mode.momentum};
-                   return engine::batch_norm(
-                       tape, input(0), state, mode.statistics,
-                       node.inputs.size() == 2 ? &input(1) : nullptr,
-                       op.relu ? kernels::Activation::relu : kernels::Activation::none);
-                 },
-                 [&](const Relu&) { return engine::relu(tape, input(0)); },
-                 [&](const Add&) { return engine::add(tape, input(0), input(1)); },
-                 [&](const Concat&) {
-                   std::vector<Var> inputs;
-                   for (std::size_t i = 0; i < node.inputs.size(); ++i) inputs.push_back(input(i));
-                   return engine::concat(tape, inputs);
-                 },
-                 [&](const ChannelGather& op) {
-                   return engine::channel_gather(tape, input(0), gather_sources_.at(id), op.stride);
-                 },
-                 [&](const Pool& op) {
-                   const engine::PoolGeometry g{op.window, op.window, op.stride,
-                                                op.stride, op.pad,    op.pad};
-                   return op.kind == PoolKind::max ? engine::max_pool(tape, input(0), g)
-                                                   : engine::avg_pool(tape, input(0), g);
-                 },
-                 [&](const GlobalAvgPool&) { return engine::global_avg_pool(tape, input(0)); },
-                 [&](const Linear& op) {
-                   return engine::linear(tape, input(0), own(".weight"),
-                                         op.bias ? &own(".bias") : nullptr);
-                 }},
-      node.op);
 }
 
 }  // namespace trifold::nn

@@ -9,6 +9,7 @@
 
 #include "engine/ops.h"
 #include "nn/graph.h"
+#include "nn/norm_fusion.h"
 
 namespace trifold::nn {
 
@@ -35,10 +36,12 @@ struct Parameter {
 };
 
 /// How the batch norms of a forward pass behave. With statistics of the batch, the running ones
-/// move by `momentum` towards them.
+/// move by `momentum` towards them, and batch norms may be fused with the convolutions around them
+/// (nn/norm_fusion.h), which changes results by rounding alone.
 struct ForwardMode {
   engine::Statistics statistics;
   float momentum = 0.1f;
+  bool fused = true;
 };
 inline constexpr ForwardMode training{engine::Statistics::batch};
 inline constexpr ForwardMode inference{engine::Statistics::running};
@@ -77,18 +80,19 @@ class Network {
   Outputs forward(engine::Tape& tape, const engine::Var& x, const ForwardMode& mode,
                   std::span<const NodeId> taps = {}) const;
 
+  /// What a ForwardPass needs: the channels that a ChannelGather picks, and how batch norms are
+  /// fused.
+  const engine::Tensor& gather_source(NodeId id) const { return gather_sources_.at(id); }
+  const NormFusion& norm_fusion() const { return norm_fusion_; }
+
  private:
-  friend class FoldedNetwork;
-
-  engine::Var run(engine::Tape& tape, NodeId id, const std::vector<engine::Var>& values,
-                  const ForwardMode& mode) const;
-
   Graph graph_;
   Device device_;
   std::vector<Parameter> parameters_;
   std::map<std::string, std::size_t> index_;
   std::map<NodeId, engine::Tensor> gather_sources_;
   std::vector<NodeId> last_reader_;
+  NormFusion norm_fusion_;
 };
 
 /// Fills a network with fresh values: convolutions from a normal distribution of variance

@@ -1,6 +1,7 @@
 #include "kernels/batch_norm.h"
 
 #include "engine/ops.h"
+#include "engine/ops/norm_factors.h"
 #include "kernels/error.h"
 
 namespace trifold::engine {
@@ -32,15 +33,11 @@ float* data_or_null(const Tensor& t) { return t.defined() ? t.data() : nullptr; 
 }  // namespace
 
 Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics statistics,
-               const Var* residual, kernels::Activation act) {
-  const Shape channels{x.shape().channels()};
-  require<ShapeError>(state.gamma->shape() == channels && state.beta->shape() == channels &&
-                          state.running_mean.shape() == channels &&
-                          state.running_var.shape() == channels &&
-                          (!residual || residual->shape() == x.shape()),
-                      "batch_norm of {} with {} channels of scales and a residual of shape {}",
-                      to_string(x.shape()), state.gamma->shape().size(),
-                      residual ? to_string(residual->shape()) : "none");
+               const Var* residual, kernels::Activation act, const Tensor* moments) {
+  check_state(state, x);
+  require<ShapeError>(!residual || residual->shape() == x.shape(),
+                      "batch_norm of {} with a residual of shape {}", to_string(x.shape()),
+                      residual ? to_string(residual->shape()) : "");
   const kernels::BatchNormShape s{x.shape().rows(), x.shape().channels()};
   const kernels::Exec& ex = tape.exec();
   const Var gamma = *state.gamma, beta = *state.beta;
@@ -67,11 +64,20 @@ Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics
     return result;
   }
 
-  Tensor mean = Tensor::empty(channels, x.value.device());
-  Tensor inv_std = Tensor::empty(channels, x.value.device());
-  kernels::batch_norm_train(ex, s, x.value.data(), gamma.value.data(), beta.value.data(), state.eps,
-                            state.momentum, residual_data, act, y.data(), mean.data(),
-                            inv_std.data(), state.running_mean.data(), state.running_var.data());
+  Tensor mean, inv_std;
+  if (moments != nullptr) {
+    const NormFactors f = norm_factors(ex, x, *moments, state);
+    kernels::batch_norm_apply(ex, s, x.value.data(), f.mean.data(), f.scale.data(), f.shift.data(),
+                              residual_data, act, y.data());
+    mean = f.mean;
+    inv_std = f.inv_std;
+  } else {
+    mean = Tensor::empty(gamma.shape(), x.value.device());
+    inv_std = Tensor::empty(gamma.shape(), x.value.device());
+    kernels::batch_norm_train(ex, s, x.value.data(), gamma.value.data(), beta.value.data(),
+                              state.eps, state.momentum, residual_data, act, y.data(), mean.data(),
+                              inv_std.data(), state.running_mean.data(), state.running_var.data());
+  }
   Var result = tape.result(y, {&x, &gamma, &beta, &added});
   tape.record(result, [ex, s, x, y = y_of_relu, gamma, beta, added, act, mean,
                        inv_std](const Tensor& dy) {

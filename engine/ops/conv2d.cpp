@@ -1,15 +1,15 @@
 #include "kernels/conv2d.h"
 
 #include "engine/ops.h"
+#include "engine/ops/conv2d_shape.h"
 #include "engine/ops/weight_gradients.h"
 #include "kernels/error.h"
+#include "kernels/norm_conv2d.h"
 
 namespace trifold::engine {
 
-namespace {
-
-kernels::Conv2dShape shape_of(const Shape& xs, const Shape& ws, const Shape* bs,
-                              const ConvGeometry& g) {
+kernels::Conv2dShape conv2d_shape(const Shape& xs, const Shape& ws, const Shape* bs,
+                                  const ConvGeometry& g) {
   require<ShapeError>(
       xs.rank() == 4 && ws.rank() == 4 && xs[3] == ws[2] && (!bs || *bs == Shape{ws[3]}),
       "conv2d of an input {} with weights {}", to_string(xs), to_string(ws));
@@ -19,11 +19,9 @@ kernels::Conv2dShape shape_of(const Shape& xs, const Shape& ws, const Shape* bs,
   return s;
 }
 
-}  // namespace
-
 Tensor conv2d_inference(const kernels::Exec& ex, const Tensor& x, const Tensor& w, const Tensor& b,
                         const ConvGeometry& g, const Tensor* residual, kernels::Activation act) {
-  const kernels::Conv2dShape s = shape_of(x.shape(), w.shape(), &b.shape(), g);
+  const kernels::Conv2dShape s = conv2d_shape(x.shape(), w.shape(), &b.shape(), g);
   Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, x.device());
   require<ShapeError>(!residual || residual->shape() == y.shape(),
                       "conv2d to {} with a residual {}", to_string(y.shape()),
@@ -33,11 +31,20 @@ Tensor conv2d_inference(const kernels::Exec& ex, const Tensor& x, const Tensor& 
   return y;
 }
 
-Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& g) {
-  const kernels::Conv2dShape s = shape_of(x.shape(), w.shape(), b ? &b->shape() : nullptr, g);
+Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& g,
+           Tensor* moments) {
+  require<ShapeError>(b == nullptr || moments == nullptr,
+                      "conv2d takes the moments of its result where it has no bias");
+  const kernels::Conv2dShape s = conv2d_shape(x.shape(), w.shape(), b ? &b->shape() : nullptr, g);
   Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, x.value.device());
-  kernels::conv2d_forward(tape.exec(), s, x.value.data(), w.value.data(),
-                          b ? b->value.data() : nullptr, y.data());
+  if (moments != nullptr) {
+    *moments = Tensor::empty({3, s.k}, x.value.device());
+    kernels::norm_conv2d_forward(tape.exec(), s, x.value.data(), nullptr, w.value.data(), y.data(),
+                                 moments->data());
+  } else {
+    kernels::conv2d_forward(tape.exec(), s, x.value.data(), w.value.data(),
+                            b ? b->value.data() : nullptr, y.data());
+  }
 
   const Var none = Var::constant({});
   Var result = tape.result(std::move(y), {&x, &w, b ? b : &none});

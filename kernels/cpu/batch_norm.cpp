@@ -11,6 +11,7 @@
 #include "kernels/cpu/batch_norm-inl.h"
 #include "kernels/cpu/batch_norm_statistics.h"
 #include "kernels/cpu/batch_norm_types.h"
+#include "kernels/cpu/normalise-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu::HWY_NAMESPACE {
@@ -108,11 +109,10 @@ void apply(const Exec& ex, const BatchNormShape& s, const float* x, const float*
   const std::int64_t grain = grain_of(group.width) * group.width;
   for_ranges(ex, count, grain, [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
     sweep(group, begin, end, [=](auto d, std::int64_t i, std::int64_t k) HWY_ATTR {
-      const auto deviation = hn::Sub(hn::LoadU(d, x + i), hn::LoadU(d, m + k));
-      auto v = hn::MulAdd(deviation, hn::LoadU(d, a + k), hn::LoadU(d, b + k));
+      auto v = normalise(hn::LoadU(d, x + i), hn::LoadU(d, m + k), hn::LoadU(d, a + k),
+                         hn::LoadU(d, b + k));
       if (residual != nullptr) v = hn::Add(v, hn::LoadU(d, residual + i));
-      // Not a maximum, so that NaN stays NaN.
-      if (act == Activation::relu) v = hn::IfThenZeroElse(hn::Lt(v, hn::Zero(d)), v);
+      if (act == Activation::relu) v = relu(v);
       hn::StoreU(v, d, y + i);
     });
   });

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <vector>
 
 #include "kernels/backends.h"
 #include "kernels/cpu/conv2d_algorithm.h"
-#include "kernels/cpu/conv2d_panels.h"
+#include "kernels/cpu/conv2d_passes.h"
 #include "kernels/cpu/conv2d_winograd.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/error.h"
@@ -44,7 +43,6 @@ void check(const Conv2dShape& s) {
 }
 
 namespace cpu {
-namespace {
 
 Correlation forward_correlation(const Conv2dShape& s) {
   return {.n = s.n,
@@ -64,6 +62,8 @@ Correlation forward_correlation(const Conv2dShape& s) {
           .y_row = s.q() * s.k,
           .y_pixel = s.k};
 }
+
+namespace {
 
 /// The taps of one dimension that reach the inputs of one phase: i = first + m * stride reads
 /// outputs m - pad + t with tap last - t * stride, t = 0 ... taps - 1.
@@ -119,17 +119,17 @@ Correlation phase_correlation(const Conv2dShape& s, const Phase& rows, const Pha
 
 /// At stride 1 all inputs are one phase.
 void backward_data_winograd(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
-                            Write write, float* dx) {
+                            Write write, PartWork* work, float* dx) {
   const Phase rows = phase_of(0, s.h, s.r, 1, s.pad_h), columns = phase_of(0, s.w, s.s, 1, s.pad_w);
   const std::int64_t tap = s.c * s.k;
-  winograd_correlate(ex, phase_correlation(s, rows, columns), dy,
+  winograd_correlate(ex, phase_correlation(s, rows, columns), {dy},
                      {.w = w + (s.r * s.s - 1) * tap, .tap = -tap, .channel = 1, .filter = s.k},
-                     {.addend = write == Write::accumulate ? dx : nullptr}, dx);
+                     {.addend = write == Write::accumulate ? dx : nullptr, .work = work}, dx);
 }
 
 void backward_data_phase(const Exec& ex, const Tiles& tiles, const Conv2dShape& s,
                          const Phase& rows, const Phase& columns, const float* dy, const float* w,
-                         Write write, float* dx) {
+                         Write write, PartWork* work, float* dx) {
   const Panels panels{s.c, tiles.lanes};
   const std::int64_t terms = rows.taps * columns.taps * s.k;
   thread_local Scratch scratch;
@@ -144,52 +144,17 @@ void backward_data_phase(const Exec& ex, const Tiles& tiles, const Conv2dShape& 
       },
       packed);
   float* const to = dx + (rows.first * s.w + columns.first) * s.c;
-  correlate(ex, tiles, phase_correlation(s, rows, columns), dy, packed,
-            {.addend = write == Write::accumulate ? to : nullptr}, to);
-}
-
-/// Parts of the work whose gradients are summed apart. By the shape alone: enough to share, few
-/// enough for their partial sums to stay small.
-std::int64_t parts_of(std::int64_t bands, std::int64_t partial_floats) {
-  constexpr std::int64_t most_parts = 16, most_floats = std::int64_t{1} << 24;
-  const std::int64_t fitting = std::max<std::int64_t>(2, most_floats / partial_floats);
-  return std::min({bands, most_parts, fitting});
-}
-
-/// db = the sum of the rows of dy, in parts that are added in order.
-void backward_bias(const Exec& ex, std::int64_t rows, std::int64_t k, const float* dy, float* db) {
-  const std::int64_t parts = std::min<std::int64_t>(rows, 32);
-  thread_local Scratch scratch;
-  float* const partials = scratch.floats(parts * k);
-  parallel(ex, parts, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t part = begin; part < end; ++part) {
-      float* const sum = partials + part * k;
-      std::fill(sum, sum + k, 0.0f);
-      for (std::int64_t row = rows * part / parts; row < rows * (part + 1) / parts; ++row) {
-        for (std::int64_t f = 0; f < k; ++f) sum[f] += dy[row * k + f];
-      }
-    }
-  });
-  std::copy(partials, partials + k, db);
-  for (std::int64_t part = 1; part < parts; ++part) {
-    for (std::int64_t f = 0; f < k; ++f) db[f] += partials[part * k + f];
-  }
+  correlate(ex, tiles, phase_correlation(s, rows, columns), {dy}, packed,
+            {.addend = write == Write::accumulate ? to : nullptr, .work = work}, to);
 }
 
 }  // namespace
 
-void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
-                    const float* b, float* y) {
-  cpu::conv2d_fused_forward(ex, s, x, w, b, nullptr, Activation::none, y);
-}
-
-void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
-                          const float* b, const float* residual, Activation act, float* y) {
-  check(s);
-  const Finish finish{.b = b, .addend = residual, .relu = act == Activation::relu};
+void forward_pass(const Exec& ex, const Conv2dShape& s, const Source& source, const float* w,
+                  const Finish& finish, float* y) {
   if (conv2d_algorithm(s, Conv2dPass::forward) == Conv2dAlgorithm::winograd) {
     const WinogradWeights weights{.w = w, .tap = s.c * s.k, .channel = s.k, .filter = 1};
-    winograd_correlate(ex, forward_correlation(s), x, weights, finish, y);
+    winograd_correlate(ex, forward_correlation(s), source, weights, finish, y);
     return;
   }
   const Tiles tiles = cpu::tiles();
@@ -199,14 +164,13 @@ void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, 
   float* packed = scratch.floats(terms * panels.padded());
   pack_panels(
       panels, terms, 1, [&](std::int64_t j) { return w + j * s.k; }, packed);
-  correlate(ex, tiles, forward_correlation(s), x, packed, finish, y);
+  correlate(ex, tiles, forward_correlation(s), source, packed, finish, y);
 }
 
-void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
-                          Write write, float* dx) {
-  check(s);
+void backward_data_pass(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
+                        Write write, PartWork* work, float* dx) {
   if (conv2d_algorithm(s, Conv2dPass::backward_data) == Conv2dAlgorithm::winograd) {
-    backward_data_winograd(ex, s, dy, w, write, dx);
+    backward_data_winograd(ex, s, dy, w, write, work, dx);
     return;
   }
   const Tiles tiles = cpu::tiles();
@@ -215,80 +179,28 @@ void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy,
       const Phase rows = phase_of(i, s.h, s.r, s.stride_h, s.pad_h);
       const Phase columns = phase_of(j, s.w, s.s, s.stride_w, s.pad_w);
       if (rows.taps > 0 && columns.taps > 0) {
-        backward_data_phase(ex, tiles, s, rows, columns, dy, w, write, dx);
+        backward_data_phase(ex, tiles, s, rows, columns, dy, w, write, work, dx);
       } else if (write == Write::overwrite) {
         clear_phase(ex, s, rows, columns, dx);
       }
     }
 }
 
-void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x, const float* dy,
-                            float* dw, float* db) {
-  check(s);
-  if (db != nullptr) backward_bias(ex, s.n * s.p() * s.q(), s.k, dy, db);
-  if (conv2d_algorithm(s, Conv2dPass::backward_weight) == Conv2dAlgorithm::winograd) {
-    winograd_backward_weight(ex, forward_correlation(s), x, dy, dw);
-    return;
-  }
-  const Tiles tiles = cpu::tiles();
-  const Panels panels{s.k, tiles.lanes};
-  const Correlation correlation = forward_correlation(s);
-  const std::int64_t q = s.q(), width = panels.padded(), terms = s.r * s.s * s.c;
-  const std::int64_t partial_floats = terms * width;
-  const std::int64_t rows_a_band = band_rows(correlation);
-  const std::int64_t image_bands = (s.p() + rows_a_band - 1) / rows_a_band;
-  const std::int64_t bands = s.n * image_bands;
-  const std::int64_t parts = parts_of(bands, partial_floats);
-  thread_local Scratch partial_scratch;
-  float* partials = partial_scratch.floats(parts * partial_floats);
+void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
+                    const float* b, float* y) {
+  cpu::conv2d_fused_forward(ex, s, x, w, b, nullptr, Activation::none, y);
+}
 
-  const auto add_band = [&](std::int64_t image, std::int64_t first, float* partial) {
-    const std::int64_t rows = std::min(rows_a_band, s.p() - first);
-    const Band band = padded_band(correlation, x + image * s.h * s.w * s.c, first, rows);
-    const float* gradient = dy + (image * s.p() + first) * q * s.k;
-    if (width != s.k) {  // vectors of dy may read past its last filter
-      thread_local Scratch gradient_scratch;
-      float* widened = gradient_scratch.floats(rows * q * width);
-      for (std::int64_t i = 0; i < rows * q; ++i) {
-        std::copy(gradient + i * s.k, gradient + (i + 1) * s.k, widened + i * width);
-        std::fill(widened + i * width + s.k, widened + (i + 1) * width, 0.0f);
-      }
-      gradient = widened;
-    }
-    for (std::int64_t panel = 0; panel < panels.count(); ++panel)
-      for (std::int64_t r = 0; r < s.r; ++r)
-        tiles.weight({.x = band.x + r * band.row,
-                      .x_row = s.stride_h * band.row,
-                      .x_pixel = s.stride_w * s.c,
-                      .dy = gradient + panels.begin(panel),
-                      .dy_row = q * width,
-                      .dy_pixel = width,
-                      .rows = rows,
-                      .pixels = q,
-                      .run_length = s.s * s.c,
-                      .vectors = panels.vectors(panel),
-                      .dw = partial + r * s.s * s.c * width + panels.begin(panel),
-                      .dw_stride = width});
-  };
-  parallel(ex, parts, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t part = begin; part < end; ++part) {
-      float* partial = partials + part * partial_floats;
-      std::fill(partial, partial + partial_floats, 0.0f);
-      for (std::int64_t i = bands * part / parts; i < bands * (part + 1) / parts; ++i)
-        add_band(i / image_bands, i % image_bands * rows_a_band, partial);
-    }
-  });
-  parallel(ex, terms, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t j = begin; j < end; ++j) {
-      float* to = dw + j * s.k;
-      const float* from = partials + j * width;
-      std::copy(from, from + s.k, to);
-      for (std::int64_t part = 1; part < parts; ++part) {
-        from += partial_floats;
-        for (std::int64_t f = 0; f < s.k; ++f) to[f] += from[f];
-      }
-    }
-  });
+void conv2d_fused_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
+                          const float* b, const float* residual, Activation act, float* y) {
+  check(s);
+  forward_pass(ex, s, {x}, w, {.b = b, .addend = residual, .relu = act == Activation::relu}, y);
+}
+
+void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
+                          Write write, float* dx) {
+  check(s);
+  backward_data_pass(ex, s, dy, w, write, nullptr, dx);
 }
 
 }  // namespace cpu

@@ -21,17 +21,19 @@ std::int64_t band_rows(const Correlation& s) {
   return (s.p + bands - 1) / bands;
 }
 
-Band padded_band(const Correlation& s, const float* image, std::int64_t first_row,
-                 std::int64_t rows) {
+Band padded_band(const Correlation& s, const Source& source, std::int64_t image_index,
+                 std::int64_t first_row, std::int64_t rows) {
+  const float* const image = source.x + image_index * s.h * s.w * s.c;
   const std::int64_t top = first_row * s.stride_h - s.pad_top;
   const std::int64_t height = (rows - 1) * s.stride_h + s.r;
   const std::int64_t left = -s.pad_left;
   const std::int64_t width = (s.q - 1) * s.stride_w + s.s;
-  if (top >= 0 && top + height <= s.h && left >= 0 && left + width <= s.w)
-    return {image + (top * s.w + left) * s.c, s.w * s.c};
+  const bool whole = top >= 0 && top + height <= s.h && left >= 0 && left + width <= s.w;
+  if (whole && source.norm == nullptr) return {image + (top * s.w + left) * s.c, s.w * s.c};
 
   thread_local Scratch scratch;
   float* band = scratch.floats(height * width * s.c);
+  const PixelPasses passes = pixel_passes();
   const std::int64_t begin = std::clamp<std::int64_t>(-left, 0, width);
   const std::int64_t end = std::clamp<std::int64_t>(s.w - left, begin, width);
   for (std::int64_t i = 0; i < height; ++i) {
@@ -40,28 +42,33 @@ Band padded_band(const Correlation& s, const float* image, std::int64_t first_ro
     const std::int64_t from = inside ? begin : width, until = inside ? end : width;
     std::fill(to, to + from * s.c, 0.0f);
     if (inside) {
-      const float* source = image + ((top + i) * s.w + left + begin) * s.c;
-      std::copy(source, source + (until - from) * s.c, to + from * s.c);
+      const float* row = image + ((top + i) * s.w + left + begin) * s.c;
+      if (source.norm != nullptr) {
+        passes.normalise(*source.norm, s.c, until - from, row, to + from * s.c);
+      } else {
+        std::copy(row, row + (until - from) * s.c, to + from * s.c);
+      }
     }
     std::fill(to + until * s.c, to + width * s.c, 0.0f);
   }
   return {band, width * s.c};
 }
 
-void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const float* x,
+void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const Source& source,
                const float* packed, const Finish& finish, float* y) {
   const Panels panels{s.k, tiles.lanes};
   std::vector<float> bias(static_cast<std::size_t>(panels.padded()), 0.0f);
   if (finish.b != nullptr) std::copy(finish.b, finish.b + s.k, bias.begin());
   const std::int64_t rows_a_band = band_rows(s);
   const std::int64_t bands = (s.p + rows_a_band - 1) / rows_a_band;
+  if (finish.work != nullptr) finish.work->expect(s.n * bands);
 
   parallel(ex, s.n * bands, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::int64_t> x_offset, y_offset;
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t image = task / bands, first = task % bands * rows_a_band;
       const std::int64_t rows = std::min(rows_a_band, s.p - first);
-      const Band band = padded_band(s, x + image * s.h * s.w * s.c, first, rows);
+      const Band band = padded_band(s, source, image, first, rows);
       x_offset.clear();
       y_offset.clear();
       for (std::int64_t i = 0; i < rows; ++i)
@@ -86,6 +93,9 @@ void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const f
                       .filters = s.k - f,
                       .addend = finish.addend ? finish.addend + y_band + f : nullptr,
                       .relu = finish.relu});
+      }
+      if (finish.work != nullptr) {
+        finish.work->take(task, y + y_band, {y_offset.data(), rows * s.q});
       }
     }
   });

@@ -5,7 +5,9 @@
 #include <cstdint>
 
 #include "kernels/cpu/conv2d_tiles.h"
+#include "kernels/cpu/pixel_passes.h"
 #include "kernels/exec.h"
+#include "kernels/norm_conv2d.h"
 
 namespace trifold::kernels::cpu {
 
@@ -47,6 +49,12 @@ void pack_panels(const Panels& panels, std::int64_t rows, std::int64_t stride, R
   }
 }
 
+/// What a correlation reads: x, or norm(x), formed as it is read. Zeros outside the images.
+struct Source {
+  const float* x;
+  const InputNorm* norm = nullptr;
+};
+
 /// The rows of one image that some output rows read, with zeros outside the image.
 struct Band {
   const float* x;    // first element of the first window
@@ -57,19 +65,32 @@ struct Band {
 /// level 2 cache. Depends on the shape alone.
 std::int64_t band_rows(const Correlation& s);
 
-/// Points into the image x where no window leaves it, else copies into this thread's scratch.
-Band padded_band(const Correlation& s, const float* image, std::int64_t first_row,
-                 std::int64_t rows);
+/// Points into the image where no window leaves it and there is no norm, else copies into this
+/// thread's scratch.
+Band padded_band(const Correlation& s, const Source& source, std::int64_t image,
+                 std::int64_t first_row, std::int64_t rows);
 
-/// What is done to the result of a correlation on its way to memory.
+/// Takes up each part of a correlation's result as soon as it is written, while it lies in the
+/// cache.
+class PartWork {
+ public:
+  virtual ~PartWork() = default;
+  /// Called before a correlation starts. How it is cut depends on the shape alone.
+  virtual void expect(std::int64_t parts) = 0;
+  /// Called once a part, for several parts at a time; its pixels begin at y + offset.
+  virtual void take(std::int64_t part, float* y, const Pixels& pixels) = 0;
+};
+
+/// What is done to the result of a correlation on its way to memory, and then.
 struct Finish {
   const float* b = nullptr;       ///< (k)
   const float* addend = nullptr;  ///< laid out as y, which it may be
   bool relu = false;
+  PartWork* work = nullptr;
 };
 
-/// y = [relu](b + correlation of x with `packed` [+ addend]).
-void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const float* x,
+/// y = [relu](b + correlation of the source with `packed` [+ addend]).
+void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const Source& source,
                const float* packed, const Finish& finish, float* y);
 
 /// Runs body(begin, end) over [0, count) on the pool, or on the caller alone without one.

@@ -92,12 +92,12 @@ void square(Float* image, std::int64_t rows, std::int64_t columns, std::int64_t 
 /// Transforms the input patches of `count` tiles, starting with `tile`, for channels [begin, end).
 /// While one is worked, the pixels of the next are on their way to the cache.
 void transform_patches(const WinogradTransforms& transforms, const Correlation& s, const Grid& grid,
-                       Tile tile, std::int64_t count, const float* x, const float* zeros,
+                       Tile tile, std::int64_t count, const Source& source, const float* zeros,
                        std::int64_t begin, std::int64_t end, float* v, std::int64_t v_row,
                        std::int64_t v_point) {
   std::array<std::array<const float*, winograd_points>, 2> pixels;
   const auto locate = [&](std::int64_t t) {
-    square<winograd_patch>(x + tile.image * s.h * s.w * s.c, s.h, s.w, s.w * s.c, s.c,
+    square<winograd_patch>(source.x + tile.image * s.h * s.w * s.c, s.h, s.w, s.w * s.c, s.c,
                            tile.row - s.pad_top, tile.column - s.pad_left, zeros,
                            pixels[static_cast<std::size_t>(t % 2)].data());
     tile.advance(grid);
@@ -110,8 +110,12 @@ void transform_patches(const WinogradTransforms& transforms, const Correlation& 
         __builtin_prefetch(p + begin);
       }
     }
-    transforms.input(pixels[static_cast<std::size_t>(t % 2)].data(), begin, end, v + t * v_row,
-                     v_point);
+    const float* const* patch = pixels[static_cast<std::size_t>(t % 2)].data();
+    if (source.norm != nullptr) {
+      transforms.normalised_input(*source.norm, patch, zeros, begin, end, v + t * v_row, v_point);
+    } else {
+      transforms.input(patch, begin, end, v + t * v_row, v_point);
+    }
   }
 }
 
@@ -154,7 +158,7 @@ std::vector<std::int64_t> row_offsets(std::int64_t rows, std::int64_t stride) {
 
 }  // namespace
 
-void winograd_correlate(const Exec& ex, const Correlation& s, const float* x,
+void winograd_correlate(const Exec& ex, const Correlation& s, const Source& source,
                         const WinogradWeights& w, const Finish& finish, float* y) {
   const Tiles tiles = cpu::tiles();
   const WinogradTransforms transforms = winograd_transforms();
@@ -173,16 +177,18 @@ void winograd_correlate(const Exec& ex, const Correlation& s, const float* x,
   const std::vector<std::int64_t> y_offset = row_offsets(grid.block, filters);
   const std::int64_t v_point = point_stride(grid.block * most_channels);
   const std::int64_t m_point = point_stride(grid.block * filters);
+  if (finish.work != nullptr) finish.work->expect(grid.blocks());
   parallel(ex, grid.blocks(), [&](std::int64_t begin, std::int64_t end) {
     thread_local Scratch scratch;
     float* const v = scratch.floats(winograd_points * (v_point + m_point));
     float* const m = v + winograd_points * v_point;
+    std::vector<std::int64_t> written;
     for (std::int64_t block = begin; block < end; ++block) {
       const std::int64_t first = block * grid.block;
       const std::int64_t count = std::min(grid.block, grid.tiles - first);
       for (std::int64_t c = 0; c < s.c; c += most_channels) {
         const std::int64_t channels = std::min(most_channels, s.c - c);
-        transform_patches(transforms, s, grid, Tile(grid, first), count, x, zeros.data(), c,
+        transform_patches(transforms, s, grid, Tile(grid, first), count, source, zeros.data(), c,
                           c + channels, v, most_channels, v_point);
         for (std::int64_t point = 0; point < winograd_points; ++point) {
           for (std::int64_t panel = 0; panel < panels.count(); ++panel) {
@@ -218,13 +224,21 @@ void winograd_correlate(const Exec& ex, const Correlation& s, const float* x,
         transforms.output(m + t * filters, m_point, s.k, bias.data(),
                           finish.addend != nullptr ? addends.data() : nullptr, finish.relu,
                           pixels.data());
+        if (finish.work == nullptr) continue;
+        for (const float* pixel : pixels) {
+          if (pixel != nullptr) written.push_back(pixel - y);
+        }
+      }
+      if (finish.work != nullptr) {
+        finish.work->take(block, y, {written.data(), std::ssize(written)});
+        written.clear();
       }
     }
   });
 }
 
-void winograd_backward_weight(const Exec& ex, const Correlation& s, const float* x, const float* dy,
-                              float* dw) {
+void winograd_backward_weight(const Exec& ex, const Correlation& s, const Source& source,
+                              const float* dy, float* dw) {
   const Tiles tiles = cpu::tiles();
   const WinogradTransforms transforms = winograd_transforms();
   const Panels panels{s.k, tiles.lanes};
@@ -264,7 +278,7 @@ void winograd_backward_weight(const Exec& ex, const Correlation& s, const float*
         }
         for (std::int64_t c = 0; c < s.c; c += most_channels) {
           const std::int64_t channels = std::min(most_channels, s.c - c);
-          transform_patches(transforms, s, grid, Tile(grid, first), count, x, zeros.data(), c,
+          transform_patches(transforms, s, grid, Tile(grid, first), count, source, zeros.data(), c,
                             c + channels, v, most_channels, v_point);
           for (std::int64_t point = 0; point < winograd_points; ++point) {
             for (std::int64_t panel = 0; panel < panels.count(); ++panel) {

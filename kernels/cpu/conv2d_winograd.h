@@ -15,17 +15,17 @@
 
 namespace trifold::kernels::cpu {
 
-/// y = [relu](b + correlation of x with w [+ addend]). Element (r, s, c, k) of the weights lies at w +
+/// y = [relu](b + correlation of the source with w [+ addend]). Element (r, s, c, k) of the weights lies at w +
 /// (3 r + s) tap + c channel + k filter.
 struct WinogradWeights {
   const float* w;
   std::int64_t tap, channel, filter;
 };
-void winograd_correlate(const Exec& ex, const Correlation& s, const float* x,
+void winograd_correlate(const Exec& ex, const Correlation& s, const Source& source,
                         const WinogradWeights& w, const Finish& finish, float* y);
 
 /// dw (3,3,c,k) of a correlation with contiguous dy (n,p,q,k).
-void winograd_backward_weight(const Exec& ex, const Correlation& s, const float* x, const float* dy,
-                              float* dw);
+void winograd_backward_weight(const Exec& ex, const Correlation& s, const Source& source,
+                              const float* dy, float* dw);
 
 }  // namespace trifold::kernels::cpu

@@ -1,57 +1,97 @@
 #include "kernels/norm_conv2d.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "kernels/backends.h"
+#include "kernels/cpu/batch_norm_statistics.h"
+#include "kernels/cpu/conv2d_passes.h"
 
 namespace trifold::kernels::cpu {
 namespace {
 
-std::vector<float> normalised(const Exec& ex, const Conv2dShape& s, const float* x,
-                              const InputNorm& norm) {
-  std::vector<float> a(static_cast<std::size_t>(s.x_size()));
-  cpu::batch_norm_apply(ex, {s.n * s.h * s.w, s.c}, x, norm.mean, norm.scale, norm.shift, nullptr,
-                        norm.act, a.data());
-  return a;
-}
+/// The statistics of what a correlation writes.
+class OutputMoments : public PartWork {
+ public:
+  explicit OutputMoments(std::int64_t channels) : channels_(channels) {}
+
+  void expect(std::int64_t parts) override {
+    samples_.resize(size(parts));
+    moments_.resize(size(parts * 2 * channels_));
+  }
+
+  void take(std::int64_t part, float* y, const Pixels& pixels) override {
+    samples_[size(part)] = pixels.count;
+    pixel_passes().moments(channels_, pixels, y, moments_.data() + part * 2 * channels_);
+  }
+
+  void join(float* moments) const { join_moments(samples_, channels_, moments_, moments); }
+
+ private:
+  std::int64_t channels_;
+  std::vector<std::int64_t> samples_;
+  Doubles moments_;
+};
+
+/// Makes the gradient g of a norm's result that of what its ReLU takes, and sums it up.
+class InputGradient : public PartWork {
+ public:
+  InputGradient(const InputNorm& norm, std::int64_t channels, const float* x, const float* g)
+      : norm_(norm), channels_(channels), x_(x), g_(g), total_(size(2 * channels), 0.0) {}
+
+  void expect(std::int64_t parts) override {
+    add_parts();
+    sums_.resize(size(parts * 2 * channels_));
+  }
+
+  void take(std::int64_t part, float* g, const Pixels& pixels) override {
+    pixel_passes().gate(norm_, channels_, pixels, x_ + (g - g_), g,
+                        sums_.data() + part * 2 * channels_);
+  }
+
+  void total(float* sums) {
+    add_parts();
+    std::copy(total_.begin(), total_.end(), sums);
+  }
+
+ private:
+  void add_parts() {
+    for (std::size_t part = 0; part < sums_.size(); part += total_.size()) {
+      for (std::size_t i = 0; i < total_.size(); ++i) total_[i] += sums_[part + i];
+    }
+    sums_.clear();
+  }
+
+  InputNorm norm_;
+  std::int64_t channels_;
+  const float* x_;
+  const float* g_;
+  Doubles total_, sums_;
+};
 
 }  // namespace
 
 void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
                          const InputNorm* norm, const float* w, float* y, float* moments) {
   check(s);
-  if (norm == nullptr) {
-    cpu::conv2d_forward(ex, s, x, w, nullptr, y);
-  } else {
-    cpu::conv2d_forward(ex, s, normalised(ex, s, x, *norm).data(), w, nullptr, y);
-  }
-  if (moments != nullptr) {
-    cpu::batch_norm_moments(ex, {s.n * s.p() * s.q(), s.k}, y, moments);
-  }
+  OutputMoments of_y(s.k);
+  forward_pass(ex, s, {x, norm}, w, {.work = moments != nullptr ? &of_y : nullptr}, y);
+  if (moments != nullptr) of_y.join(moments);
 }
 
 void norm_conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy,
                                const float* w, const float* x, const InputNorm& norm, float* g,
                                float* sums) {
   check(s);
-  cpu::conv2d_backward_data(ex, s, dy, w, Write::overwrite, g);
-  const std::vector<float> a = normalised(ex, s, x, norm);
-  std::vector<double> total(static_cast<std::size_t>(2 * s.c), 0.0);
-  for (std::int64_t i = 0; i < s.x_size(); ++i) {
-    const std::int64_t c = i % s.c;
-    if (norm.act == Activation::relu && !(a[static_cast<std::size_t>(i)] > 0)) g[i] = 0;
-    total[static_cast<std::size_t>(c)] += g[i];
-    total[static_cast<std::size_t>(s.c + c)] += static_cast<double>(g[i]) * (x[i] - norm.mean[c]);
-  }
-  for (std::int64_t j = 0; j < 2 * s.c; ++j) {
-    sums[j] = static_cast<float>(total[static_cast<std::size_t>(j)]);
-  }
+  InputGradient gradient(norm, s.c, x, g);
+  backward_data_pass(ex, s, dy, w, Write::overwrite, &gradient, g);
+  gradient.total(sums);
 }
 
 void norm_conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x,
                                  const InputNorm& norm, const float* dy, float* dw) {
   check(s);
-  cpu::conv2d_backward_weight(ex, s, normalised(ex, s, x, norm).data(), dy, dw, nullptr);
+  backward_weight_pass(ex, s, {x, &norm}, dy, dw);
 }
 
 }  // namespace trifold::kernels::cpu

@@ -5,6 +5,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "kernels/cpu/normalise-inl.h"
 #include "kernels/cpu/partial_vectors-inl.h"
 #include "kernels/cpu/winograd_transforms.h"
 
@@ -111,13 +112,17 @@ HWY_INLINE void both_sides(const Load& load, const Store& store) {
 
 #define TRIFOLD_INLINE_LAMBDA HWY_ATTR __attribute__((always_inline))
 
-void input(const float* const* pixels, std::int64_t begin, std::int64_t end, float* points,
-           std::int64_t stride) {
+/// points = B^T v B, pixel p giving v = value_at(c, load)(p) for the vector of channels that starts
+/// with c and is read with load.
+template <class ValueAt>
+HWY_INLINE void input_points(const float* const* pixels, std::int64_t begin, std::int64_t end,
+                             float* points, std::int64_t stride, const ValueAt& value_at) {
   const Tag d;
   constexpr std::int64_t lanes = HWY_LANES(float);
   const auto transform = [&](std::int64_t c, const auto& load) TRIFOLD_INLINE_LAMBDA {
+    const auto value = value_at(c, load);
     both_sides<InputMatrix, 6, 6>(
-        [&](int i, int j) TRIFOLD_INLINE_LAMBDA { return load(pixels[6 * i + j] + c); },
+        [&](int i, int j) TRIFOLD_INLINE_LAMBDA { return value(pixels[6 * i + j]); },
         [&](int i, int j, Vec v)
             TRIFOLD_INLINE_LAMBDA { hn::StoreU(v, d, points + (6 * i + j) * stride + c - begin); });
   };
@@ -130,8 +135,31 @@ void input(const float* const* pixels, std::int64_t begin, std::int64_t end, flo
   }
 }
 
+void input(const float* const* pixels, std::int64_t begin, std::int64_t end, float* points,
+           std::int64_t stride) {
+  input_points(pixels, begin, end, points, stride,
+               [](std::int64_t c, const auto& load) TRIFOLD_INLINE_LAMBDA {
+                 return [c, &load](const float* p) TRIFOLD_INLINE_LAMBDA { return load(p + c); };
+               });
+}
+
+void normalised_input(const InputNorm& norm, const float* const* pixels, const float* outside,
+                      std::int64_t begin, std::int64_t end, float* points, std::int64_t stride) {
+  const bool with_relu = norm.act == Activation::relu;
+  input_points(pixels, begin, end, points, stride,
+               [&](std::int64_t c, const auto& load) TRIFOLD_INLINE_LAMBDA {
+                 const Vec mean = load(norm.mean + c), scale = load(norm.scale + c),
+                           shift = load(norm.shift + c);
+                 return [=, &load](const float* p) TRIFOLD_INLINE_LAMBDA {
+                   if (p == outside) return hn::Zero(Tag());
+                   const Vec v = normalise(load(p + c), mean, scale, shift);
+                   return with_relu ? relu(v) : v;
+                 };
+               });
+}
+
 void output(const float* points, std::int64_t stride, std::int64_t filters, const float* bias,
-            const float* const* addends, bool relu, float* const* pixels) {
+            const float* const* addends, bool with_relu, float* const* pixels) {
   const Tag d;
   constexpr std::int64_t lanes = HWY_LANES(float);
   for (std::int64_t f = 0; f < filters; f += lanes) {
@@ -145,7 +173,7 @@ void output(const float* points, std::int64_t stride, std::int64_t filters, cons
           if (y == nullptr) return;
           v = hn::Add(v, b);
           if (addends) v = hn::Add(load_first(left, addends[4 * i + j] + f), v);
-          if (relu) v = hn::IfThenZeroElse(hn::Lt(v, hn::Zero(d)), v);
+          if (with_relu) v = relu(v);
           store_first(v, left, y + f);
         });
   }
@@ -200,6 +228,7 @@ WinogradTransforms transforms_of_target() {
   return {level_of_target(HWY_TARGET),
           HWY_LANES(float),
           input,
+          normalised_input,
           output,
           output_gradient,
           weight,

@@ -19,6 +19,7 @@
 #include <cstdint>
 
 #include "kernels/instruction_set.h"
+#include "kernels/norm_conv2d.h"
 
 namespace trifold::kernels::cpu {
 
@@ -32,6 +33,10 @@ struct WinogradTransforms {
   /// points = B^T x B for channels [begin, end) of the 36 pixels, in row order.
   void (*input)(const float* const* pixels, std::int64_t begin, std::int64_t end, float* points,
                 std::int64_t stride);
+  /// As `input`, of norm(x); pixels that are `outside` count as zeros.
+  void (*normalised_input)(const InputNorm& norm, const float* const* pixels, const float* outside,
+                           std::int64_t begin, std::int64_t end, float* points,
+                           std::int64_t stride);
   /// The 16 pixels, in row order, become [relu](A^T points A + bias [+ addends]). Null pixels are
   /// left out; `addends` may be null, or its pixels those that are written.
   void (*output)(const float* points, std::int64_t stride, std::int64_t filters, const float* bias,

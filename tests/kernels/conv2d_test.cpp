@@ -5,10 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <fstream>
-#include <limits>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -18,6 +15,7 @@
 #include "kernels/error.h"
 #include "kernels/instruction_set.h"
 #include "kernels/thread_pool.h"
+#include "tests/kernels/support_conv2d.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/conv2d.h"
 
@@ -26,44 +24,6 @@ namespace {
 
 using namespace test;
 using oracle::Conv2dCase;
-
-std::vector<Conv2dCase> small_cases() {
-  const std::string path = std::string(TRIFOLD_SOURCE_DIR) + "/bench/shapes/conv2d_small.txt";
-  std::ifstream file(path);
-  EXPECT_TRUE(file) << path;
-  std::vector<Conv2dCase> cases;
-  for (std::string line; std::getline(file, line);) {
-    if (line.empty() || line[0] == '#') continue;
-    Conv2dCase t{};
-    std::istringstream in(line);
-    in >> t.n >> t.h >> t.w >> t.c >> t.k >> t.r >> t.s >> t.stride >> t.pad;
-    EXPECT_TRUE(in) << path << ": " << line;
-    cases.push_back(t);
-  }
-  EXPECT_GE(cases.size(), 25u);
-  return cases;
-}
-
-std::string name(const Conv2dCase& t) {
-  std::ostringstream out;
-  out << t.n << "x" << t.h << "x" << t.w << "x" << t.c << " to " << t.k << ", window " << t.r << "x"
-      << t.s << ", stride " << t.stride << ", pad " << t.pad;
-  return out.str();
-}
-
-Conv2dShape shape_of(const Conv2dCase& t) {
-  return {.n = t.n,
-          .h = t.h,
-          .w = t.w,
-          .c = t.c,
-          .k = t.k,
-          .r = t.r,
-          .s = t.s,
-          .stride_h = t.stride,
-          .stride_w = t.stride,
-          .pad_h = t.pad,
-          .pad_w = t.pad};
-}
 
 /// One way to compute: a device, and on the CPU an instruction set, on a GPU a precision.
 struct Way {
@@ -189,7 +149,7 @@ TEST_P(Conv2d, ForcedInstructionSetRuns) { EXPECT_EQ(cpu::tiles().set, GetParam(
 
 TEST_P(Conv2d, EqualsOracleOnIntegersAndStaysInBoundOnReals) {
   ThreadPool pool(2);
-  for (const Conv2dCase& t : small_cases()) {
+  for (const Conv2dCase& t : small_conv2d_cases()) {
     SCOPED_TRACE(name(t));
     const Conv2dShape s = shape_of(t);
     for (const bool exact : {true, false}) {
@@ -224,7 +184,7 @@ TEST_P(Conv2d, EqualsOracleOnIntegersAndStaysInBoundOnReals) {
 
 TEST_P(Conv2d, SameBitsForEveryThreadCountAndAgain) {
   ThreadPool two(2), three(3);
-  for (const Conv2dCase& t : small_cases()) {
+  for (const Conv2dCase& t : small_conv2d_cases()) {
     SCOPED_TRACE(name(t));
     const Conv2dShape s = shape_of(t);
     const Inputs in = reals(s);
@@ -246,7 +206,7 @@ TEST_P(Conv2d, SameBitsForEveryThreadCountAndAgain) {
 }
 
 TEST_P(Conv2d, AccumulatesDataGradient) {
-  for (const Conv2dCase& t : small_cases()) {
+  for (const Conv2dCase& t : small_conv2d_cases()) {
     SCOPED_TRACE(name(t));
     const Conv2dShape s = shape_of(t);
     const Inputs in = whole_numbers(s);

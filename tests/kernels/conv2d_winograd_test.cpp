@@ -7,6 +7,7 @@
 #include "kernels/conv2d.h"
 #include "kernels/cpu/conv2d_algorithm.h"
 #include "kernels/cpu/winograd_transforms.h"
+#include "tests/kernels/support_conv2d.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/conv2d.h"
 #include "tests/oracle/winograd.h"
@@ -25,18 +26,6 @@ const std::vector<Conv2dCase> cases = {
     {2, 3, 3, 8, 8, 3, 3, 1, 0},   {1, 1, 1, 1, 1, 3, 3, 1, 1},    {1, 2, 13, 13, 23, 3, 3, 1, 1},
     {1, 6, 5, 9, 45, 3, 3, 1, 2},  {1, 8, 8, 84, 12, 3, 3, 1, 1},  {1, 5, 6, 130, 33, 3, 3, 1, 1},
     {3, 14, 14, 1, 2, 3, 3, 1, 1}, {1, 18, 18, 23, 17, 3, 3, 1, 1}};
-
-Conv2dShape shape_of(const Conv2dCase& t) {
-  return {.n = t.n,
-          .h = t.h,
-          .w = t.w,
-          .c = t.c,
-          .k = t.k,
-          .r = 3,
-          .s = 3,
-          .pad_h = t.pad,
-          .pad_w = t.pad};
-}
 
 struct Winograd : testing::Test {
   void SetUp() override { cpu::force_conv2d_algorithm(Conv2dAlgorithm::winograd); }

@@ -1,0 +1,38 @@
+#include "engine/ops/norm_factors.h"
+
+#include "kernels/error.h"
+
+namespace trifold::engine {
+
+void check_state(const BatchNormState& state, const Var& x) {
+  const Shape channels{x.shape().channels()};
+  require<ShapeError>(state.gamma->shape() == channels && state.beta->shape() == channels &&
+                          state.running_mean.shape() == channels &&
+                          state.running_var.shape() == channels,
+                      "batch_norm of {} with {} channels of scales", to_string(x.shape()),
+                      state.gamma->shape().size());
+}
+
+Tensor batch_moments(const kernels::Exec& ex, const Tensor& x) {
+  const std::int64_t c = x.shape().channels();
+  Tensor moments = Tensor::empty({3, c}, x.device());
+  kernels::batch_norm_moments(ex, {x.shape().rows(), c}, x.data(), moments.data());
+  return moments;
+}
+
+NormFactors norm_factors(const kernels::Exec& ex, const Var& x, const Tensor& moments,
+                         const BatchNormState& state) {
+  const Shape channels{x.shape().channels()};
+  require<ShapeError>(moments.shape() == Shape{3, channels[0]},
+                      "batch_norm of {} with moments of shape {}", to_string(x.shape()),
+                      to_string(moments.shape()));
+  const auto fresh = [&] { return Tensor::empty(channels, x.value.device()); };
+  NormFactors f{fresh(), fresh(), fresh(), fresh()};
+  kernels::batch_norm_factors(ex, {x.shape().rows(), channels[0]}, moments.data(),
+                              state.gamma->value.data(), state.beta->value.data(), state.eps,
+                              state.momentum, f.mean.data(), f.inv_std.data(), f.scale.data(),
+                              f.shift.data(), state.running_mean.data(), state.running_var.data());
+  return f;
+}
+
+}  // namespace trifold::engine

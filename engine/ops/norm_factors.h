@@ -1,0 +1,22 @@
+/// What the batch norms of a batch share, whether they are ops of their own or part of a
+/// convolution.
+#pragma once
+
+#include "engine/ops.h"
+
+namespace trifold::engine {
+
+/// Errors    ShapeError: the state isn't that of a batch norm of x.
+void check_state(const BatchNormState& state, const Var& x);
+
+/// The coefficients of a batch norm of x, (c) each; see kernels::batch_norm_factors.
+struct NormFactors {
+  Tensor mean, inv_std, scale, shift;
+};
+
+/// From the moments of x. The running statistics move.
+/// Errors    ShapeError: moments of another shape than (3,c).
+NormFactors norm_factors(const kernels::Exec& ex, const Var& x, const Tensor& moments,
+                         const BatchNormState& state);
+
+}  // namespace trifold::engine

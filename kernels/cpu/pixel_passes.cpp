@@ -1,0 +1,135 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/pixel_passes.cpp"
+#include "kernels/cpu/simd.h"
+// simd.h selects the targets that these compile.
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/cpu/normalise-inl.h"
+#include "kernels/cpu/partial_vectors-inl.h"
+#include "kernels/cpu/pixel_passes.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace trifold::kernels::cpu {
+namespace HWY_NAMESPACE {
+
+constexpr std::int64_t kLanes = HWY_LANES(float);
+
+/// Sums that are taken side by side, to hide the latency of an addition.
+constexpr std::int64_t kWays = 4;
+
+/// Calls f(offset, way) for every step-th pixel; ways take turns.
+template <std::int64_t step, class F>
+HWY_INLINE void for_pixels(const Pixels& pixels, const F& f) {
+  std::int64_t i = 0;
+  for (; i + kWays * step <= pixels.count; i += kWays * step) {
+#pragma GCC unroll 4
+    for (std::int64_t way = 0; way < kWays; ++way) f(pixels.offsets[i + way * step], way);
+  }
+  for (; i < pixels.count; i += step) f(pixels.offsets[i], 0);
+}
+
+/// The sum over the ways, for the first `count` channels.
+HWY_INLINE void add_up(const Vec (&ways)[kWays], std::int64_t count, double* total) {
+  const Tag d;
+  HWY_ALIGN float lanes[kWays][HWY_MAX_BYTES / sizeof(float)];
+  for (std::int64_t way = 0; way < kWays; ++way) hn::Store(ways[way], d, lanes[way]);
+  for (std::int64_t c = 0; c < count; ++c) {
+    total[c] = 0;
+    for (std::int64_t way = 0; way < kWays; ++way) total[c] += static_cast<double>(lanes[way][c]);
+  }
+}
+
+void normalise_pixels(const InputNorm& norm, std::int64_t channels, std::int64_t count,
+                      const float* x, float* a) {
+  const bool with_relu = norm.act == Activation::relu;
+  for (std::int64_t i = 0; i < count; ++i, x += channels, a += channels) {
+    for (std::int64_t c = 0; c < channels; c += kLanes) {
+      const std::int64_t left = channels - c;
+      Vec v = normalise(load_first(left, x + c), load_first(left, norm.mean + c),
+                        load_first(left, norm.scale + c), load_first(left, norm.shift + c));
+      if (with_relu) v = relu(v);
+      store_first(v, left, a + c);
+    }
+  }
+}
+
+/// Deviations are summed from a centre, the mean of every eighth pixel. Its distance from the mean
+/// of all is at most sqrt(8) standard deviations, for the eighth's sum of squares is no larger than
+/// that of all: so the sums lose next to nothing, however large the mean.
+void moments(std::int64_t channels, const Pixels& pixels, const float* y, double* result) {
+  const Tag d;
+  constexpr std::int64_t step = 8;
+  const auto count = static_cast<double>(pixels.count);
+  const auto samples = static_cast<float>((pixels.count + step - 1) / step);
+  double deviation[kLanes], squares[kLanes];
+  HWY_ALIGN float centres[kLanes];
+  for (std::int64_t c = 0; c < channels; c += kLanes) {
+    const std::int64_t left = channels - c, valid = left < kLanes ? left : kLanes;
+    Vec sum[kWays], square[kWays];
+    for (std::int64_t way = 0; way < kWays; ++way) sum[way] = square[way] = hn::Zero(d);
+    for_pixels<step>(pixels, [&](std::int64_t at, std::int64_t way) HWY_ATTR {
+      sum[way] = hn::Add(sum[way], load_first(left, y + at + c));
+    });
+    const Vec centre =
+        hn::Div(hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3])), hn::Set(d, samples));
+    hn::Store(centre, d, centres);
+    for (std::int64_t way = 0; way < kWays; ++way) sum[way] = hn::Zero(d);
+    for_pixels<1>(pixels, [&](std::int64_t at, std::int64_t way) HWY_ATTR {
+      const Vec off = hn::Sub(load_first(left, y + at + c), centre);
+      sum[way] = hn::Add(sum[way], off);
+      square[way] = hn::MulAdd(off, off, square[way]);
+    });
+    add_up(sum, valid, deviation);
+    add_up(square, valid, squares);
+    for (std::int64_t j = 0; j < valid; ++j) {
+      const double off = deviation[j] / count;
+      result[c + j] = static_cast<double>(centres[j]) + off;
+      result[channels + c + j] = squares[j] - off * deviation[j];
+    }
+  }
+}
+
+void gate(const InputNorm& norm, std::int64_t channels, const Pixels& pixels, const float* x,
+          float* g, double* sums) {
+  const Tag d;
+  const bool gated = norm.act == Activation::relu;
+  for (std::int64_t c = 0; c < channels; c += kLanes) {
+    const std::int64_t left = channels - c, valid = left < kLanes ? left : kLanes;
+    const Vec mean = load_first(left, norm.mean + c), scale = load_first(left, norm.scale + c),
+              shift = load_first(left, norm.shift + c);
+    Vec sum[kWays], product[kWays];
+    for (std::int64_t way = 0; way < kWays; ++way) sum[way] = product[way] = hn::Zero(d);
+    for_pixels<1>(pixels, [&](std::int64_t at, std::int64_t way) HWY_ATTR {
+      const Vec value = load_first(left, x + at + c);
+      Vec gradient = load_first(left, g + at + c);
+      if (gated) {
+        const auto open = hn::Gt(normalise(value, mean, scale, shift), hn::Zero(d));
+        gradient = hn::IfThenElseZero(open, gradient);
+        store_first(gradient, left, g + at + c);
+      }
+      sum[way] = hn::Add(sum[way], gradient);
+      product[way] = hn::MulAdd(gradient, hn::Sub(value, mean), product[way]);
+    });
+    add_up(sum, valid, sums + c);
+    add_up(product, valid, sums + channels + c);
+  }
+}
+
+PixelPasses passes_of_target() {
+  return {level_of_target(HWY_TARGET), normalise_pixels, moments, gate};
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace trifold::kernels::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace trifold::kernels::cpu {
+
+HWY_EXPORT(passes_of_target);
+
+PixelPasses pixel_passes() { return TRIFOLD_DISPATCH(passes_of_target)(); }
+
+}  // namespace trifold::kernels::cpu
+#endif

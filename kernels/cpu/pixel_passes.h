@@ -1,0 +1,35 @@
+/// Passes over the pixels of channels-last images, vectorised over the channels: the parts of batch
+/// norms that convolutions work on what they read and write while it lies in the cache.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/instruction_set.h"
+#include "kernels/norm_conv2d.h"
+
+namespace trifold::kernels::cpu {
+
+/// Pixels, each by where its channels begin.
+struct Pixels {
+  const std::int64_t* offsets;
+  std::int64_t count;
+};
+
+/// The versions for one instruction set.
+struct PixelPasses {
+  InstructionSet set;
+  /// a = norm(x) for `count` pixels that follow each other.
+  void (*normalise)(const InputNorm& norm, std::int64_t channels, std::int64_t count,
+                    const float* x, float* a);
+  /// moments (2, channels): the means of the pixels, and their sums of squared deviations.
+  void (*moments)(std::int64_t channels, const Pixels& pixels, const float* y, double* moments);
+  /// Clears g where norm.act is relu and norm(x) <= 0; sums (2, channels): of g, and of
+  /// g (x - norm.mean).
+  void (*gate)(const InputNorm& norm, std::int64_t channels, const Pixels& pixels, const float* x,
+               float* g, double* sums);
+};
+
+/// The versions for active_instruction_set().
+PixelPasses pixel_passes();
+
+}  // namespace trifold::kernels::cpu

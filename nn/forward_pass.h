@@ -1,0 +1,48 @@
+/// One forward pass through a network, a node at a time.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "nn/network.h"
+
+namespace trifold::nn {
+
+class ForwardPass {
+ public:
+  /// The network and the tape outlive this object. The values of `kept` nodes are wanted
+  /// themselves, so that they are not fused with others.
+  ForwardPass(const Network& network, engine::Tape& tape, const engine::Var& x,
+              const ForwardMode& mode, std::span<const NodeId> kept = {});
+
+  /// Computes the value of a node other than the Input from those of its inputs.
+  void run(NodeId id);
+
+  /// The value of a node that has been run. A batch norm that is part of its convolution has that
+  /// of its input.
+  engine::Var& value(NodeId id) { return values_[static_cast<std::size_t>(id)]; }
+  /// Gives up a value that nobody reads any more.
+  void release(NodeId id);
+
+ private:
+  engine::Tensor& moments(NodeId id) { return moments_[static_cast<std::size_t>(id)]; }
+  bool wants_moments(NodeId id) const;
+  bool is_part_of_convolution(NodeId id) const;
+
+  engine::Var compute(NodeId id);
+  engine::Var conv2d(const Node& node, const Conv2d& op, engine::Tensor* moments_of_result);
+  engine::Var batch_norm(const Node& node, const BatchNorm& op);
+  engine::Var concat(const Node& node, engine::Tensor* moments_of_result);
+
+  const engine::Var& own(const Node& node, const char* suffix) const;
+  engine::BatchNormState state(const Node& node, const BatchNorm& op) const;
+
+  const Network& network_;
+  engine::Tape& tape_;
+  ForwardMode mode_;
+  std::span<const NodeId> kept_;
+  std::vector<engine::Var> values_;
+  std::vector<engine::Tensor> moments_;  // undefined where no batch norm wants them
+};
+
+}  // namespace trifold::nn

@@ -1,0 +1,32 @@
+#include "nn/norm_fusion.h"
+
+namespace trifold::nn {
+
+NormFusion plan_norm_fusion(const Graph& graph) {
+  std::vector<std::int64_t> readers(graph.nodes.size(), 0);
+  for (const Node& node : graph.nodes) {
+    for (NodeId input : node.inputs) ++readers[static_cast<std::size_t>(input)];
+  }
+  NormFusion fusion{std::vector<bool>(graph.nodes.size(), false),
+                    std::vector<bool>(graph.nodes.size(), false)};
+  // Backwards, so that what a Concat needs is known before its inputs are met.
+  for (NodeId id = graph.output(); id >= 0; --id) {
+    const Node& node = graph.node(id);
+    if (std::holds_alternative<BatchNorm>(node.op)) {
+      fusion.moments[static_cast<std::size_t>(node.inputs[0])] = true;
+    } else if (std::holds_alternative<Concat>(node.op)) {
+      if (!fusion.moments[static_cast<std::size_t>(id)]) continue;
+      for (NodeId input : node.inputs) fusion.moments[static_cast<std::size_t>(input)] = true;
+    } else if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
+      const auto source = static_cast<std::size_t>(node.inputs[0]);
+      const Node& norm = graph.nodes[source];
+      if (!conv->bias && readers[source] == 1 && std::holds_alternative<BatchNorm>(norm.op) &&
+          norm.inputs.size() == 1) {
+        fusion.part_of_convolution[source] = true;
+      }
+    }
+  }
+  return fusion;
+}
+
+}  // namespace trifold::nn

@@ -1,0 +1,174 @@
+/// The fused convolution against the sequence of ops that it stands for.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <vector>
+
+#include "engine/ops.h"
+#include "kernels/error.h"
+#include "kernels/memory.h"
+#include "kernels/thread_pool.h"
+#include "tests/engine/tensors.h"
+
+namespace trifold::engine {
+namespace {
+
+constexpr std::int64_t c = 5, k = 7;
+constexpr double tolerance = 1e-5;
+
+/// The leaves of batch norm, ReLU and convolution, and what a run leaves behind.
+struct Layer {
+  Var gamma, beta, w;
+  BatchNormState state;
+
+  Layer(Device device, std::int64_t window)
+      : gamma(Var::parameter(uniform({c}, 1, device))),
+        beta(Var::parameter(uniform({c}, 2, device))),
+        w(Var::parameter(uniform({window, window, c, k}, 3, device))),
+        state{&gamma, &beta, Tensor::filled({c}, 0.5f, device), Tensor::filled({c}, 2.0f, device)} {
+  }
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+};
+
+class NormConv2dOp : public testing::TestWithParam<Device> {
+ protected:
+  kernels::ThreadPool threads{2};
+
+  Tape tape(Tape::Mode mode = Tape::Mode::record) {
+    return Tape({.device = GetParam(), .pool = &threads}, mode);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Devices, NormConv2dOp, testing::ValuesIn(devices()), name_of);
+
+Var fused(Tape& tape, const Var& x, const Layer& layer, kernels::Activation act,
+          const ConvGeometry& geometry, Tensor* moments = nullptr) {
+  return norm_conv2d(tape, x, batch_moments(tape.exec(), x.value), layer.state, act, layer.w,
+                     geometry, moments);
+}
+
+Var plain(Tape& tape, const Var& x, const Layer& layer, kernels::Activation act,
+          const ConvGeometry& geometry) {
+  const Var a = batch_norm(tape, x, layer.state, Statistics::batch, nullptr, act);
+  return conv2d(tape, a, layer.w, nullptr, geometry);
+}
+
+void expect_close(const Tensor& actual, const Tensor& expected, const char* what) {
+  EXPECT_EQ(actual.shape(), expected.shape()) << what;
+  EXPECT_LT(relative_error(actual, doubles(expected)), tolerance) << what;
+}
+
+TEST_P(NormConv2dOp, IsBatchNormThenConvolution) {
+  for (const auto& [window, geometry] :
+       {std::pair{std::int64_t{3}, ConvGeometry{.pad_h = 1, .pad_w = 1}},
+        std::pair{std::int64_t{3}, ConvGeometry{2, 2, 1, 1}},
+        std::pair{std::int64_t{1}, ConvGeometry{}}}) {
+    for (const kernels::Activation act : {kernels::Activation::none, kernels::Activation::relu}) {
+      Layer one(GetParam(), window), other(GetParam(), window);
+      const Var x = Var::parameter(uniform({3, 8, 6, c}, 4, GetParam()));
+      const Var again = Var::parameter(x.value.clone());
+      Tape first = tape(), second = tape();
+      Tensor moments;
+      const Var y = fused(first, x, one, act, geometry, &moments);
+      const Var expected = plain(second, again, other, act, geometry);
+      expect_close(y.value, expected.value, "y");
+      expect_close(moments, batch_moments(first.exec(), y.value), "moments");
+      expect_close(one.state.running_mean, other.state.running_mean, "running mean");
+      expect_close(one.state.running_var, other.state.running_var, "running variance");
+
+      const Tensor dy = uniform(y.shape(), 5, GetParam());
+      first.backward(inner_product(first, y, dy));
+      second.backward(inner_product(second, expected, dy));
+      expect_close(x.gradient->sum(), again.gradient->sum(), "dx");
+      expect_close(one.w.gradient->sum(), other.w.gradient->sum(), "dw");
+      expect_close(one.gamma.gradient->sum(), other.gamma.gradient->sum(), "dgamma");
+      expect_close(one.beta.gradient->sum(), other.beta.gradient->sum(), "dbeta");
+    }
+  }
+}
+
+TEST_P(NormConv2dOp, AddsToAGradientThatHasArrived) {
+  const ConvGeometry same{.pad_h = 1, .pad_w = 1};
+  const auto act = kernels::Activation::relu;
+  const auto gradient = [&](auto op) {
+    Layer a(GetParam(), 3), b(GetParam(), 3);
+    const Var x = Var::parameter(uniform({2, 5, 5, c}, 4, GetParam()));
+    Tape t = tape();
+    const Var y = add(t, op(t, x, a), op(t, x, b));
+    t.backward(inner_product(t, y, uniform(y.shape(), 5, GetParam())));
+    return x.gradient->take();
+  };
+  expect_close(
+      gradient([&](Tape& t, const Var& x, const Layer& l) { return fused(t, x, l, act, same); }),
+      gradient([&](Tape& t, const Var& x, const Layer& l) { return plain(t, x, l, act, same); }),
+      "dx");
+}
+
+TEST_P(NormConv2dOp, GivesTheGradientsThatAreWanted) {
+  Layer layer(GetParam(), 1), all(GetParam(), 1);
+  layer.w = Var::constant(layer.w.value);
+  const Var x = Var::constant(uniform({2, 5, 5, c}, 4, GetParam()));
+  Tape one = tape(), other = tape();
+  for (auto [t, l] : {std::pair{&one, &layer}, std::pair{&other, &all}}) {
+    const Var y = fused(*t, x, *l, kernels::Activation::relu, {});
+    t->backward(inner_product(*t, y, uniform(y.shape(), 5, GetParam())));
+  }
+  expect_close(layer.gamma.gradient->sum(), all.gamma.gradient->sum(), "dgamma");
+  expect_close(layer.beta.gradient->sum(), all.beta.gradient->sum(), "dbeta");
+  Tape silent = tape(Tape::Mode::no_grad);
+  EXPECT_FALSE(fused(silent, x, all, kernels::Activation::relu, {}).requires_grad());
+}
+
+TEST_P(NormConv2dOp, MomentsSaveABatchNormItsOwn) {
+  Layer one(GetParam(), 1), other(GetParam(), 1);
+  const Var x = Var::constant(uniform({2, 5, 5, c}, 4, GetParam()));
+  const auto act = kernels::Activation::relu;
+  Tape t = tape();
+  Tensor moments;
+  const Var h =
+      conv2d(t, x, Var::constant(uniform({1, 1, c, c}, 6, GetParam())), nullptr, {}, &moments);
+  expect_close(moments, batch_moments(t.exec(), h.value), "moments");
+  expect_close(batch_norm(t, h, one.state, Statistics::batch, &x, act, &moments).value,
+               batch_norm(t, h, other.state, Statistics::batch, &x, act).value, "y");
+  expect_close(one.state.running_var, other.state.running_var, "running variance");
+}
+
+TEST_P(NormConv2dOp, DoesNotKeepTheNormalisedInput) {
+  const ConvGeometry same{.pad_h = 1, .pad_w = 1};
+  const auto act = kernels::Activation::relu;
+  const auto held = [&](auto op) {
+    Layer layer(GetParam(), 3);
+    const Var x = Var::parameter(uniform({4, 16, 16, c}, 4, GetParam()));
+    Tape t = tape();
+    const std::int64_t before = kernels::memory_use(GetParam()).now_bytes;
+    const Var y = op(t, x, layer);
+    return kernels::memory_use(GetParam()).now_bytes - before - y.value.bytes();
+  };
+  const std::int64_t x_bytes = 4 * 16 * 16 * c * 4;
+  EXPECT_LT(held([&](Tape& t, const Var& x, const Layer& l) { return fused(t, x, l, act, same); }),
+            x_bytes / 4);
+  EXPECT_GE(held([&](Tape& t, const Var& x, const Layer& l) { return plain(t, x, l, act, same); }),
+            x_bytes);
+}
+
+TEST(NormConv2dErrors, RefusesWhatDoesNotFit) {
+  Tape tape{kernels::Exec{}};
+  Layer layer({}, 3);
+  const Var x = Var::constant(uniform({2, 5, 5, c}, 4));
+  const auto run = [&](const Var& input, const Tensor& moments) {
+    norm_conv2d(tape, input, moments, layer.state, kernels::Activation::relu, layer.w, {});
+  };
+  const Tensor moments = batch_moments(tape.exec(), x.value);
+  EXPECT_NO_THROW(run(x, moments));
+  EXPECT_THROW(run(x, Tensor::zeros({2, c})), ShapeError);
+  EXPECT_THROW(run(x, Tensor{}), ShapeError);
+  EXPECT_THROW(run(Var::constant(Tensor::zeros({2, 5, 5, c + 1})), moments), ShapeError);
+  layer.state.running_var = Tensor::zeros({c + 1});
+  EXPECT_THROW(run(x, moments), ShapeError);
+  const Var b = Var::constant(Tensor::zeros({k}));
+  Tensor of_y;
+  EXPECT_THROW(conv2d(tape, x, layer.w, &b, {}, &of_y), ShapeError) << "moments beside a bias";
+}
+
+}  // namespace
+}  // namespace trifold::engine

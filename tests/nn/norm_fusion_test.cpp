@@ -1,0 +1,218 @@
+/// Networks whose batch norms are fused with convolutions, against the same networks op by op.
+#include "nn/norm_fusion.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "engine/random.h"
+#include "kernels/memory.h"
+#include "kernels/thread_pool.h"
+#include "nn/arch/architectures.h"
+#include "nn/network.h"
+
+namespace trifold::nn {
+namespace {
+
+using engine::Tape;
+using engine::Tensor;
+using engine::Var;
+
+constexpr ForwardMode op_by_op{engine::Statistics::batch, 0.1f, false};
+
+std::vector<std::string> fused_norms(const Graph& graph) {
+  const NormFusion fusion = plan_norm_fusion(graph);
+  std::vector<std::string> names;
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    if (fusion.part_of_convolution[static_cast<std::size_t>(id)]) {
+      names.push_back(graph.node(id).name);
+    }
+  }
+  return names;
+}
+
+TEST(NormFusion, TakesNormsThatAConvolutionAloneReads) {
+  // The stem's, and those behind a residual, are read by shortcuts too.
+  EXPECT_EQ(fused_norms(cifar_resnet(8, Shortcut::A, 3, 10)),
+            (std::vector<std::string>{"layer1.0.bn1", "layer2.0.bn1", "layer3.0.bn1"}));
+  // All but the last, whose reader is a pool.
+  const DenseNetSize size{.layers_per_block = 1, .growth = 4, .bottleneck = true};
+  EXPECT_EQ(fused_norms(densenet(size, 3, 10)).size(), 3u * 2 + 2);
+}
+
+TEST(NormFusion, LeavesWhatItCanNotTake) {
+  const auto graph = [](auto change) {
+    Graph g;
+    g.add("input", Input{4}, {});
+    g.add("conv1", Conv2d{.filters = 4}, {0});
+    g.add("bn", BatchNorm{.relu = true}, {1});
+    g.add("conv2", Conv2d{.filters = 4}, {2});
+    change(g);
+    g.add("pool", GlobalAvgPool{}, {g.size() - 1});
+    g.add("fc", Linear{2}, {g.size() - 1});
+    validate(g);
+    return g;
+  };
+  EXPECT_EQ(fused_norms(graph([](Graph&) {})).size(), 1u);
+  EXPECT_TRUE(
+      fused_norms(graph([](Graph& g) { std::get<Conv2d>(g.node(3).op).bias = true; })).empty())
+      << "a bias";
+  EXPECT_TRUE(fused_norms(graph([](Graph& g) {
+                g.node(2).inputs = {1, 0};
+              })).empty())
+      << "a residual";
+  EXPECT_TRUE(fused_norms(graph([](Graph& g) {
+                g.add("sum", Add{}, {2, 3});
+              })).empty())
+      << "a second reader";
+}
+
+TEST(NormFusion, WantsMomentsOfAllThatConcatsHandOn) {
+  Graph g;
+  g.add("input", Input{4}, {});
+  g.add("conv1", Conv2d{.filters = 4}, {0});
+  g.add("conv2", Conv2d{.filters = 3}, {1});
+  g.add("concat", Concat{}, {1, 2});
+  g.add("bn", BatchNorm{}, {3});
+  g.add("unread", Concat{}, {0, 4});
+  EXPECT_EQ(plan_norm_fusion(g).moments,
+            (std::vector<bool>{false, true, true, true, false, false}));
+}
+
+struct Named {
+  std::string name;
+  Graph graph;
+};
+
+class FusedNetwork : public testing::TestWithParam<Named> {};
+
+DenseNetSize dense(bool bottleneck) {
+  return {.layers_per_block = 3,
+          .growth = 5,
+          .bottleneck = bottleneck,
+          .compression = bottleneck ? 0.5 : 1.0,
+          .stem = 8};
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, FusedNetwork,
+                         testing::Values(Named{"resnet20", cifar_resnet(20, Shortcut::A, 3, 10)},
+                                         Named{"resnet14b", cifar_resnet(14, Shortcut::B, 3, 10)},
+                                         Named{"densenet", densenet(dense(false), 3, 10)},
+                                         Named{"densenet_bc", densenet(dense(true), 3, 10)}),
+                         [](const auto& network) { return network.param.name; });
+
+Var images(std::int64_t count, std::int64_t side) {
+  Tensor x = Tensor::empty({count, side, side, 3});
+  engine::Random random(5);
+  for (float& pixel : x.values()) pixel = static_cast<float>(random.normal());
+  return Var::constant(x);
+}
+
+Tensor labels(std::int64_t count) {
+  std::vector<std::int32_t> values;
+  for (std::int64_t i = 0; i < count; ++i) values.push_back(static_cast<std::int32_t>(i % 10));
+  return Tensor::from({count}, values);
+}
+
+struct Step {
+  Network network;
+  Tensor logits;
+  std::int64_t peak_bytes;
+};
+
+// Forward and backward of a training step, with what they leave in the network.
+Step step(const Graph& graph, const Var& x, const ForwardMode& mode) {
+  Network network(graph);
+  initialise(network, 3);
+  kernels::ThreadPool threads(2);
+  Tape tape({.pool = &threads});
+  kernels::reset_memory_peak(Device{});
+  const std::int64_t before = kernels::memory_use(Device{}).now_bytes;
+  const Var logits = network.forward(tape, x, mode).logits;
+  tape.backward(engine::softmax_cross_entropy(tape, logits, labels(x.shape()[0]), 0.0f));
+  return {std::move(network), logits.value, kernels::memory_use(Device{}).peak_bytes - before};
+}
+
+// |a - b| / max(|b|, scale) in the Euclidean norm.
+double relative_error(const Tensor& a, const Tensor& b, double scale = 1e-15) {
+  EXPECT_EQ(a.shape(), b.shape());
+  double difference = 0, norm = 0;
+  for (std::int64_t i = 0; i < b.size(); ++i) {
+    const double x = a.data()[i], y = b.data()[i];
+    difference += (x - y) * (x - y);
+    norm += y * y;
+  }
+  return std::sqrt(difference) / std::max(std::sqrt(norm), scale);
+}
+
+double norm(const Tensor& t) {
+  double squares = 0;
+  for (const float v : t.values()) squares += static_cast<double>(v) * v;
+  return std::sqrt(squares);
+}
+
+TEST_P(FusedNetwork, TrainsAsOpByOp) {
+  const Var x = images(6, 16);
+  const Step fused = step(GetParam().graph, x, training);
+  const Step plain = step(GetParam().graph, x, op_by_op);
+  EXPECT_LT(relative_error(fused.logits, plain.logits), 1e-5);
+  double whole_gradient = 0;
+  for (const Parameter& p : plain.network.parameters()) {
+    if (is_trainable(p.role))
+      whole_gradient = std::hypot(whole_gradient, norm(p.var.gradient->sum()));
+  }
+  ASSERT_GT(whole_gradient, 0);
+  for (const Parameter& p : plain.network.parameters()) {
+    const Var& other = fused.network.parameter(p.name).var;
+    if (is_trainable(p.role)) {
+      EXPECT_LT(relative_error(other.gradient->sum(), p.var.gradient->sum(), 1e-3 * whole_gradient),
+                1e-4)
+          << p.name;
+    } else {
+      EXPECT_LT(relative_error(other.value, p.var.value), 1e-5) << p.name;
+    }
+  }
+}
+
+TEST_P(FusedNetwork, ReallyFuses) {
+  const Var x = images(2, 16);
+  const Step fused = step(GetParam().graph, x, training);
+  const Step plain = step(GetParam().graph, x, op_by_op);
+  EXPECT_LT(fused.peak_bytes, plain.peak_bytes);
+}
+
+TEST_P(FusedNetwork, TapsOfNormsStayWhatTheyAre) {
+  const Graph& graph = GetParam().graph;
+  std::vector<NodeId> norms;
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    if (std::holds_alternative<BatchNorm>(graph.node(id).op)) norms.push_back(id);
+  }
+  Network network(graph);
+  initialise(network, 3);
+  const Var x = images(2, 8);
+  Tape tape({}, Tape::Mode::no_grad);
+  const Outputs fused = network.forward(tape, x, training, norms);
+  const Outputs plain = network.forward(tape, x, op_by_op, norms);
+  ASSERT_EQ(fused.taps.size(), norms.size());
+  for (std::size_t i = 0; i < norms.size(); ++i) {
+    EXPECT_LT(relative_error(fused.taps[i].value, plain.taps[i].value), 1e-4)
+        << graph.node(norms[i]).name;
+  }
+}
+
+TEST(FusedNetworkMemory, StepsOfResNet56AndDenseNet40NeedLess) {
+  const Var x = images(8, 32);
+  for (const auto& [graph, most] :
+       {std::pair{cifar_resnet(56, Shortcut::A, 3, 10), 0.8},
+        std::pair{densenet({.layers_per_block = 12, .growth = 12, .stem = 16}, 3, 10), 0.55}}) {
+    const auto fused = static_cast<double>(step(graph, x, training).peak_bytes);
+    const auto plain = static_cast<double>(step(graph, x, op_by_op).peak_bytes);
+    EXPECT_LT(fused, most * plain) << fused / plain;
+  }
+}
+
+}  // namespace
+}  // namespace trifold::nn
