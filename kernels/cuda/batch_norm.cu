@@ -1,33 +1,20 @@
 /// Bound by memory. In arrays of the size of x, of which each is read or written once a pass:
-///   train          statistics read 1; normalisation reads 1 (residual: 2) and writes 1;
-///   eval           reads 1 (residual: 2) and writes 1;
+///   moments        reads 1;
+///   apply, eval    reads 1 (residual: 2) and writes 1;
+///   train          moments, then apply;
+///   gradient       reads 2 (accumulating: 3) and writes 1;
 ///   backward       sums read 2 (ReLU: 3, residual: write 1 more), gradient reads 2 (ReLU without
 ///                  residual: 3) and writes 1;
 ///   eval_backward  one pass, reads 2 (ReLU: 3) and writes 1 (residual: 2).
 /// The statistics of all rows must be there before the first output: no less is possible unless the
 /// kernel before sums up what it writes.
 #include "kernels/backends.h"
+#include "kernels/cuda/affine.cuh"
 #include "kernels/cuda/batch_norm_terms.cuh"
 #include "kernels/cuda/channel_sums.cuh"
 
 namespace trifold::kernels::cuda {
 namespace {
-
-/// The factors of y = (x - mean) scale + shift, V channels of them.
-template <int V>
-struct Affine {
-  Floats<V> mean, scale, shift;
-};
-
-/// As MomentFinish left them.
-struct BatchAffine {
-  const float *mean, *scale, *shift;
-
-  template <int V>
-  __device__ Affine<V> at(std::int64_t c) const {
-    return {load<V>(mean + c), load<V>(scale + c), load<V>(shift + c)};
-  }
-};
 
 struct RunningAffine {
   RunningStatistics statistics;
@@ -58,26 +45,27 @@ struct Normalise {
   template <int V>
   __device__ void run(const Affine<V>& p, std::int64_t row, std::int64_t c) const {
     const std::int64_t i = row * channels + c;
-    Floats<V> a = load<V>(x + i);
-    for (int v = 0; v < V; ++v) {
-      a.v[v] = (a.v[v] - p.mean.v[v]) * p.scale.v[v] + p.shift.v[v];
-    }
+    Floats<V> a = p(load<V>(x + i));
     if (residual != nullptr) {
       const Floats<V> other = load<V>(residual + i);
       for (int v = 0; v < V; ++v) a.v[v] += other.v[v];
     }
-    if (relu) {  // Not a maximum, so that NaN stays NaN.
-      for (int v = 0; v < V; ++v) a.v[v] = a.v[v] < 0 ? 0 : a.v[v];
+    if (relu) {
+      for (int v = 0; v < V; ++v) a.v[v] = relu_of(a.v[v]);
     }
     store(y + i, a);
   }
 };
 
-/// dx = on_g g + (on_x (x - mean) + constant), g = dy where y > 0, or dy itself where y is null.
+/// dx [+]= on_g g + (on_x (x - mean) + constant), g = dy where y > 0, or dy itself where y is null.
+/// The factors come from the sums of g and of g (x - mean); whoever has row 0 stores dgamma and
+/// dbeta too.
 struct CombineGradients {
   const float *x, *y, *dy;
-  const float *mean, *on_g, *on_x, *constant;
-  float* dx;
+  const float *mean, *inv_std, *gamma, *sums;
+  float inv_rows;
+  bool accumulate;
+  float *dx, *dgamma, *dbeta;
   std::int64_t channels;
 
   template <int V>
@@ -87,7 +75,15 @@ struct CombineGradients {
 
   template <int V>
   __device__ Parameters<V> parameters(std::int64_t c) const {
-    return {load<V>(mean + c), load<V>(on_g + c), load<V>(on_x + c), load<V>(constant + c)};
+    const Floats<V> inv = load<V>(inv_std + c);
+    const Floats<V> on_beta = load<V>(sums + c), on_gamma = load<V>(sums + channels + c);
+    Parameters<V> p{load<V>(mean + c), load<V>(gamma + c), {}, {}};
+    for (int v = 0; v < V; ++v) {
+      p.on_g.v[v] *= inv.v[v];
+      p.on_x.v[v] = -p.on_g.v[v] * inv.v[v] * (inv.v[v] * on_gamma.v[v] * inv_rows);
+      p.constant.v[v] = -p.on_g.v[v] * (on_beta.v[v] * inv_rows);
+    }
+    return p;
   }
 
   template <int V>
@@ -103,27 +99,82 @@ struct CombineGradients {
       const float mean_part = p.on_x.v[v] * (a.v[v] - p.mean.v[v]) + p.constant.v[v];
       g.v[v] = p.on_g.v[v] * g.v[v] + mean_part;
     }
+    if (accumulate) {
+      const Floats<V> before = load<V>(dx + i);
+      for (int v = 0; v < V; ++v) g.v[v] += before.v[v];
+    }
     store(dx + i, g);
+    if (row != 0) return;
+    for (int v = 0; v < V; ++v) {
+      dbeta[c + v] = sums[c + v];
+      dgamma[c + v] = inv_std[c + v] * sums[channels + c + v];
+    }
   }
 };
 
+constexpr int factor_threads = 128;
+
+/// A thread owns a channel.
+__global__ void __launch_bounds__(factor_threads)
+    batch_norm_factors_kernel(StoreFactors factors, const float* moments, std::int64_t channels) {
+  const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * factor_threads + threadIdx.x;
+  if (c >= channels) return;
+  factors(c, ChannelMoments{moments[c], moments[channels + c], moments[2 * channels + c]});
+}
+
+template <class Next>
+void reduce_moments(const Exec& ex, const BatchNormShape& s, const float* x, const Next& next) {
+  channel_sums(ex, "batch_norm_moments", "batch_norm_statistics", s.rows, s.channels,
+               s.channels % 4 == 0 && aligned({x}), MomentTerms{x, s.channels},
+               MomentFinish<Next>{x, static_cast<double>(s.rows), next});
+}
+
+void combine_gradients(const Exec& ex, const BatchNormShape& s, const CombineGradients& combine) {
+  const bool vectors =
+      s.channels % 4 == 0 && aligned({combine.x, combine.y, combine.dy, combine.dx, combine.mean,
+                                      combine.inv_std, combine.gamma, combine.sums});
+  column_map(ex, "batch_norm_gradient", s.rows, s.channels, vectors, combine);
+}
+
 }  // namespace
+
+void batch_norm_moments(const Exec& ex, const BatchNormShape& s, const float* x, float* moments) {
+  check(s);
+  reduce_moments(ex, s, x, StoreMoments{moments, s.channels});
+}
+
+void batch_norm_factors(const Exec& ex, const BatchNormShape& s, const float* moments,
+                        const float* gamma, const float* beta, float eps, float momentum,
+                        float* mean, float* inv_std, float* scale, float* shift,
+                        float* running_mean, float* running_var) {
+  check(s);
+  launch(ex, "batch_norm_factors", batch_norm_factors_kernel,
+         blocks_in_row(div_up(s.channels, factor_threads)), factor_threads,
+         StoreFactors{gamma, beta, static_cast<double>(s.rows), eps, momentum, mean, inv_std, scale,
+                      shift, running_mean, running_var},
+         moments, s.channels);
+}
+
+void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
+                      const float* scale, const float* shift, const float* residual, Activation act,
+                      float* y) {
+  check(s);
+  const bool vectors = s.channels % 4 == 0 && aligned({x, residual, y, mean, scale, shift});
+  column_map(ex, "batch_norm_apply", s.rows, s.channels, vectors,
+             Normalise<ChannelAffine>{
+                 {mean, scale, shift}, x, residual, act == Activation::relu, y, s.channels});
+}
 
 void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,
                       const float* beta, float eps, float momentum, const float* residual,
                       Activation act, float* y, float* mean, float* inv_std, float* running_mean,
                       float* running_var) {
   check(s);
-  const std::int64_t c = s.channels;
-  const Scratch<float> scale(ex, c), shift(ex, c);
-  const bool vectors = c % 4 == 0 && aligned({x, residual, y, mean});
-  channel_sums(ex, "batch_norm_moments", "batch_norm_statistics", s.rows, c, vectors,
-               MomentTerms{x, c},
-               MomentFinish{x, gamma, beta, static_cast<double>(s.rows), eps, momentum, mean,
-                            inv_std, running_mean, running_var, scale.data(), shift.data()});
-  column_map(ex, "batch_norm_normalise", s.rows, c, vectors,
-             Normalise<BatchAffine>{
-                 {mean, scale.data(), shift.data()}, x, residual, act == Activation::relu, y, c});
+  const Scratch<float> scale(ex, s.channels), shift(ex, s.channels);
+  reduce_moments(ex, s, x,
+                 StoreFactors{gamma, beta, static_cast<double>(s.rows), eps, momentum, mean,
+                              inv_std, scale.data(), shift.data(), running_mean, running_var});
+  cuda::batch_norm_apply(ex, s, x, mean, scale.data(), shift.data(), residual, act, y);
 }
 
 void batch_norm_eval(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,
@@ -140,6 +191,15 @@ void batch_norm_eval(const Exec& ex, const BatchNormShape& s, const float* x, co
                                       s.channels});
 }
 
+void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
+                         const float* inv_std, const float* gamma, const float* g,
+                         const float* sums, Write write, float* dx, float* dgamma, float* dbeta) {
+  check(s);
+  combine_gradients(ex, s,
+                    {x, nullptr, g, mean, inv_std, gamma, sums, 1.0f / static_cast<float>(s.rows),
+                     write == Write::accumulate, dx, dgamma, dbeta, s.channels});
+}
+
 void batch_norm_backward(const Exec& ex, const BatchNormShape& s, const float* x, const float* y,
                          const float* mean, const float* inv_std, const float* gamma,
                          Activation act, const float* dy, float* dx, float* dgamma, float* dbeta,
@@ -147,19 +207,17 @@ void batch_norm_backward(const Exec& ex, const BatchNormShape& s, const float* x
   check(s);
   const std::int64_t c = s.channels;
   const float* gate = act == Activation::relu ? y : nullptr;
-  const bool vectors = c % 4 == 0 && aligned({x, gate, dy, dx, dresidual, mean});
-  const Scratch<float> on_g(ex, c), on_x(ex, c), constant(ex, c);
-  const BatchStatistics statistics{mean, inv_std};
+  const Scratch<float> sums(ex, 2 * c);
   channel_sums(
-      ex, "batch_norm_gradient_sums", "batch_norm_gradient_factors", s.rows, c, vectors,
-      GradientTerms<BatchStatistics>{x, gate, dy, statistics, gamma, dresidual, nullptr, c},
-      GradientFinish<BatchStatistics>{statistics, gamma, static_cast<double>(s.rows), dgamma, dbeta,
-                                      on_g.data(), on_x.data(), constant.data()});
+      ex, "batch_norm_gradient_sums", "batch_norm_gradient_totals", s.rows, c,
+      c % 4 == 0 && aligned({x, gate, dy, dresidual, mean}),
+      GradientTerms<BatchStatistics>{x, gate, dy, {mean, inv_std}, gamma, dresidual, nullptr, c},
+      StoreSums<2>{sums.data(), c});
   // dresidual holds g by now, and may have replaced dy.
   const bool has_g = dresidual != nullptr;
-  column_map(ex, "batch_norm_gradient", s.rows, c, vectors,
-             CombineGradients{x, has_g ? nullptr : gate, has_g ? dresidual : dy, mean, on_g.data(),
-                              on_x.data(), constant.data(), dx, c});
+  combine_gradients(ex, s,
+                    {x, has_g ? nullptr : gate, has_g ? dresidual : dy, mean, inv_std, gamma,
+                     sums.data(), 1.0f / static_cast<float>(s.rows), false, dx, dgamma, dbeta, c});
 }
 
 void batch_norm_eval_backward(const Exec& ex, const BatchNormShape& s, const float* x,
@@ -173,8 +231,7 @@ void batch_norm_eval_backward(const Exec& ex, const BatchNormShape& s, const flo
   const RunningStatistics statistics{running_mean, running_var, eps};
   channel_sums(ex, "batch_norm_eval_gradient", "batch_norm_eval_gradient_sums", s.rows, c, vectors,
                GradientTerms<RunningStatistics>{x, gate, dy, statistics, gamma, dresidual, dx, c},
-               GradientFinish<RunningStatistics>{statistics, gamma, static_cast<double>(s.rows),
-                                                 dgamma, dbeta, nullptr, nullptr, nullptr});
+               EvalGradientFinish{statistics, dgamma, dbeta});
 }
 
 }  // namespace trifold::kernels::cuda

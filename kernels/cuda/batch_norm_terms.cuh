@@ -50,31 +50,58 @@ struct MomentTerms {
   }
 };
 
-/// From the sums to the statistics and to the two factors of the normalisation.
+/// The moments of one channel, as batch_norm_moments gives them.
+struct ChannelMoments {
+  float mean, lost, var;
+};
+
+/// From sums of deviations from `first` and of their squares to the moments, which it hands on.
+template <class Next>
 struct MomentFinish {
-  const float *x, *gamma, *beta;
-  double rows, eps, momentum;
-  float *mean, *inv_std, *running_mean, *running_var;
-  float *scale, *shift;  // y = (x - mean) scale + shift
+  const float* first;
+  double rows;
+  Next next;
 
   __device__ void operator()(std::int64_t c, const double (&sum)[2]) const {
-    const double off = sum[0] / rows, centre = static_cast<double>(x[c]) + off;
+    const double off = sum[0] / rows, centre = static_cast<double>(first[c]) + off;
     const double difference = sum[1] - off * sum[0];
     const double squares = difference < 0 ? 0 : difference;  // NaN stays NaN
-    const double inv = 1 / sqrt(squares / rows + eps);
-    const float rounded = static_cast<float>(centre);
-    const double factor = static_cast<double>(gamma[c]) * inv;
-    mean[c] = rounded;
+    const float mean = static_cast<float>(centre);
+    next(c, ChannelMoments{mean, static_cast<float>(centre - static_cast<double>(mean)),
+                           static_cast<float>(squares / rows)});
+  }
+};
+
+struct StoreMoments {
+  float* moments;
+  std::int64_t channels;
+
+  __device__ void operator()(std::int64_t c, const ChannelMoments& m) const {
+    moments[c] = m.mean;
+    moments[channels + c] = m.lost;
+    moments[2 * channels + c] = m.var;
+  }
+};
+
+/// From the moments to the factors of the normalisation and to the running statistics.
+struct StoreFactors {
+  const float *gamma, *beta;
+  double rows, eps, momentum;
+  float *mean, *inv_std, *scale, *shift, *running_mean, *running_var;
+
+  __device__ void operator()(std::int64_t c, const ChannelMoments& m) const {
+    const double lost = static_cast<double>(m.lost), var = static_cast<double>(m.var);
+    const double inv = 1 / sqrt(var + eps), factor = static_cast<double>(gamma[c]) * inv;
+    mean[c] = m.mean;
     inv_std[c] = static_cast<float>(inv);
     scale[c] = static_cast<float>(factor);
     // The shift takes up what the mean lost when it was rounded.
-    shift[c] = static_cast<float>(static_cast<double>(beta[c]) +
-                                  (static_cast<double>(rounded) - centre) * factor);
+    shift[c] = static_cast<float>(static_cast<double>(beta[c]) - lost * factor);
     if (running_mean == nullptr) return;
     // A single sample has no unbiased variance: its biased one, 0, stands in.
-    const double unbiased = rows > 1 ? squares / (rows - 1) : 0.0;
+    const double unbiased = rows > 1 ? var * rows / (rows - 1) : 0.0;
     running_mean[c] = static_cast<float>((1 - momentum) * static_cast<double>(running_mean[c]) +
-                                         momentum * centre);
+                                         momentum * (static_cast<double>(m.mean) + lost));
     running_var[c] = static_cast<float>((1 - momentum) * static_cast<double>(running_var[c]) +
                                         momentum * unbiased);
   }
@@ -156,25 +183,14 @@ struct RunningStatistics {
   __device__ float inv_std(std::int64_t c) const { return 1.0f / sqrtf(var[c] + eps); }
 };
 
-/// dgamma and dbeta, and for batch_norm_backward the factors of dx = on_g g + on_x (x - mean) +
-/// constant, unless `on_g` is null.
-template <class Statistics>
-struct GradientFinish {
-  Statistics statistics;
-  const float* gamma;
-  double rows;
+/// dgamma and dbeta of the running statistics.
+struct EvalGradientFinish {
+  RunningStatistics statistics;
   float *dgamma, *dbeta;
-  float *on_g, *on_x, *constant;
 
   __device__ void operator()(std::int64_t c, const double (&sum)[2]) const {
-    const double inv = static_cast<double>(statistics.inv_std(c));
     dbeta[c] = static_cast<float>(sum[0]);
-    dgamma[c] = static_cast<float>(sum[1] * inv);
-    if (on_g == nullptr) return;
-    const double factor = static_cast<double>(gamma[c]) * inv;
-    on_g[c] = static_cast<float>(factor);
-    on_x[c] = static_cast<float>(-factor * inv * inv * sum[1] / rows);
-    constant[c] = static_cast<float>(-factor * sum[0] / rows);
+    dgamma[c] = static_cast<float>(sum[1] * static_cast<double>(statistics.inv_std(c)));
   }
 };
 

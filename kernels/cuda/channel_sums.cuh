@@ -7,6 +7,19 @@
 
 namespace trifold::kernels::cuda {
 
+/// Adds what terms.add puts into `sums` for rows row, row + step, ... below end, in batches of
+/// Terms::batch.
+template <int V, class Terms>
+__device__ void add_rows(const Terms& terms, std::int64_t channel, std::int64_t row, int step,
+                         std::int64_t end, double (&sums)[Terms::sums * V]) {
+  const auto parameters = terms.template parameters<V>(channel);
+  std::int64_t left = row < end ? (end - row - 1) / step + 1 : 0;
+  for (; left > 0; row += std::int64_t{Terms::batch} * step, left -= Terms::batch) {
+    const int rows = left < Terms::batch ? static_cast<int>(left) : Terms::batch;
+    terms.template add<V>(parameters, row, step, rows, channel, sums);
+  }
+}
+
 /// Adds the values of the threads of a column of the block, and leaves the sums in those of the
 /// first lane: by halves, in an order fixed by the number of lanes.
 template <int N>
@@ -38,13 +51,7 @@ __global__ void __launch_bounds__(column_threads)
   const ColumnThread at(c, V);
   double sums[count] = {};
   if (at.channel < c.channels) {
-    const auto parameters = terms.template parameters<V>(at.channel);
-    std::int64_t left = at.row < at.end ? (at.end - at.row - 1) / c.lanes + 1 : 0;
-    for (std::int64_t row = at.row; left > 0;
-         row += std::int64_t{Terms::batch} * c.lanes, left -= Terms::batch) {
-      const int rows = left < Terms::batch ? static_cast<int>(left) : Terms::batch;
-      terms.template add<V>(parameters, row, c.lanes, rows, at.channel, sums);
-    }
+    add_rows<V>(terms, at.channel, at.row, c.lanes, at.end, sums);
   }
   sum_over_lanes(sums, shared, c.lanes);
   if (threadIdx.y != 0 || at.channel >= c.channels) return;
@@ -54,23 +61,78 @@ __global__ void __launch_bounds__(column_threads)
   }
 }
 
-/// Second step: a block of 8 channels adds their chunks, and finish(c, sums) runs once a channel.
-constexpr int finish_across = 8, finish_lanes = column_threads / finish_across;
+/// Sums of what parts hold: parts[(part sums + k) channels + c] is a part's sum k.
+template <class Element, int Sums>
+struct PartTerms {
+  static constexpr int sums = Sums, batch = 8;
+  const Element* parts;
+  std::int64_t channels;
 
-template <int Sums, class Finish>
-__global__ void __launch_bounds__(column_threads)
-    finish_sums_kernel(Finish finish, std::int64_t channels, std::int64_t chunks,
-                       const double* parts) {
-  SIMT_SHARED(double, shared, [Sums][column_threads]);
-  const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * finish_across + threadIdx.x;
-  double sums[Sums] = {};
-  if (c < channels) {
-    for (std::int64_t chunk = threadIdx.y; chunk < chunks; chunk += finish_lanes) {
-      for (int k = 0; k < Sums; ++k) sums[k] += parts[(chunk * Sums + k) * channels + c];
+  struct None {};
+  template <int V>
+  __device__ None parameters(std::int64_t) const {
+    return {};
+  }
+
+  template <int V>
+  __device__ void add(None, std::int64_t part, int step, int count, std::int64_t c,
+                      double (&sum)[sums * V]) const {
+    Element a[batch][sums][V] = {};
+#pragma unroll
+    for (int r = 0; r < batch; ++r) {
+      if (r >= count) continue;
+      for (int k = 0; k < sums; ++k) {
+        const Element* from = parts + ((part + std::int64_t{r} * step) * sums + k) * channels + c;
+        if constexpr (V == 1) {
+          a[r][k][0] = *from;
+        } else {
+          const Floats<V> vector = load<V>(from);
+          for (int v = 0; v < V; ++v) a[r][k][v] = vector.v[v];
+        }
+      }
+    }
+#pragma unroll
+    for (int r = 0; r < batch; ++r) {
+      for (int k = 0; k < sums; ++k) {
+        for (int v = 0; v < V; ++v) sum[k * V + v] += static_cast<double>(a[r][k][v]);
+      }
     }
   }
+};
+
+/// Leaves the sums as float32: to[k channels + c] is sum k.
+template <int Sums>
+struct StoreSums {
+  float* to;
+  std::int64_t channels;
+
+  __device__ void operator()(std::int64_t c, const double (&sum)[Sums]) const {
+    for (int k = 0; k < Sums; ++k) to[k * channels + c] = static_cast<float>(sum[k]);
+  }
+};
+
+/// Second step: a block adds 8 channels over all rows, and finish(c, sums) runs once a channel.
+constexpr int finish_across = 8, finish_lanes = column_threads / finish_across;
+
+template <class Terms, class Finish>
+__global__ void __launch_bounds__(column_threads)
+    finish_sums_kernel(Terms terms, Finish finish, std::int64_t rows, std::int64_t channels) {
+  SIMT_SHARED(double, shared, [Terms::sums][column_threads]);
+  const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * finish_across + threadIdx.x;
+  double sums[Terms::sums] = {};
+  if (c < channels) add_rows<1>(terms, c, threadIdx.y, finish_lanes, rows, sums);
   sum_over_lanes(sums, shared, finish_lanes);
   if (threadIdx.y == 0 && c < channels) finish(c, sums);
+}
+
+/// finish(c, sums) on the device for every channel c, from one pass of a few blocks over all rows:
+/// for the few rows that a first step has left.
+template <class Terms, class Finish>
+void finish_sums(const Exec& ex, const char* name, std::int64_t rows, std::int64_t channels,
+                 const Terms& terms, const Finish& finish) {
+  launch(ex, name, finish_sums_kernel<Terms, Finish>,
+         blocks_in_row(div_up(channels, finish_across)), dim3(finish_across, finish_lanes), terms,
+         finish, rows, channels);
 }
 
 /// finish(c, sums) on the device for every channel c, with sums[k] the sum over all rows of what
@@ -85,9 +147,17 @@ void channel_sums(const Exec& ex, const char* name, const char* finish_name, std
   const Scratch<double> parts(ex, c.chunks * Terms::sums * channels);
   launch(ex, name, vectors_fit ? channel_sums_kernel<4, Terms> : channel_sums_kernel<1, Terms>,
          c.blocks(), c.threads(), terms, c, parts.data());
-  launch(ex, finish_name, finish_sums_kernel<Terms::sums, Finish>,
-         blocks_in_row(div_up(channels, finish_across)), dim3(finish_across, finish_lanes), finish,
-         channels, c.chunks, parts.data());
+  finish_sums(ex, finish_name, c.chunks, channels,
+              PartTerms<double, Terms::sums>{parts.data(), channels}, finish);
+}
+
+/// The same for rows that are the tiles of a convolution's output: one launch where they are few.
+template <class Terms, class Finish>
+void tile_sums(const Exec& ex, const char* name, const char* finish_name, std::int64_t tiles,
+               std::int64_t channels, const Terms& terms, const Finish& finish) {
+  constexpr std::int64_t few = 1024;  // 32 a thread
+  if (tiles <= few) return finish_sums(ex, finish_name, tiles, channels, terms, finish);
+  channel_sums(ex, name, finish_name, tiles, channels, channels % 4 == 0, terms, finish);
 }
 
 }  // namespace trifold::kernels::cuda

@@ -4,16 +4,26 @@
 #include <cstdint>
 
 #include "kernels/cuda/check.cuh"
+#include "kernels/cuda/conv2d_epilogue.cuh"
 #include "kernels/cuda/conv2d_plan.h"
-#include "kernels/cuda/conv2d_product.cuh"
 #include "kernels/cuda/vector.cuh"
 #include "kernels/exec.h"
+#include "kernels/norm_conv2d.h"
 
 namespace trifold::kernels::cuda {
 
 /// Whether rows of `length` floats from `p` on can be read as 16-byte vectors.
 inline bool is_vector(const float* p, std::int64_t length) {
   return length % 4 == 0 && aligned({p});
+}
+
+inline Norm norm_of(const InputNorm& norm) {
+  return {{norm.mean, norm.scale, norm.shift}, norm.act == Activation::relu};
+}
+
+/// Whether the factors of four neighbouring channels can be read as a vector.
+inline bool has_vectors(const InputNorm& norm) {
+  return aligned({norm.mean, norm.scale, norm.shift});
 }
 
 /// Calls body(Math()) for the precision asked for. Devices before compute capability 8.0 have
@@ -28,17 +38,32 @@ void with_math(const Exec& ex, const Body& body) {
 /// The index of a block's tile: columns fastest, so that the blocks that share rows of A run at a
 /// time and find them in the L2 cache.
 template <class Tile>
-struct TileIndex {
+class TileIndex {
+ public:
   std::int64_t first_row, first_column;
 
   __device__ explicit TileIndex(int columns) {
-    const int across = (columns - 1) / Tile::columns + 1;
-    first_row = static_cast<std::int64_t>(static_cast<int>(blockIdx.x) / across) * Tile::rows;
-    first_column = static_cast<std::int64_t>(static_cast<int>(blockIdx.x) % across) * Tile::columns;
+    const int tiles = across(columns), block = static_cast<int>(blockIdx.x);
+    first_row = static_cast<std::int64_t>(block / tiles) * Tile::rows;
+    first_column = static_cast<std::int64_t>(block % tiles) * Tile::columns;
   }
+  /// Of a matrix of rows x columns.
+  __device__ Target target(float* c, std::int64_t rows, int columns, bool vectors) const {
+    const std::int64_t left = rows - first_row, tiles = gridDim.x / across(columns);
+    return {.c = c,
+            .first_column = first_column,
+            .columns = columns,
+            .vectors = vectors,
+            .rows = static_cast<int>(left < Tile::rows ? left : Tile::rows),
+            .part = blockIdx.y * tiles + first_row / Tile::rows};
+  }
+
   static unsigned grid(std::int64_t rows, std::int64_t columns) {
     return grid_extent(div_up(rows, Tile::rows) * div_up(columns, Tile::columns));
   }
+
+ private:
+  static __device__ int across(int columns) { return (columns - 1) / Tile::columns + 1; }
 };
 
 }  // namespace trifold::kernels::cuda

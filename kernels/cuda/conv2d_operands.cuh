@@ -89,6 +89,9 @@ class WindowOperand {
   __device__ void next_vector() {}
   __device__ void next_step() { tap_.advance(); }
 
+  /// The channel of all this thread's elements of a step: of the first of four in vectors.
+  __device__ int channel() const { return tap_.inner; }
+
   /// Whether the operand is read in vectors of four floats.
   __device__ bool vectors() const { return vectors_; }
 
@@ -237,6 +240,9 @@ class PixelOperand {
   }
   __device__ void next_vector() { pixel_.advance(); }
   __device__ void next_step() {}
+
+  /// As of WindowOperand, and the same in every step.
+  __device__ int channel() const { return channel_; }
 
   /// Whether the operand is read in vectors of four floats.
   __device__ bool vectors() const { return vectors_; }

@@ -1,4 +1,4 @@
-/// The loop of a block over the depth of its tile, and the way of the result back to memory.
+/// The loop of a block over the depth of its tile.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/conv2d_fma.cuh"
 #include "kernels/cuda/conv2d_mma.cuh"
+#include "kernels/cuda/conv2d_norm.cuh"
 #include "kernels/cuda/conv2d_operands.cuh"
 #include "kernels/simt/tensor_core.h"
 
@@ -76,6 +77,28 @@ __device__ void copy(Operand& operand, float* slice) {
   }
 }
 
+/// Normalises this thread's share of a step of `a` in the slice where it has arrived.
+template <int width, int threads, class Slice, class Operand>
+__device__ void normalise_vectors(const Operand& a, float* slice) {
+  using Share = cuda::Share<Slice, width, threads>;
+  const auto norm = a.template norm<width>();
+#pragma unroll
+  for (int i = 0; i < Share::count; ++i) {
+    if (!Share::has(i)) break;
+    float* at = slice + Slice::at(Share::outer(i), Share::depth(i));
+    if (a.has(i)) store<width>(at, norm(load<width>(at)));
+  }
+}
+
+template <int threads, class Slice, class Operand>
+__device__ void normalise(const Operand& a, float* slice) {
+  if (a.vectors()) {
+    normalise_vectors<4, threads, Slice>(a, slice);
+  } else {
+    normalise_vectors<1, threads, Slice>(a, slice);
+  }
+}
+
 /// One thread's share of one step of an operand, on its way through registers to bf16.
 template <int threads, class Slice>
 class Converted {
@@ -104,6 +127,16 @@ class Converted {
     operand.next_step();
   }
 
+  /// Normalises what was loaded of `a`.
+  template <class Operand>
+  __device__ void normalise(const Operand& a) {
+    if (a.vectors()) {
+      normalise_vectors<Vectors, 4>(a);
+    } else {
+      normalise_vectors<Scalars, 1>(a);
+    }
+  }
+
   /// Rounds to nearest even. A vector of four is one 8-byte store.
   __device__ void store(bool vectors, __nv_bfloat16* slice) const {
     if (vectors) {
@@ -127,6 +160,22 @@ class Converted {
   using Vectors = Share<Slice, 4, threads>;
   using Scalars = Share<Slice, 1, threads>;
 
+  template <class Share, int width, class Operand>
+  __device__ void normalise_vectors(const Operand& a) {
+    const auto norm = a.template norm<width>();
+#pragma unroll
+    for (int i = 0; i < Share::count; ++i) {
+      if (!Share::has(i)) break;
+      if (!a.has(i)) continue;
+      Floats<width> v;
+#pragma unroll
+      for (int j = 0; j < width; ++j) v.v[j] = values_[width * i + j];
+      v = norm(v);
+#pragma unroll
+      for (int j = 0; j < width; ++j) values_[width * i + j] = v.v[j];
+    }
+  }
+
   static __device__ std::uint32_t pair(float low, float high) {
     const auto bits = [](float v) {
       return static_cast<std::uint32_t>(__bfloat16_as_ushort(__float2bfloat16_rn(v)));
@@ -140,11 +189,18 @@ class Converted {
 };
 
 /// Adds the products of `steps` steps of a and b, copied without registers.
+///
+/// A norm of a is worked in shared memory: each thread rewrites the vectors that it copied, before
+/// the barrier that shows them to the others. That is a read and a write of 16 bytes more a vector,
+/// 8 a step beside the 64 reads of the widest tile's products. Through registers, as in
+/// multiply_converted, it would be none, but a thread's step of a is then 16 registers that live as
+/// long as the products, which that tile hasn't got.
 template <class Layout, int threads, class A, class B>
 __device__ void multiply_ahead(typename Layout::Product& product, A& a, B& b, std::int64_t steps,
                                float* memory) {
   const auto start = [&](std::int64_t step, int stage) {
     float* to = memory + stage * Layout::stage;
+    if constexpr (is_normalised<A>) a.arrive();
     if (step < steps) {
       copy<threads, typename Layout::SliceA>(a, to);
       copy<threads, typename Layout::SliceB>(b, to + Layout::SliceA::size);
@@ -157,6 +213,9 @@ __device__ void multiply_ahead(typename Layout::Product& product, A& a, B& b, st
   int read = 0, fill = ahead;
   for (std::int64_t step = 0; step < steps; ++step) {
     simt::cp_async_wait<ahead - 1>();
+    if constexpr (is_normalised<A>) {
+      normalise<threads, typename Layout::SliceA>(a, memory + read * Layout::stage);
+    }
     __syncthreads();  // this step has arrived, and all have read the stage that is filled next
     start(step + ahead, fill);
     const float* from = memory + read * Layout::stage;
@@ -178,6 +237,10 @@ __device__ void multiply_converted(typename Layout::Product& product, A& a, B& b
     next_b.load(b);
   };
   const auto store = [&](int stage) {
+    if constexpr (is_normalised<A>) {
+      a.arrive();
+      next_a.normalise(a);
+    }
     next_a.store(a.vectors(), memory + stage * Layout::stage);
     next_b.store(b.vectors(), memory + stage * Layout::stage + Layout::SliceA::size);
   };
@@ -209,71 +272,6 @@ __device__ typename Layout::Product multiply(A a, B b, std::int64_t steps, float
   }
   __syncthreads();
   return product;
-}
-
-/// Where a tile of C goes, and what happens to it on the way: c = act(sums + bias + added).
-struct Target {
-  float* c;
-  std::int64_t first_column;
-  int columns;
-  bool vectors;                  ///< rows of c and of added are read and written as 16-byte vectors
-  const float* bias = nullptr;   ///< one a column, or null
-  const float* added = nullptr;  ///< as c, or null; may be c itself
-  bool relu = false;
-};
-
-/// NaN stays NaN.
-__device__ inline float finish(float value, bool relu) { return relu && value < 0 ? 0 : value; }
-
-/// Writes a tile in shared memory to C, `width` columns a thread and whole rows a warp. offset(row)
-/// is the place of a tile's row in C, negative for none.
-template <class Tile, int width, class Offset>
-__device__ void write_rows(const float* tile, int pitch, const Target& to, const Offset& offset) {
-  constexpr int line = Tile::columns / width;
-  const int across = static_cast<int>(threadIdx.x) % line * width;
-  const std::int64_t column = to.first_column + across;
-  if (column >= to.columns) return;
-  float bias[width] = {};
-  if (to.bias != nullptr)
-    for (int i = 0; i < width; ++i) bias[i] = to.bias[column + i];
-  for (int row = static_cast<int>(threadIdx.x) / line; row < Tile::rows;
-       row += Tile::threads / line) {
-    const std::int64_t first = offset(row);
-    if (first < 0) continue;
-    const std::int64_t at = first + column;
-    const float* sums = tile + row * pitch + across;
-    if constexpr (width == 4) {
-      // Indices of vectors, which show the compiler that the addresses are aligned.
-      auto v = simt::ld<float4>(sums);
-      v.x += bias[0], v.y += bias[1], v.z += bias[2], v.w += bias[3];
-      if (to.added != nullptr) {
-        const auto a = simt::ld<float4>(reinterpret_cast<const float4*>(to.added) + at / 4);
-        v.x += a.x, v.y += a.y, v.z += a.z, v.w += a.w;
-      }
-      simt::st(reinterpret_cast<float4*>(to.c) + at / 4,
-               make_float4(finish(v.x, to.relu), finish(v.y, to.relu), finish(v.z, to.relu),
-                           finish(v.w, to.relu)));
-    } else {
-      float v = *sums + bias[0];
-      if (to.added != nullptr) v += to.added[at];
-      to.c[at] = finish(v, to.relu);
-    }
-  }
-}
-
-/// Writes a block's product to C through shared memory, so that writes are vectors along the rows
-/// of C whatever order the sums are held in.
-template <class Layout, class Tile, class Offset>
-__device__ void write_tile(const typename Layout::Product& product, float4* memory,
-                           const Target& to, const Offset& offset) {
-  auto* tile = reinterpret_cast<float*>(memory);
-  product.store(tile, Layout::tile_pitch);
-  __syncthreads();
-  if (to.vectors) {
-    write_rows<Tile, 4>(tile, Layout::tile_pitch, to, offset);
-  } else {
-    write_rows<Tile, 1>(tile, Layout::tile_pitch, to, offset);
-  }
 }
 
 }  // namespace trifold::kernels::cuda

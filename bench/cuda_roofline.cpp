@@ -1,0 +1,253 @@
+/// The roofline of whole training steps on an H100, on paper: what every kind of kernel moves and
+/// multiplies, the least that it could, and the time that the device's peaks leave it.
+///
+///     cuda_roofline                          Markdown, for the networks and batches below
+///     cuda_roofline --count resnet20 --batch 2
+///
+/// With --count, where kernels run under the checking emulator, one step of a network is run there
+/// and the bytes that it counts are compared with the model's. Exit status 1: they differ by more
+/// than a tenth in all, or a kind of kernel has no place in the model.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <map>
+#include <vector>
+
+#include "bench/step_traffic.h"
+#include "nn/arch/architectures.h"
+
+#if defined(SIMT_EMULATED)
+#include "engine/tensor.h"
+#include "kernels/simt/emulator.h"
+#include "kernels/simt/profile.h"
+#include "nn/train/sgd.h"
+#endif
+
+namespace {
+
+using namespace trifold;
+using bench::Fusion;
+using bench::Launch;
+
+/// NVIDIA H100 SXM5, dense, from its data sheet.
+constexpr double bytes_per_s = 3.35e12;
+struct Peak {
+  const char* precision;
+  double macs_per_s;
+};
+constexpr std::array peaks{Peak{"fp32", 67e12 / 2}, Peak{"TF32", 495e12 / 2},
+                           Peak{"bf16", 990e12 / 2}};
+constexpr std::int64_t side = 32, classes = 10;
+
+struct Total {
+  std::int64_t launches = 0;
+  double bytes = 0, least_bytes = 0, macs = 0, least_macs = 0;
+  std::array<double, peaks.size()> seconds{}, arithmetic_seconds{};
+
+  void add(const Launch& l) {
+    ++launches;
+    bytes += l.read_bytes + l.written_bytes;
+    least_bytes += l.least_bytes;
+    macs += l.macs;
+    least_macs += l.least_macs;
+    for (std::size_t i = 0; i < peaks.size(); ++i) {
+      const double memory = (l.read_bytes + l.written_bytes) / bytes_per_s;
+      const double arithmetic = l.macs / peaks[i].macs_per_s;
+      seconds[i] += std::max(memory, arithmetic);
+      if (arithmetic > memory) arithmetic_seconds[i] += arithmetic;
+    }
+  }
+};
+
+/// By kind, in the order of the alphabet.
+std::map<std::string, Total> by_kind(const std::vector<Launch>& launches) {
+  std::map<std::string, Total> kinds;
+  for (const Launch& l : launches) kinds[l.kind].add(l);
+  return kinds;
+}
+
+Total total(const std::vector<Launch>& launches) {
+  Total sum;
+  for (const Launch& l : launches) sum.add(l);
+  return sum;
+}
+
+void print_row(const std::string& name, const Total& t) {
+  fmt::print("| {} | {} | {:.3f} | {:.3f} | {:.1f} | {:.1f} ", name, t.launches, 1e-9 * t.bytes,
+             1e-9 * t.least_bytes, 2e-9 * t.macs, 2e-9 * t.least_macs);
+  for (std::size_t i = 0; i < peaks.size(); ++i) {
+    fmt::print("| {:.3f} ({:.0f} %) ", 1e3 * t.seconds[i],
+               100 * (1 - t.arithmetic_seconds[i] / t.seconds[i]));
+  }
+  fmt::print("|\n");
+}
+
+void print_step(const std::string& network, const nn::Graph& graph, std::int64_t batch) {
+  const auto launches = [&](Fusion fusion) { return training_step(graph, side, batch, fusion); };
+  fmt::print(
+      "## {}, batch {}\n\n"
+      "| kernels | launches | GB | least GB | GFLOP | least GFLOP | fp32 ms | TF32 ms | bf16 ms |\n"
+      "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+      network, batch);
+  const std::vector<Launch> fused = launches(Fusion::convolutions);
+  for (const auto& [kind, sum] : by_kind(fused)) print_row(kind, sum);
+  print_row("**the step, fused**", total(fused));
+  print_row("the step, norms with addition and ReLU", total(launches(Fusion::norms)));
+  print_row("the step, unfused", total(launches(Fusion::none)));
+  fmt::print("\n");
+}
+
+void print_report() {
+  const std::array networks{"resnet20", "resnet56", "densenet40"};
+  constexpr std::array<std::int64_t, 2> batches{128, 512};
+  fmt::print(
+      "# Training steps on an H100: predicted from counted bytes and operations\n\n"
+      "By `cuda_roofline`; **nothing here was measured on a GPU**. Bytes and operations follow "
+      "from\n"
+      "the shapes (`bench/step_traffic.h` says how) and are checked against the emulator's "
+      "counters;\n"
+      "times are what the data sheet's peaks would leave: 3.35 TB/s, and 67, 495 and 990 TFLOP/s "
+      "in\n"
+      "fp32, TF32 and bf16. The share of a time that memory bounds is in parentheses. Least bytes\n"
+      "leave out partial results, least operations the padding of tiles. Images are 32 x 32. No\n"
+      "launch's latency is in it, and no cache that would keep arrays from one launch to the "
+      "next.\n\n"
+      "| network | batch | fused GB | norms GB | unfused GB | fused / norms | fused / unfused | "
+      "fused ms, bf16 | unfused ms, bf16 |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+  for (const char* network : networks) {
+    const nn::Graph graph = nn::make_architecture(network, 3, classes);
+    for (const std::int64_t batch : batches) {
+      const auto of = [&](Fusion f) { return total(training_step(graph, side, batch, f)); };
+      const Total fused = of(Fusion::convolutions), norms = of(Fusion::norms),
+                  none = of(Fusion::none);
+      fmt::print("| {} | {} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n",
+                 network, batch, 1e-9 * fused.bytes, 1e-9 * norms.bytes, 1e-9 * none.bytes,
+                 fused.bytes / norms.bytes, fused.bytes / none.bytes, 1e3 * fused.seconds[2],
+                 1e3 * none.seconds[2]);
+    }
+  }
+  fmt::print("\n");
+  for (const char* network : networks) {
+    const nn::Graph graph = nn::make_architecture(network, 3, classes);
+    for (const std::int64_t batch : batches) print_step(network, graph, batch);
+  }
+}
+
+#if defined(SIMT_EMULATED)
+/// Which kernels make a kind: parts of their names, the first that fits.
+constexpr std::array<std::pair<const char*, const char*>, 22> kernels_of{
+    {{"backward_data_kernel", "convolution, data gradient"},
+     {"backward_weight_kernel", "convolution, weight gradient"},
+     {"forward_kernel", "convolution, forward"},
+     {"finish_sums_kernel", "sums of parts"},
+     {"column_sums_kernel", "sums of parts"},
+     {"TileMomentTerms", "sums of parts"},
+     {"PartTerms", "sums of parts"},
+     {"MomentTerms", "norm, statistics"},
+     {"GradientTerms", "norm, gradient sums"},
+     {"CombineGradients", "norm, gradient"},
+     {"Normalise", "norm, apply"},
+     {"batch_norm_factors", "norm, factors"},
+     {"ReluForward", "ReLU"},
+     {"ReluBackward", "ReLU, gradient"},
+     {"Gather", "gather"},
+     {"Copy", "concat"},
+     {"Pool", "pool"},
+     {"pool", "pool"},
+     {"Add", "add"},
+     {"update_parameters", "update"},
+     {"product_kernel", "linear"},
+     {"reader_chains", "gather"}}};
+
+std::string kind_of(const std::string& kernel) {
+  const auto* at = std::ranges::find_if(
+      kernels_of, [&](const auto& entry) { return kernel.find(entry.first) != kernel.npos; });
+  return at == kernels_of.end() ? "other: " + kernel : at->second;
+}
+
+struct Counted {
+  double bytes = 0, tensor_macs = 0;
+};
+
+/// What the emulator counts in one step.
+std::map<std::string, Counted> count_step(const nn::Graph& graph, std::int64_t batch,
+                                          Fusion fusion) {
+  const kernels::Exec ex{.device = {DeviceKind::cuda, 0}, .precision = kernels::Precision::bf16};
+  nn::Network host(graph);
+  nn::initialise(host, 1);
+  nn::Network network = host.to(ex.device);
+  nn::Sgd sgd(network, {}, ex);
+  const engine::Tensor images = engine::Tensor::zeros({batch, side, side, 3}).to(ex.device);
+  const std::vector<std::int32_t> classes_of(static_cast<std::size_t>(batch), 0);
+  const engine::Tensor labels =
+      engine::Tensor::from({batch}, std::span<const std::int32_t>(classes_of), ex.device);
+  nn::ForwardMode mode = nn::training;
+  mode.fused = fusion == Fusion::convolutions;
+
+  simt::clear_profiles();
+  simt::settings().profile = true;
+  engine::Tape tape(ex);
+  const engine::Var logits = network.forward(tape, engine::Var::constant(images), mode).logits;
+  tape.backward(engine::softmax_cross_entropy(tape, logits, labels, 0.0f));
+  sgd.step(network, 1e-3);
+  simt::settings().profile = false;
+
+  std::map<std::string, Counted> kinds;
+  for (const simt::Profile& p : simt::profiles()) {
+    Counted& kind = kinds[kind_of(p.kernel)];
+    kind.bytes += static_cast<double>(p.dram_read_bytes + p.dram_written_bytes);
+    kind.tensor_macs += static_cast<double>(p.tensor_fmas);
+  }
+  return kinds;
+}
+
+int compare(const std::string& name, std::int64_t batch, Fusion fusion) {
+  const nn::Graph graph = nn::make_architecture(name, 3, classes);
+  const std::vector<Launch> model = training_step(graph, side, batch, fusion);
+  std::map<std::string, Counted> counted = count_step(graph, batch, fusion);
+  std::map<std::string, Total> predicted = by_kind(model);
+  Counted sum;
+  for (const auto& [kind, c] : counted) {
+    predicted[kind];
+    sum.bytes += c.bytes;
+    sum.tensor_macs += c.tensor_macs;
+  }
+  fmt::print(
+      "{}, batch {}\n\n| kernels | counted MB | model MB | model / counted | counted tensor "
+      "GFMA | model GFMA |\n|---|--:|--:|--:|--:|--:|\n",
+      name, batch);
+  const auto print = [](const std::string& kind, const Counted& c, const Total& t) {
+    fmt::print("| {} | {:.3f} | {:.3f} | {:.3f} | {:.4f} | {:.4f} |\n", kind, 1e-6 * c.bytes,
+               1e-6 * t.bytes, t.bytes / c.bytes, 1e-9 * c.tensor_macs, 1e-9 * t.macs);
+  };
+  for (const auto& [kind, t] : predicted) print(kind, counted[kind], t);
+  const Total all = total(model);
+  print("all", sum, all);
+  return std::abs(all.bytes / sum.bytes - 1) < 0.1 ? 0 : 1;
+}
+#endif
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string network;
+  std::int64_t batch = 2;
+  bool steps = false;
+  CLI::App app("Tabulates the roofline of training steps on an H100");
+  app.add_option("--count", network, "Compare one step of this network with the emulator's counts");
+  app.add_option("--batch", batch);
+  app.add_flag("--steps", steps, "Count batch norms as steps of their own");
+  CLI11_PARSE(app, argc, argv);
+  if (network.empty()) {
+    print_report();
+    return 0;
+  }
+#if defined(SIMT_EMULATED)
+  return compare(network, batch, steps ? Fusion::norms : Fusion::convolutions);
+#else
+  fmt::print(stderr, "--count needs a build with the preset emulated-check\n");
+  return 2;
+#endif
+}

@@ -1,0 +1,36 @@
+/// What the kernels of a training step move and multiply on a GPU, worked out from the shapes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nn/graph.h"
+
+namespace trifold::bench {
+
+/// What becomes of batch norms.
+///   none          convolution; statistics; normalisation; addition; ReLU: each reads and writes
+///                 its arrays, and so do their gradients and every sum of two gradients;
+///   norms         a batch norm takes the addition and the ReLU along, a convolution's gradient is
+///                 added where it goes;
+///   convolutions  nn/norm_fusion.h: norms are worked where convolutions read, and statistics taken
+///                 where they write.
+enum class Fusion { none, norms, convolutions };
+
+/// One kernel's launch. An array counts once, however often it is read: what lies between is taken
+/// to come from caches, and nothing to stay in them from one launch to the next.
+struct Launch {
+  std::string kind;
+  double read_bytes = 0, written_bytes = 0;
+  double least_bytes = 0;  ///< without partial results
+  double macs = 0;         ///< multiply-adds, those of tiles' paddings included
+  double least_macs = 0;   ///< without them
+};
+
+/// The launches of one step of training on `batch` images of side x side: forward, backward and the
+/// update of the parameters. Left out is what has no size to speak of, such as the loss.
+std::vector<Launch> training_step(const nn::Graph& graph, std::int64_t side, std::int64_t batch,
+                                  Fusion fusion);
+
+}  // namespace trifold::bench
