@@ -55,6 +55,7 @@
   X(update_parameters)
 
 #define TRIFOLD_FOR_EACH_MEMORY_FUNCTION(X) \
+  X(has_tensor_cores)                       \
   X(allocate)                               \
   X(release)                                \
   X(copy_memory)                            \

@@ -65,6 +65,10 @@ void require_device(Device device) {
 #endif
 }
 
+bool has_tensor_cores(Device device) {
+  return run_on(device, TRIFOLD_TWINS(has_tensor_cores), device);
+}
+
 Block allocate(Device device, std::int64_t bytes, void* stream) {
   return run_on(device, TRIFOLD_TWINS(allocate), device, bytes, stream);
 }

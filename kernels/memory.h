@@ -13,6 +13,11 @@ int device_count(DeviceKind kind);
 /// Throws DeviceError unless `device` can be used; the text says why it can't.
 void require_device(Device device);
 
+/// Whether convolutions on `device` can multiply in tf32 and bf16: on CUDA devices of compute
+/// capability 8.0 and above. Elsewhere they compute in float32 whatever Exec::precision says.
+/// Errors    DeviceError: a device that can't be used.
+bool has_tensor_cores(Device device);
+
 /// Owned by whoever allocated it. `capacity_bytes` may exceed what was asked for.
 struct Block {
   void* data = nullptr;

@@ -28,7 +28,4 @@ void launch(const Exec& ex, const char* kernel_name, void (*kernel)(Parameters..
                ex, kernel_name);
 }
 
-/// The major number of the compute capability of ex.device, such as 9 for Hopper.
-int compute_capability_major(const Exec& ex);
-
 }  // namespace trifold::kernels::cuda

@@ -69,11 +69,11 @@ void check_launch(cudaError_t status, const Exec& ex, const char* kernel_name) {
                     cudaGetErrorString(status) + "); run with --device cpu to go on");
 }
 
-int compute_capability_major(const Exec& ex) {
+bool has_tensor_cores(Device device) {
   int major = 0;
   TRIFOLD_CUDA_CHECK(
-      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ex.device.index));
-  return major;
+      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device.index));
+  return major >= 8;
 }
 
 }  // namespace trifold::kernels::cuda
