@@ -13,6 +13,7 @@
 #include "kernels/pool.h"
 #include "kernels/resize.h"
 #include "kernels/softmax_cross_entropy.h"
+#include "kernels/stream.h"
 
 // A declaration of a function by the type of another gives the twin exactly the contract's
 // signature, so the two can't drift apart.
@@ -63,7 +64,17 @@
   X(synchronize)                            \
   X(memory_use)                             \
   X(reset_memory_peak)                      \
-  X(release_cached_memory)
+  X(release_cached_memory)                  \
+  X(create_stream)                          \
+  X(destroy_stream)                         \
+  X(create_event)                           \
+  X(destroy_event)                          \
+  X(record_event)                           \
+  X(wait_for_event)                         \
+  X(synchronize_event)                      \
+  X(allocate_staging)                       \
+  X(release_staging)                        \
+  X(copy_from_staging)
 
 #define TRIFOLD_DECLARE_TWIN(op) decltype(kernels::op) op;
 

@@ -25,6 +25,14 @@ Result run_on(Device device, Result (*on_cpu)(Args...), Result (*on_cuda)(Args..
   return device.kind == DeviceKind::cpu ? on_cpu(args...) : on_cuda(args...);
 }
 
+/// For what a device in use leaves behind: it needs no check.
+template <class... Args>
+void run_quietly(Device device, void (*on_cpu)(Device, Args...) noexcept,
+                 void (*on_cuda)(Device, Args...) noexcept,
+                 std::type_identity_t<Args>... args) noexcept {
+  device.kind == DeviceKind::cpu ? on_cpu(device, args...) : on_cuda(device, args...);
+}
+
 #define TRIFOLD_TWINS(op) cpu::op, cuda::op
 #else
 template <class... Args>
@@ -37,6 +45,12 @@ template <class Result, class... Args>
 Result run_on(Device device, Result (*on_cpu)(Args...), std::type_identity_t<Args>... args) {
   require_device(device);
   return on_cpu(args...);
+}
+
+template <class... Args>
+void run_quietly(Device device, void (*on_cpu)(Device, Args...) noexcept,
+                 std::type_identity_t<Args>... args) noexcept {
+  on_cpu(device, args...);
 }
 
 #define TRIFOLD_TWINS(op) cpu::op
@@ -96,11 +110,45 @@ void release_cached_memory(Device device) {
   run_on(device, TRIFOLD_TWINS(release_cached_memory), device);
 }
 
+void* create_stream(Device device) { return run_on(device, TRIFOLD_TWINS(create_stream), device); }
+
+void* create_event(Device device) { return run_on(device, TRIFOLD_TWINS(create_event), device); }
+
+void record_event(Device device, void* event, void* stream) {
+  run_on(device, TRIFOLD_TWINS(record_event), device, event, stream);
+}
+
+void wait_for_event(Device device, void* stream, void* event) {
+  run_on(device, TRIFOLD_TWINS(wait_for_event), device, stream, event);
+}
+
+void synchronize_event(Device device, void* event) {
+  run_on(device, TRIFOLD_TWINS(synchronize_event), device, event);
+}
+
+Block allocate_staging(Device device, std::int64_t bytes) {
+  return run_on(device, TRIFOLD_TWINS(allocate_staging), device, bytes);
+}
+
+void copy_from_staging(Device device, void* to, const void* from, std::int64_t bytes,
+                       void* stream) {
+  run_on(device, TRIFOLD_TWINS(copy_from_staging), device, to, from, bytes, stream);
+}
+
 void release(Device device, const Block& block, void* stream) noexcept {
-#if TRIFOLD_WITH_CUDA
-  if (device.kind == DeviceKind::cuda) return cuda::release(device, block, stream);
-#endif
-  cpu::release(device, block, stream);
+  run_quietly(device, TRIFOLD_TWINS(release), block, stream);
+}
+
+void destroy_stream(Device device, void* stream) noexcept {
+  run_quietly(device, TRIFOLD_TWINS(destroy_stream), stream);
+}
+
+void destroy_event(Device device, void* event) noexcept {
+  run_quietly(device, TRIFOLD_TWINS(destroy_event), event);
+}
+
+void release_staging(Device device, const Block& block) noexcept {
+  run_quietly(device, TRIFOLD_TWINS(release_staging), block);
 }
 
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,

@@ -1,5 +1,7 @@
 /// The devices, and the checks of calls and launches.
 #include <cstdlib>
+#include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -52,6 +54,18 @@ void require_device(Device device) {
                       "; use --device cpu or a smaller number");
   }
   TRIFOLD_CUDA_CHECK(cudaSetDevice(device.index));
+}
+
+// Never destroyed: what lives longer than it would may still release memory.
+cudaStream_t main_stream(Device device) {
+  static std::mutex mutex;
+  static auto& streams = *new std::map<int, cudaStream_t>;
+  const std::lock_guard lock(mutex);
+  cudaStream_t& stream = streams[device.index];
+  if (stream == nullptr) {
+    TRIFOLD_CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  }
+  return stream;
 }
 
 void check_call(cudaError_t status, const char* call) {
