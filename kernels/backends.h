@@ -2,6 +2,7 @@
 /// Only kernels/dispatch.cpp and the backends themselves include this.
 #pragma once
 
+#include "kernels/augment.h"
 #include "kernels/batch_norm.h"
 #include "kernels/channel_gather.h"
 #include "kernels/concat.h"
@@ -48,6 +49,7 @@
   X(linear_backward_weight)        \
   X(softmax_cross_entropy)         \
   X(count_top1)                    \
+  X(augment)                       \
   X(copy_channels)                 \
   X(channel_gather_forward)        \
   X(channel_gather_backward)       \

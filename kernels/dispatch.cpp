@@ -303,6 +303,11 @@ void count_top1(const Exec& ex, const SoftmaxShape& s, const float* z, const std
   run(ex, TRIFOLD_TWINS(count_top1), s, z, labels, correct);
 }
 
+void augment(const Exec& ex, const AugmentShape& s, const std::uint8_t* x, const Crop* crops,
+             const float* table, float* y) {
+  run(ex, TRIFOLD_TWINS(augment), s, x, crops, table, y);
+}
+
 void copy_channels(const Exec& ex, const ChannelSlice& s, Write write, const float* src,
                    float* dst) {
   run(ex, TRIFOLD_TWINS(copy_channels), s, write, src, dst);
