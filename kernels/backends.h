@@ -49,6 +49,7 @@
   X(linear_backward_weight)        \
   X(softmax_cross_entropy)         \
   X(count_top1)                    \
+  X(add_to_totals)                 \
   X(augment)                       \
   X(copy_channels)                 \
   X(channel_gather_forward)        \

@@ -303,6 +303,11 @@ void count_top1(const Exec& ex, const SoftmaxShape& s, const float* z, const std
   run(ex, TRIFOLD_TWINS(count_top1), s, z, labels, correct);
 }
 
+void add_to_totals(const Exec& ex, const SoftmaxShape& s, const float* z,
+                   const std::int32_t* labels, const float* mean_loss, Totals* totals) {
+  run(ex, TRIFOLD_TWINS(add_to_totals), s, z, labels, mean_loss, totals);
+}
+
 void augment(const Exec& ex, const AugmentShape& s, const std::uint8_t* x, const Crop* crops,
              const float* table, float* y) {
   run(ex, TRIFOLD_TWINS(augment), s, x, crops, table, y);
