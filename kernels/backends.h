@@ -8,6 +8,7 @@
 #include "kernels/concat.h"
 #include "kernels/conv2d.h"
 #include "kernels/elementwise.h"
+#include "kernels/graph.h"
 #include "kernels/linear.h"
 #include "kernels/memory.h"
 #include "kernels/optimizer.h"
@@ -77,7 +78,14 @@
   X(synchronize_event)                      \
   X(allocate_staging)                       \
   X(release_staging)                        \
-  X(copy_from_staging)
+  X(copy_from_staging)                      \
+  X(has_graphs)                             \
+  X(use_pool)                               \
+  X(drop_pool)                              \
+  X(begin_recording)                        \
+  X(end_recording)                          \
+  X(launch_graph)                           \
+  X(destroy_graph)
 
 #define TRIFOLD_DECLARE_TWIN(op) decltype(kernels::op) op;
 

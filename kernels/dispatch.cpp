@@ -135,6 +135,20 @@ void copy_from_staging(Device device, void* to, const void* from, std::int64_t b
   run_on(device, TRIFOLD_TWINS(copy_from_staging), device, to, from, bytes, stream);
 }
 
+bool has_graphs(Device device) { return run_on(device, TRIFOLD_TWINS(has_graphs), device); }
+
+void use_pool(Device device, const void* pool) {
+  run_on(device, TRIFOLD_TWINS(use_pool), device, pool);
+}
+
+void begin_recording(Device device) { run_on(device, TRIFOLD_TWINS(begin_recording), device); }
+
+void* end_recording(Device device) { return run_on(device, TRIFOLD_TWINS(end_recording), device); }
+
+void launch_graph(Device device, void* graph) {
+  run_on(device, TRIFOLD_TWINS(launch_graph), device, graph);
+}
+
 void release(Device device, const Block& block, void* stream) noexcept {
   run_quietly(device, TRIFOLD_TWINS(release), block, stream);
 }
@@ -149,6 +163,14 @@ void destroy_event(Device device, void* event) noexcept {
 
 void release_staging(Device device, const Block& block) noexcept {
   run_quietly(device, TRIFOLD_TWINS(release_staging), block);
+}
+
+void drop_pool(Device device, const void* pool) noexcept {
+  run_quietly(device, TRIFOLD_TWINS(drop_pool), pool);
+}
+
+void destroy_graph(Device device, void* graph) noexcept {
+  run_quietly(device, TRIFOLD_TWINS(destroy_graph), graph);
 }
 
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,

@@ -23,6 +23,7 @@ struct Block {
   void* data = nullptr;
   std::int64_t bytes = 0;
   std::int64_t capacity_bytes = 0;
+  const void* pool = nullptr;  ///< of kernels/graph.h that it belongs to
 };
 
 /// A block that is not initialised, aligned to 64 bytes on the CPU and to 256 on a GPU. Released

@@ -1,4 +1,5 @@
-// The CPU has done everything when a call returns, so there is nothing to wait for.
+// The CPU has done everything when a call returns, so there is nothing to wait for; and launching
+// costs it nothing that a graph could save.
 #include "kernels/stream.h"
 
 #include <cstring>
@@ -35,5 +36,13 @@ void release_staging(Device, const Block& block) noexcept {
 void copy_from_staging(Device, void* to, const void* from, std::int64_t bytes, void*) {
   std::memcpy(to, from, static_cast<std::size_t>(bytes));
 }
+
+bool has_graphs(Device) { return false; }
+void use_pool(Device, const void*) {}
+void drop_pool(Device, const void*) noexcept {}
+void begin_recording(Device) { throw DeviceError("the CPU records no graphs; use --device cuda"); }
+void* end_recording(Device) { return nullptr; }
+void launch_graph(Device, void*) {}
+void destroy_graph(Device, void*) noexcept {}
 
 }  // namespace trifold::kernels::cpu

@@ -93,4 +93,8 @@ void reset_memory_peak(Device device) { cache_of(device).reset_peak(); }
 
 void release_cached_memory(Device device) { cache_of(device).release_cached(); }
 
+void use_pool(Device device, const void* pool) { cache_of(device).use_pool(pool); }
+
+void drop_pool(Device device, const void* pool) noexcept { cache_of(device).drop_pool(pool); }
+
 }  // namespace trifold::kernels::cuda
