@@ -41,6 +41,7 @@ class Stepper {
  public:
   Stepper(const Options& o, const kernels::Exec& ex)
       : options_(o), ex_(ex), network_(initialised(o).to(ex.device)), sgd_(network_, {}, ex) {
+    sgd_.set_learning_rate(1e-3);
     if (o.inference) folded_.emplace(network_);
     engine::Tensor images = engine::Tensor::zeros({o.batch, o.side, o.side, 3});
     engine::Random random(7);
@@ -63,7 +64,7 @@ class Stepper {
     Tape tape(ex_);
     const Var logits = network_.forward(tape, Var::constant(images_), nn::training).logits;
     tape.backward(engine::softmax_cross_entropy(tape, logits, labels_, 0.0f));
-    sgd_.step(network_, 1e-3);
+    sgd_.step(network_);
   }
 
   // Waits for all that the steps have started.

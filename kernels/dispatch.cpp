@@ -359,8 +359,8 @@ void ema_update(const Exec& ex, std::int64_t count, float decay, const float* w,
   run(ex, TRIFOLD_TWINS(ema_update), count, decay, w, average);
 }
 
-void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates) {
-  run(ex, TRIFOLD_TWINS(update_parameters), updates);
+void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr) {
+  run(ex, TRIFOLD_TWINS(update_parameters), updates, lr);
 }
 
 }  // namespace trifold::kernels

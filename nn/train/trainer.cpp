@@ -115,7 +115,8 @@ void Trainer::step(const Batch& batch, double lr) {
   images_ += batch.n;
 
   tape.backward(loss);
-  sgd_.step(network_, lr);
+  sgd_.set_learning_rate(lr);
+  sgd_.step(network_);
 }
 
 Network Trainer::averaged() const {
