@@ -117,7 +117,7 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   auto saved = Clock::now();
   while (!trainer.done()) {
     const auto result = trainer.run_epoch([&](const nn::Progress& p) {
-      bar.update(p.epoch * batches + p.batch, fmt::format("loss {:.4f}", p.loss));
+      bar.update(p.epoch * batches + p.batch, [&] { return fmt::format("loss {:.4f}", p.loss()); });
       if (p.batch < p.batches && Clock::now() - saved > checkpoint_every) {
         save_checkpoint();
         saved = Clock::now();

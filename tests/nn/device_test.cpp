@@ -66,7 +66,7 @@ Result train_ten_steps(const Graph& graph, const Dataset& data, Device device) {
   Result result;
   while (!trainer.done()) {
     trainer.run_epoch([&](const Progress& progress) {
-      result.losses.push_back(progress.loss);
+      result.losses.push_back(progress.loss());
       return true;
     });
   }

@@ -146,6 +146,18 @@ TEST_F(TrainerTest, HoldsNoMoreMemoryAfterEachEpoch) {
   EXPECT_EQ(engine::memory_use({}).now_bytes, after_first);
 }
 
+/// A checkpoint is never one of a run that has diverged.
+TEST_F(TrainerTest, RefusesToSaveWhatHasDiverged) {
+  Network network = fresh();
+  TrainOptions o = options();
+  o.lr = 1e30;
+  Trainer trainer(network, data, normalisation, 12, o, {});
+  std::int64_t batches = 0;
+  trainer.run_epoch([&](const Progress&) { return ++batches < 3; });
+  EXPECT_THROW(trainer.save(checkpoint), DivergedError);
+  EXPECT_FALSE(std::filesystem::exists(checkpoint));
+}
+
 TEST_F(TrainerTest, RefusesOptionsOutOfRange) {
   Network network = fresh();
   for (const auto& spoil : std::vector<std::function<void(TrainOptions&)>>{
