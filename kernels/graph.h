@@ -13,7 +13,8 @@ bool has_graphs(Device device);
 /// Takes the blocks of the main stream from a pool of their own from now on, or with null from what
 /// is kept for everybody, as at the start. A block goes back to its pool whenever it is released,
 /// so that nobody else gets the memory that recorded work keeps its intermediate results in. Any
-/// address names a pool, which lasts from its first use to drop_pool.
+/// address names a pool, which lasts from its first use to drop_pool. It holds for all threads: just
+/// one of them works with a device whose pool is in use.
 void use_pool(Device device, const void* pool);
 /// Leaves the pool's blocks to everybody; no graph may need them any more.
 void drop_pool(Device device, const void* pool) noexcept;

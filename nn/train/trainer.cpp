@@ -68,6 +68,7 @@ Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& nor
            ex),
       totals_(ex) {
   check_fits(network, data);
+  if (options.graph) graph_.emplace(ex.device);
 }
 
 std::optional<EpochResult> Trainer::run_epoch(
@@ -103,9 +104,18 @@ std::optional<EpochResult> Trainer::run_epoch(
 }
 
 void Trainer::step(const DeviceBatch& batch) {
-  engine::Tape tape(ex_);
-  tape.backward(forward(tape, batch));
-  sgd_.step(network_);
+  const auto work = [&] {
+    // A recording that failed leaves gradients behind that were never computed.
+    for (Parameter& p : network_.parameters()) {
+      if (is_trainable(p.role)) p.var.gradient->take();
+    }
+    engine::Tape tape(ex_);
+    const engine::Var loss = forward(tape, batch);
+    tape.backward(loss);
+    sgd_.step(network_);
+  };
+  // The batches lie in the same memory, and all are full.
+  graph_ ? graph_->run(work) : work();
 }
 
 engine::Var Trainer::forward(engine::Tape& tape, const DeviceBatch& batch) {
@@ -191,6 +201,7 @@ std::string Trainer::restore(const std::filesystem::path& path) {
       graph != file.metadata.end() && graph->second == to_json(network_.graph()).dump(),
       "{}: the checkpoint belongs to another network; give another --out", path.string());
   restore_parameters(network_, "network.", file);
+  if (graph_) graph_.emplace(ex_.device);  // what it has recorded is of other arrays
   const auto take = [&](std::map<std::string, Tensor>& into, const std::string& prefix) {
     for (auto& [name, value] : into) {
       const Tensor stored = file.floats(prefix + name);

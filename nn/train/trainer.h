@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/repeated_work.h"
 #include "nn/data/device_loader.h"
 #include "nn/model.h"
 #include "nn/train/running_totals.h"
@@ -29,6 +30,7 @@ struct TrainOptions {
   Schedule schedule;
   std::uint64_t seed = 0;
   std::optional<Augmentation> augmentation = Augmentation{};
+  bool graph = false;  ///< records a step as a graph of the device, and repeats it; same results
 };
 
 /// One epoch's figures.
@@ -70,6 +72,11 @@ class Trainer {
   /// always the network's.
   Network averaged() const;
 
+  /// Whether steps are repeated as a graph by now.
+  bool repeats_graph() const { return graph_ && graph_->recorded(); }
+  /// Why the steps aren't repeated as a graph; empty where they are, or may yet be, or were not to.
+  std::string graph_obstacle() const { return graph_ ? graph_->obstacle() : ""; }
+
   /// Writes the state of the run, with `note` (any text) kept beside it. Atomic.
   /// Errors    DivergedError: a loss that is not finite. FileError: the file can't be written.
   void save(const std::filesystem::path& path, const std::string& note = "") const;
@@ -92,6 +99,7 @@ class Trainer {
   kernels::Exec ex_;
   DeviceLoader loader_;
   Sgd sgd_;
+  std::optional<engine::RepeatedWork> graph_;  // a step
 
   std::int64_t epoch_ = 0, batch_ = 0;  // the next batch to train on
   std::int64_t images_ = 0;             // of the epoch, up to there

@@ -66,6 +66,29 @@ TEST_F(CudaPrograms, TrainInEveryPrecision) {
   EXPECT_EQ(losses("bf16") != expected, tensor_cores);
 }
 
+TEST_F(CudaPrograms, AGraphTrainsTheSameNetworkOrSaysWhyNot) {
+  ASSERT_EQ(train("plain", {"--device", "cuda", "--epochs", "3"}).code, 0);
+  setenv("TRIFOLD_CUDA_GRAPH", "1", 1);
+  const Result recorded = train("graph", {"--device", "cuda", "--epochs", "3"});
+  unsetenv("TRIFOLD_CUDA_GRAPH");
+  ASSERT_EQ(recorded.code, 0) << recorded.err;
+  EXPECT_EQ(recorded.err.find("no CUDA graph"), std::string::npos) << recorded.err;
+  // A wait for every kernel can't be recorded.
+  setenv("TRIFOLD_CUDA_SYNC", "1", 1);
+  const Result waiting =
+      train("waiting", {"--device", "cuda", "--epochs", "3", "--cuda-graph", "true"});
+  unsetenv("TRIFOLD_CUDA_SYNC");
+  ASSERT_EQ(waiting.code, 0) << waiting.err;
+  const std::size_t said = waiting.err.find("no CUDA graph: ");
+  EXPECT_NE(said, std::string::npos) << waiting.err;
+  EXPECT_EQ(waiting.err.find("no CUDA graph: ", said + 1), std::string::npos) << waiting.err;
+  for (const char* name : {"graph", "waiting"}) {
+    EXPECT_TRUE(read_text(folder / "plain" / "model.safetensors") ==
+                read_text(folder / name / "model.safetensors"))
+        << name;
+  }
+}
+
 TEST_F(CudaPrograms, PruneFromEndToEnd) {
   const Result trained = train("train", {"--device", "cuda", "--epochs", "1"});
   ASSERT_EQ(trained.code, 0) << trained.err;
@@ -80,7 +103,7 @@ TEST_F(CudaPrograms, PruneFromEndToEnd) {
                                               "--target",
                                               "0.5",
                                               "--rounds",
-                                              "1",
+                                              "2",
                                               "--round-epochs",
                                               "1",
                                               "--finetune-epochs",

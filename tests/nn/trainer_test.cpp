@@ -146,6 +146,19 @@ TEST_F(TrainerTest, HoldsNoMoreMemoryAfterEachEpoch) {
   EXPECT_EQ(engine::memory_use({}).now_bytes, after_first);
 }
 
+TEST_F(TrainerTest, SaysWhyThereIsNoGraph) {
+  Network plain = fresh(), wanted = fresh();
+  TrainOptions o = options();
+  Trainer a(plain, data, normalisation, 12, o, {});
+  o.graph = true;
+  Trainer b(wanted, data, normalisation, 12, o, {});
+  EXPECT_EQ(a.graph_obstacle(), "");
+  EXPECT_NE(b.graph_obstacle().find("CUDA"), std::string::npos);
+  run_to_end(a);
+  run_to_end(b);
+  EXPECT_TRUE(equal(plain, wanted));
+}
+
 /// A checkpoint is never one of a run that has diverged.
 TEST_F(TrainerTest, RefusesToSaveWhatHasDiverged) {
   Network network = fresh();
