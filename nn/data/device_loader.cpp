@@ -4,6 +4,7 @@
 #include <span>
 
 #include "kernels/memory.h"
+#include "kernels/trace.h"
 
 namespace trifold::nn {
 namespace {
@@ -61,6 +62,7 @@ void DeviceLoader::upload_next() {
 
 std::optional<DeviceBatch> DeviceLoader::next() {
   if (coming_ == 0) return std::nullopt;
+  const kernels::TraceRange range("batch");
   const kernels::AugmentShape s{coming_, dataset_.height, dataset_.width, dataset_.channels};
   if (batch_.n != s.n) {
     batch_ = {Tensor::empty({s.n, s.h, s.w, s.c}, ex_.device),

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/error.h"
+#include "kernels/trace.h"
 #include "nn/folded_network.h"
 #include "nn/train/running_totals.h"
 
@@ -33,6 +34,7 @@ Evaluation evaluate(const Network& network, const Dataset& dataset,
                     const Normalisation& normalisation, std::int64_t side, const kernels::Exec& ex,
                     std::int64_t batch) {
   check_fits(network, dataset);
+  const kernels::TraceRange range("evaluate");
   const auto start = std::chrono::steady_clock::now();
   DeviceLoader loader(dataset, normalisation, {.batch = batch, .shuffle = false}, ex);
   FoldedNetwork folded(network);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/error.h"
+#include "kernels/trace.h"
 #include "nn/graph_json.h"
 #include "nn/train/evaluate.h"
 
@@ -111,14 +112,20 @@ void Trainer::step(const DeviceBatch& batch) {
     }
     engine::Tape tape(ex_);
     const engine::Var loss = forward(tape, batch);
-    tape.backward(loss);
+    {
+      const kernels::TraceRange range("backward");
+      tape.backward(loss);
+    }
+    const kernels::TraceRange range("update");
     sgd_.step(network_);
   };
   // The batches lie in the same memory, and all are full.
+  const kernels::TraceRange range("step");
   graph_ ? graph_->run(work) : work();
 }
 
 engine::Var Trainer::forward(engine::Tape& tape, const DeviceBatch& batch) {
+  const kernels::TraceRange range("forward");
   const engine::Var logits =
       network_.forward(tape, network_input(ex_, batch.x, side_), training).logits;
   engine::Var loss = engine::softmax_cross_entropy(tape, logits, batch.labels,
