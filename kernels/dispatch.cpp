@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "kernels/backends.h"
+#include "kernels/cuda/providers.h"
 #include "kernels/error.h"
 #include "kernels/trace.h"
 
@@ -37,6 +38,15 @@ void run_quietly(Device device, const char*, void (*on_cpu)(Device, Args...) noe
 }
 
 #define TRIFOLD_TWINS(op) #op, cpu::op, cuda::op
+// Ops that a provider has, too.
+#if TRIFOLD_WITH_CUBLAS
+#define TRIFOLD_TWINS_OR_CUBLAS(op) \
+#op, cpu::op, cuda::providers().cublas ? cuda::cublas::op : cuda::op
+#endif
+#if TRIFOLD_WITH_CUDNN
+#define TRIFOLD_TWINS_OR_CUDNN(op) \
+#op, cpu::op, cuda::providers().cudnn ? cuda::cudnn::op : cuda::op
+#endif
 #else
 template <class... Args>
 void run(const Exec& ex, const char*, void (*on_cpu)(const Exec&, Args...),
@@ -59,6 +69,13 @@ void run_quietly(Device device, const char*, void (*on_cpu)(Device, Args...) noe
 }
 
 #define TRIFOLD_TWINS(op) #op, cpu::op
+#endif
+
+#ifndef TRIFOLD_TWINS_OR_CUBLAS
+#define TRIFOLD_TWINS_OR_CUBLAS(op) TRIFOLD_TWINS(op)
+#endif
+#ifndef TRIFOLD_TWINS_OR_CUDNN
+#define TRIFOLD_TWINS_OR_CUDNN(op) TRIFOLD_TWINS(op)
 #endif
 
 }  // namespace
@@ -180,7 +197,7 @@ void destroy_graph(Device device, void* graph) noexcept {
 
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y) {
-  run(ex, TRIFOLD_TWINS(conv2d_forward), s, x, w, b, y);
+  run(ex, TRIFOLD_TWINS_OR_CUDNN(conv2d_forward), s, x, w, b, y);
 }
 
 Conv2dPacking conv2d_packing(const Exec& ex, const Conv2dShape& s) {
@@ -199,12 +216,12 @@ void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
 
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
                           Write write, float* dx) {
-  run(ex, TRIFOLD_TWINS(conv2d_backward_data), s, dy, w, write, dx);
+  run(ex, TRIFOLD_TWINS_OR_CUDNN(conv2d_backward_data), s, dy, w, write, dx);
 }
 
 void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x, const float* dy,
                             float* dw, float* db) {
-  run(ex, TRIFOLD_TWINS(conv2d_backward_weight), s, x, dy, dw, db);
+  run(ex, TRIFOLD_TWINS_OR_CUDNN(conv2d_backward_weight), s, x, dy, dw, db);
 }
 
 void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,
@@ -306,17 +323,17 @@ void global_avg_pool_backward(const Exec& ex, std::int64_t n, std::int64_t pixel
 
 void linear_forward(const Exec& ex, const LinearShape& s, const float* x, const float* w,
                     const float* b, float* y) {
-  run(ex, TRIFOLD_TWINS(linear_forward), s, x, w, b, y);
+  run(ex, TRIFOLD_TWINS_OR_CUBLAS(linear_forward), s, x, w, b, y);
 }
 
 void linear_backward_data(const Exec& ex, const LinearShape& s, const float* dy, const float* w,
                           float* dx) {
-  run(ex, TRIFOLD_TWINS(linear_backward_data), s, dy, w, dx);
+  run(ex, TRIFOLD_TWINS_OR_CUBLAS(linear_backward_data), s, dy, w, dx);
 }
 
 void linear_backward_weight(const Exec& ex, const LinearShape& s, const float* x, const float* dy,
                             float* dw, float* db) {
-  run(ex, TRIFOLD_TWINS(linear_backward_weight), s, x, dy, dw, db);
+  run(ex, TRIFOLD_TWINS_OR_CUBLAS(linear_backward_weight), s, x, dy, dw, db);
 }
 
 void softmax_cross_entropy(const Exec& ex, const SoftmaxShape& s, const float* z,

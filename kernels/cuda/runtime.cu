@@ -7,6 +7,7 @@
 
 #include "kernels/backends.h"
 #include "kernels/cuda/check.cuh"
+#include "kernels/cuda/providers.h"
 #include "kernels/error_types.h"
 
 namespace trifold::kernels::cuda {
@@ -53,6 +54,7 @@ void require_device(Device device) {
                       ", for this machine has " + std::to_string(all.count) +
                       "; use --device cpu or a smaller number");
   }
+  providers();  // A name that can't be had is an error from the start.
   TRIFOLD_CUDA_CHECK(cudaSetDevice(device.index));
 }
 

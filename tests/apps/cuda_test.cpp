@@ -89,6 +89,14 @@ TEST_F(CudaPrograms, AGraphTrainsTheSameNetworkOrSaysWhyNot) {
   }
 }
 
+TEST_F(CudaPrograms, RefuseAnUnknownProvider) {
+  setenv("TRIFOLD_CUDA_PROVIDER", "mkl", 1);
+  const Result refused = train("refused", {"--device", "cuda"});
+  unsetenv("TRIFOLD_CUDA_PROVIDER");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_TRUE(one_error(refused, "cublas, cudnn or both")) << refused.err;
+}
+
 TEST_F(CudaPrograms, PruneFromEndToEnd) {
   const Result trained = train("train", {"--device", "cuda", "--epochs", "1"});
   ASSERT_EQ(trained.code, 0) << trained.err;
