@@ -1,5 +1,5 @@
 /// The twins of every contract: the same name and signature in `kernels::cpu` and `kernels::cuda`.
-/// Only kernels/dispatch.cpp and the backends themselves include this.
+/// Only kernels/dispatch.h and the backends themselves include this.
 #pragma once
 
 #include "kernels/augment.h"

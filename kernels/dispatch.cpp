@@ -1,203 +1,13 @@
-/// The one place that switches on the device.
+/// The ops.
 #include <span>
-#include <type_traits>
 
-#include "kernels/backends.h"
-#include "kernels/cuda/providers.h"
-#include "kernels/error.h"
-#include "kernels/trace.h"
+#include "kernels/dispatch.h"
 
 namespace trifold::kernels {
-namespace {
-
-#if TRIFOLD_WITH_CUDA
-/// Calls the twin of ex.device, with that device as the thread's current one.
-template <class... Args>
-void run(const Exec& ex, const char* name, void (*on_cpu)(const Exec&, Args...),
-         void (*on_cuda)(const Exec&, Args...), std::type_identity_t<Args>... args) {
-  if (ex.device.kind == DeviceKind::cpu) return on_cpu(ex, args...);
-  cuda::require_device(ex.device);
-  const TraceRange range(name);
-  on_cuda(ex, args...);
-}
-
-template <class Result, class... Args>
-Result run_on(Device device, const char* name, Result (*on_cpu)(Args...),
-              Result (*on_cuda)(Args...), std::type_identity_t<Args>... args) {
-  require_device(device);
-  const TraceRange range(name);
-  return device.kind == DeviceKind::cpu ? on_cpu(args...) : on_cuda(args...);
-}
-
-/// For what a device in use leaves behind: it needs no check.
-template <class... Args>
-void run_quietly(Device device, const char*, void (*on_cpu)(Device, Args...) noexcept,
-                 void (*on_cuda)(Device, Args...) noexcept,
-                 std::type_identity_t<Args>... args) noexcept {
-  device.kind == DeviceKind::cpu ? on_cpu(device, args...) : on_cuda(device, args...);
-}
-
-#define TRIFOLD_TWINS(op) #op, cpu::op, cuda::op
-// Ops that a provider has, too.
-#if TRIFOLD_WITH_CUBLAS
-#define TRIFOLD_TWINS_OR_CUBLAS(op) \
-#op, cpu::op, cuda::providers().cublas ? cuda::cublas::op : cuda::op
-#endif
-#if TRIFOLD_WITH_CUDNN
-#define TRIFOLD_TWINS_OR_CUDNN(op) \
-#op, cpu::op, cuda::providers().cudnn ? cuda::cudnn::op : cuda::op
-#endif
-#else
-template <class... Args>
-void run(const Exec& ex, const char*, void (*on_cpu)(const Exec&, Args...),
-         std::type_identity_t<Args>... args) {
-  require_device(ex.device);
-  on_cpu(ex, args...);
-}
-
-template <class Result, class... Args>
-Result run_on(Device device, const char*, Result (*on_cpu)(Args...),
-              std::type_identity_t<Args>... args) {
-  require_device(device);
-  return on_cpu(args...);
-}
-
-template <class... Args>
-void run_quietly(Device device, const char*, void (*on_cpu)(Device, Args...) noexcept,
-                 std::type_identity_t<Args>... args) noexcept {
-  on_cpu(device, args...);
-}
-
-#define TRIFOLD_TWINS(op) #op, cpu::op
-#endif
-
-#ifndef TRIFOLD_TWINS_OR_CUBLAS
-#define TRIFOLD_TWINS_OR_CUBLAS(op) TRIFOLD_TWINS(op)
-#endif
-#ifndef TRIFOLD_TWINS_OR_CUDNN
-#define TRIFOLD_TWINS_OR_CUDNN(op) TRIFOLD_TWINS(op)
-#endif
-
-}  // namespace
-
-int device_count(DeviceKind kind) {
-  if (kind == DeviceKind::cpu) return 1;
-#if TRIFOLD_WITH_CUDA
-  return cuda::device_count();
-#else
-  return 0;
-#endif
-}
-
-void require_device(Device device) {
-  if (device.kind == DeviceKind::cpu) {
-    require<DeviceError>(device.index == 0, "there is no CPU device {}, just 0", device.index);
-    return;
-  }
-#if TRIFOLD_WITH_CUDA
-  cuda::require_device(device);
-#else
-  throw DeviceError("this build has no CUDA backend; use --device cpu");
-#endif
-}
-
-bool has_tensor_cores(Device device) {
-  return run_on(device, TRIFOLD_TWINS(has_tensor_cores), device);
-}
-
-Block allocate(Device device, std::int64_t bytes, void* stream) {
-  return run_on(device, TRIFOLD_TWINS(allocate), device, bytes, stream);
-}
-
-void copy_memory(Device to_device, void* to, Device from_device, const void* from,
-                 std::int64_t bytes, void* stream) {
-  require_device(from_device);
-  const Device device = to_device.kind == DeviceKind::cpu ? from_device : to_device;
-  run_on(device, TRIFOLD_TWINS(copy_memory), to_device, to, from_device, from, bytes, stream);
-}
-
-void clear_memory(Device device, void* data, std::int64_t bytes, void* stream) {
-  run_on(device, TRIFOLD_TWINS(clear_memory), device, data, bytes, stream);
-}
-
-void synchronize(Device device, void* stream) {
-  run_on(device, TRIFOLD_TWINS(synchronize), device, stream);
-}
-
-MemoryUse memory_use(Device device) { return run_on(device, TRIFOLD_TWINS(memory_use), device); }
-
-void reset_memory_peak(Device device) { run_on(device, TRIFOLD_TWINS(reset_memory_peak), device); }
-
-void release_cached_memory(Device device) {
-  run_on(device, TRIFOLD_TWINS(release_cached_memory), device);
-}
-
-void* create_stream(Device device) { return run_on(device, TRIFOLD_TWINS(create_stream), device); }
-
-void* create_event(Device device) { return run_on(device, TRIFOLD_TWINS(create_event), device); }
-
-void record_event(Device device, void* event, void* stream) {
-  run_on(device, TRIFOLD_TWINS(record_event), device, event, stream);
-}
-
-void wait_for_event(Device device, void* stream, void* event) {
-  run_on(device, TRIFOLD_TWINS(wait_for_event), device, stream, event);
-}
-
-void synchronize_event(Device device, void* event) {
-  run_on(device, TRIFOLD_TWINS(synchronize_event), device, event);
-}
-
-Block allocate_staging(Device device, std::int64_t bytes) {
-  return run_on(device, TRIFOLD_TWINS(allocate_staging), device, bytes);
-}
-
-void copy_from_staging(Device device, void* to, const void* from, std::int64_t bytes,
-                       void* stream) {
-  run_on(device, TRIFOLD_TWINS(copy_from_staging), device, to, from, bytes, stream);
-}
-
-bool has_graphs(Device device) { return run_on(device, TRIFOLD_TWINS(has_graphs), device); }
-
-void use_pool(Device device, const void* pool) {
-  run_on(device, TRIFOLD_TWINS(use_pool), device, pool);
-}
-
-void begin_recording(Device device) { run_on(device, TRIFOLD_TWINS(begin_recording), device); }
-
-void* end_recording(Device device) { return run_on(device, TRIFOLD_TWINS(end_recording), device); }
-
-void launch_graph(Device device, void* graph) {
-  run_on(device, TRIFOLD_TWINS(launch_graph), device, graph);
-}
-
-void release(Device device, const Block& block, void* stream) noexcept {
-  run_quietly(device, TRIFOLD_TWINS(release), block, stream);
-}
-
-void destroy_stream(Device device, void* stream) noexcept {
-  run_quietly(device, TRIFOLD_TWINS(destroy_stream), stream);
-}
-
-void destroy_event(Device device, void* event) noexcept {
-  run_quietly(device, TRIFOLD_TWINS(destroy_event), event);
-}
-
-void release_staging(Device device, const Block& block) noexcept {
-  run_quietly(device, TRIFOLD_TWINS(release_staging), block);
-}
-
-void drop_pool(Device device, const void* pool) noexcept {
-  run_quietly(device, TRIFOLD_TWINS(drop_pool), pool);
-}
-
-void destroy_graph(Device device, void* graph) noexcept {
-  run_quietly(device, TRIFOLD_TWINS(destroy_graph), graph);
-}
 
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y) {
-  run(ex, TRIFOLD_TWINS_OR_CUDNN(conv2d_forward), s, x, w, b, y);
+  run(ex, TRIFOLD_OR_CUDNN(conv2d_forward), s, x, w, b, y);
 }
 
 Conv2dPacking conv2d_packing(const Exec& ex, const Conv2dShape& s) {
@@ -216,12 +26,12 @@ void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
 
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
                           Write write, float* dx) {
-  run(ex, TRIFOLD_TWINS_OR_CUDNN(conv2d_backward_data), s, dy, w, write, dx);
+  run(ex, TRIFOLD_OR_CUDNN(conv2d_backward_data), s, dy, w, write, dx);
 }
 
 void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x, const float* dy,
                             float* dw, float* db) {
-  run(ex, TRIFOLD_TWINS_OR_CUDNN(conv2d_backward_weight), s, x, dy, dw, db);
+  run(ex, TRIFOLD_OR_CUDNN(conv2d_backward_weight), s, x, dy, dw, db);
 }
 
 void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,
@@ -323,17 +133,17 @@ void global_avg_pool_backward(const Exec& ex, std::int64_t n, std::int64_t pixel
 
 void linear_forward(const Exec& ex, const LinearShape& s, const float* x, const float* w,
                     const float* b, float* y) {
-  run(ex, TRIFOLD_TWINS_OR_CUBLAS(linear_forward), s, x, w, b, y);
+  run(ex, TRIFOLD_OR_CUBLAS(linear_forward), s, x, w, b, y);
 }
 
 void linear_backward_data(const Exec& ex, const LinearShape& s, const float* dy, const float* w,
                           float* dx) {
-  run(ex, TRIFOLD_TWINS_OR_CUBLAS(linear_backward_data), s, dy, w, dx);
+  run(ex, TRIFOLD_OR_CUBLAS(linear_backward_data), s, dy, w, dx);
 }
 
 void linear_backward_weight(const Exec& ex, const LinearShape& s, const float* x, const float* dy,
                             float* dw, float* db) {
-  run(ex, TRIFOLD_TWINS_OR_CUBLAS(linear_backward_weight), s, x, dy, dw, db);
+  run(ex, TRIFOLD_OR_CUBLAS(linear_backward_weight), s, x, dy, dw, db);
 }
 
 void softmax_cross_entropy(const Exec& ex, const SoftmaxShape& s, const float* z,

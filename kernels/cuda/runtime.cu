@@ -44,6 +44,7 @@ bool waits_for_kernels() {
 int device_count() { return devices().count; }
 
 void require_device(Device device) {
+  providers();  // A name that can't be had is an error from the start.
   const Devices& all = devices();
   if (all.status != cudaSuccess) {
     throw DeviceError(std::string("no CUDA device can be used here (") +
@@ -54,7 +55,6 @@ void require_device(Device device) {
                       ", for this machine has " + std::to_string(all.count) +
                       "; use --device cpu or a smaller number");
   }
-  providers();  // A name that can't be had is an error from the start.
   TRIFOLD_CUDA_CHECK(cudaSetDevice(device.index));
 }
 
