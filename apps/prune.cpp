@@ -139,7 +139,8 @@ class StepProgress {
       bar_.emplace(step, "batches", epochs * p.batches);
       step_ = step;
     }
-    bar_->update(p.epoch * p.batches + p.batch, fmt::format("loss {:.4f}", p.loss));
+    bar_->update(p.epoch * p.batches + p.batch,
+                 [&] { return fmt::format("loss {:.4f}", p.loss()); });
   }
   void finish() {
     bar_.reset();

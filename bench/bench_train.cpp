@@ -1,7 +1,8 @@
 /// Whole training steps and whole inference: images a second, and the memory that they take.
 ///
 ///     bench_train --network resnet20 [--batch 128] [--side 32] [--device cpu|cuda[:N]]
-///                 [--precision fp32|tf32|bf16] [--threads 0] [--inference] [--seconds 5] [--warmup 2]
+///                 [--precision fp32|tf32|bf16] [--threads 0] [--inference] [--graph] [--seconds 5]
+///                 [--warmup 2]
 ///
 /// Prints one JSON object. Images are noise, for their content does not change the time; they are
 /// on the device before the clock starts, so that this is the network's time and not the loader's.
@@ -16,6 +17,7 @@
 
 #include "apps/cli/options.h"
 #include "engine/random.h"
+#include "engine/repeated_work.h"
 #include "kernels/instruction_set.h"
 #include "kernels/memory.h"
 #include "kernels/thread_pool.h"
@@ -32,7 +34,7 @@ using Clock = std::chrono::steady_clock;
 struct Options {
   std::string network = "resnet20";
   std::int64_t batch = 128, side = 32, classes = 10;
-  bool inference = false;
+  bool inference = false, graph = false;
   double seconds = 5, warmup = 2;
 };
 
@@ -41,7 +43,9 @@ class Stepper {
  public:
   Stepper(const Options& o, const kernels::Exec& ex)
       : options_(o), ex_(ex), network_(initialised(o).to(ex.device)), sgd_(network_, {}, ex) {
+    sgd_.set_learning_rate(1e-3);
     if (o.inference) folded_.emplace(network_);
+    if (o.graph) graph_.emplace(ex.device);
     engine::Tensor images = engine::Tensor::zeros({o.batch, o.side, o.side, 3});
     engine::Random random(7);
     for (float& v : images.values()) v = static_cast<float>(random.uniform()) * 2 - 1;
@@ -54,6 +58,16 @@ class Stepper {
   }
 
   void step() {
+    graph_ ? graph_->run([this] { work(); }) : work();
+  }
+
+  bool repeats_graph() const { return graph_ && graph_->recorded(); }
+
+  // Waits for all that the steps have started.
+  void finish() const { kernels::synchronize(ex_.device, ex_.stream); }
+
+ private:
+  void work() {
     using engine::Tape;
     using engine::Var;
     if (options_.inference) {
@@ -63,13 +77,9 @@ class Stepper {
     Tape tape(ex_);
     const Var logits = network_.forward(tape, Var::constant(images_), nn::training).logits;
     tape.backward(engine::softmax_cross_entropy(tape, logits, labels_, 0.0f));
-    sgd_.step(network_, 1e-3);
+    sgd_.step(network_);
   }
 
-  // Waits for all that the steps have started.
-  void finish() const { kernels::synchronize(ex_.device, ex_.stream); }
-
- private:
   static nn::Network initialised(const Options& o) {
     nn::Network network(nn::make_architecture(o.network, 3, o.classes));
     nn::initialise(network, 1);
@@ -82,6 +92,7 @@ class Stepper {
   nn::Sgd sgd_;
   std::optional<nn::FoldedNetwork> folded_;
   engine::Tensor images_, labels_;
+  std::optional<engine::RepeatedWork> graph_;
 };
 
 }  // namespace
@@ -98,6 +109,7 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", o.seconds, "Of measuring");
   app.add_option("--warmup", o.warmup, "Seconds before");
   app.add_flag("--inference", o.inference);
+  app.add_flag("--graph", o.graph, "Repeats a step, or a pass, as a CUDA graph");
   CLI11_PARSE(app, argc, argv);
 
   const kernels::Exec ex = device.exec();
@@ -121,6 +133,7 @@ int main(int argc, char** argv) {
   const nlohmann::json result = {
       {"network", o.network},
       {"mode", o.inference ? "inference" : "training"},
+      {"graph", stepper.repeats_graph()},
       {"batch", o.batch},
       {"side", o.side},
       {"device", ex.device.kind == DeviceKind::cpu ? "cpu" : "cuda"},

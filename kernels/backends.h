@@ -1,12 +1,14 @@
 /// The twins of every contract: the same name and signature in `kernels::cpu` and `kernels::cuda`.
-/// Only kernels/dispatch.cpp and the backends themselves include this.
+/// Only kernels/dispatch.h and the backends themselves include this.
 #pragma once
 
+#include "kernels/augment.h"
 #include "kernels/batch_norm.h"
 #include "kernels/channel_gather.h"
 #include "kernels/concat.h"
 #include "kernels/conv2d.h"
 #include "kernels/elementwise.h"
+#include "kernels/graph.h"
 #include "kernels/linear.h"
 #include "kernels/memory.h"
 #include "kernels/norm_conv2d.h"
@@ -14,6 +16,7 @@
 #include "kernels/pool.h"
 #include "kernels/resize.h"
 #include "kernels/softmax_cross_entropy.h"
+#include "kernels/stream.h"
 
 // A declaration of a function by the type of another gives the twin exactly the contract's
 // signature, so the two can't drift apart.
@@ -55,6 +58,8 @@
   X(linear_backward_weight)        \
   X(softmax_cross_entropy)         \
   X(count_top1)                    \
+  X(add_to_totals)                 \
+  X(augment)                       \
   X(copy_channels)                 \
   X(channel_gather_forward)        \
   X(channel_gather_backward)       \
@@ -63,6 +68,7 @@
   X(update_parameters)
 
 #define TRIFOLD_FOR_EACH_MEMORY_FUNCTION(X) \
+  X(has_tensor_cores)                       \
   X(allocate)                               \
   X(release)                                \
   X(copy_memory)                            \
@@ -70,7 +76,24 @@
   X(synchronize)                            \
   X(memory_use)                             \
   X(reset_memory_peak)                      \
-  X(release_cached_memory)
+  X(release_cached_memory)                  \
+  X(create_stream)                          \
+  X(destroy_stream)                         \
+  X(create_event)                           \
+  X(destroy_event)                          \
+  X(record_event)                           \
+  X(wait_for_event)                         \
+  X(synchronize_event)                      \
+  X(allocate_staging)                       \
+  X(release_staging)                        \
+  X(copy_from_staging)                      \
+  X(has_graphs)                             \
+  X(use_pool)                               \
+  X(drop_pool)                              \
+  X(begin_recording)                        \
+  X(end_recording)                          \
+  X(launch_graph)                           \
+  X(destroy_graph)
 
 #define TRIFOLD_DECLARE_TWIN(op) decltype(kernels::op) op;
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "kernels/memory.h"
@@ -32,15 +33,21 @@ class BlockCache {
   void reset_peak();
   void release_cached();
 
- private:
-  using Key = std::pair<void*, std::int64_t>;  // stream, capacity
+  /// See kernels/graph.h. What a pool keeps is not given back to the source before it is dropped.
+  void use_pool(const void* pool);
+  void drop_pool(const void* pool);
 
-  Block take_cached(std::int64_t capacity, void* stream);
+ private:
+  using Key = std::pair<const void*, std::int64_t>;  // pool, or else stream; capacity
+
+  Block take_cached(std::int64_t capacity, const void* owner);
   void release_cached_locked();
 
   MemorySource source_;
   std::mutex mutex_;
   std::multimap<Key, void*> free_;
+  std::set<const void*> pools_;
+  const void* pool_ = nullptr;  // in use
   MemoryUse use_;
 };
 

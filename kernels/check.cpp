@@ -1,4 +1,5 @@
 /// What the contracts demand of their extents, whatever the device.
+#include "kernels/augment.h"
 #include "kernels/batch_norm.h"
 #include "kernels/channel_gather.h"
 #include "kernels/concat.h"
@@ -10,6 +11,11 @@
 #include "kernels/softmax_cross_entropy.h"
 
 namespace trifold::kernels {
+
+void check(const AugmentShape& s) {
+  require<ShapeError>(s.n >= 1 && s.h >= 1 && s.w >= 1 && s.c >= 1,
+                      "an augmentation of images of shape ({}, {}, {}, {})", s.n, s.h, s.w, s.c);
+}
 
 void check(const BatchNormShape& s) {
   require<ShapeError>(s.rows >= 1 && s.channels >= 1,

@@ -1,107 +1,13 @@
-/// The one place that switches on the device.
+/// The ops.
 #include <span>
-#include <type_traits>
 
-#include "kernels/backends.h"
-#include "kernels/error.h"
+#include "kernels/dispatch.h"
 
 namespace trifold::kernels {
-namespace {
-
-#if TRIFOLD_WITH_CUDA
-/// Calls the twin of ex.device, with that device as the thread's current one.
-template <class... Args>
-void run(const Exec& ex, void (*on_cpu)(const Exec&, Args...),
-         void (*on_cuda)(const Exec&, Args...), std::type_identity_t<Args>... args) {
-  if (ex.device.kind == DeviceKind::cpu) return on_cpu(ex, args...);
-  cuda::require_device(ex.device);
-  on_cuda(ex, args...);
-}
-
-template <class Result, class... Args>
-Result run_on(Device device, Result (*on_cpu)(Args...), Result (*on_cuda)(Args...),
-              std::type_identity_t<Args>... args) {
-  require_device(device);
-  return device.kind == DeviceKind::cpu ? on_cpu(args...) : on_cuda(args...);
-}
-
-#define TRIFOLD_TWINS(op) cpu::op, cuda::op
-#else
-template <class... Args>
-void run(const Exec& ex, void (*on_cpu)(const Exec&, Args...), std::type_identity_t<Args>... args) {
-  require_device(ex.device);
-  on_cpu(ex, args...);
-}
-
-template <class Result, class... Args>
-Result run_on(Device device, Result (*on_cpu)(Args...), std::type_identity_t<Args>... args) {
-  require_device(device);
-  return on_cpu(args...);
-}
-
-#define TRIFOLD_TWINS(op) cpu::op
-#endif
-
-}  // namespace
-
-int device_count(DeviceKind kind) {
-  if (kind == DeviceKind::cpu) return 1;
-#if TRIFOLD_WITH_CUDA
-  return cuda::device_count();
-#else
-  return 0;
-#endif
-}
-
-void require_device(Device device) {
-  if (device.kind == DeviceKind::cpu) {
-    require<DeviceError>(device.index == 0, "there is no CPU device {}, just 0", device.index);
-    return;
-  }
-#if TRIFOLD_WITH_CUDA
-  cuda::require_device(device);
-#else
-  throw DeviceError("this build has no CUDA backend; use --device cpu");
-#endif
-}
-
-Block allocate(Device device, std::int64_t bytes, void* stream) {
-  return run_on(device, TRIFOLD_TWINS(allocate), device, bytes, stream);
-}
-
-void copy_memory(Device to_device, void* to, Device from_device, const void* from,
-                 std::int64_t bytes, void* stream) {
-  require_device(from_device);
-  const Device device = to_device.kind == DeviceKind::cpu ? from_device : to_device;
-  run_on(device, TRIFOLD_TWINS(copy_memory), to_device, to, from_device, from, bytes, stream);
-}
-
-void clear_memory(Device device, void* data, std::int64_t bytes, void* stream) {
-  run_on(device, TRIFOLD_TWINS(clear_memory), device, data, bytes, stream);
-}
-
-void synchronize(Device device, void* stream) {
-  run_on(device, TRIFOLD_TWINS(synchronize), device, stream);
-}
-
-MemoryUse memory_use(Device device) { return run_on(device, TRIFOLD_TWINS(memory_use), device); }
-
-void reset_memory_peak(Device device) { run_on(device, TRIFOLD_TWINS(reset_memory_peak), device); }
-
-void release_cached_memory(Device device) {
-  run_on(device, TRIFOLD_TWINS(release_cached_memory), device);
-}
-
-void release(Device device, const Block& block, void* stream) noexcept {
-#if TRIFOLD_WITH_CUDA
-  if (device.kind == DeviceKind::cuda) return cuda::release(device, block, stream);
-#endif
-  cpu::release(device, block, stream);
-}
 
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y) {
-  run(ex, TRIFOLD_TWINS(conv2d_forward), s, x, w, b, y);
+  run(ex, TRIFOLD_OR_CUDNN(conv2d_forward), s, x, w, b, y);
 }
 
 Conv2dPacking conv2d_packing(const Exec& ex, const Conv2dShape& s) {
@@ -120,12 +26,12 @@ void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
 
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
                           Write write, float* dx) {
-  run(ex, TRIFOLD_TWINS(conv2d_backward_data), s, dy, w, write, dx);
+  run(ex, TRIFOLD_OR_CUDNN(conv2d_backward_data), s, dy, w, write, dx);
 }
 
 void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x, const float* dy,
                             float* dw, float* db) {
-  run(ex, TRIFOLD_TWINS(conv2d_backward_weight), s, x, dy, dw, db);
+  run(ex, TRIFOLD_OR_CUDNN(conv2d_backward_weight), s, x, dy, dw, db);
 }
 
 void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
@@ -268,17 +174,17 @@ void global_avg_pool_backward(const Exec& ex, std::int64_t n, std::int64_t pixel
 
 void linear_forward(const Exec& ex, const LinearShape& s, const float* x, const float* w,
                     const float* b, float* y) {
-  run(ex, TRIFOLD_TWINS(linear_forward), s, x, w, b, y);
+  run(ex, TRIFOLD_OR_CUBLAS(linear_forward), s, x, w, b, y);
 }
 
 void linear_backward_data(const Exec& ex, const LinearShape& s, const float* dy, const float* w,
                           float* dx) {
-  run(ex, TRIFOLD_TWINS(linear_backward_data), s, dy, w, dx);
+  run(ex, TRIFOLD_OR_CUBLAS(linear_backward_data), s, dy, w, dx);
 }
 
 void linear_backward_weight(const Exec& ex, const LinearShape& s, const float* x, const float* dy,
                             float* dw, float* db) {
-  run(ex, TRIFOLD_TWINS(linear_backward_weight), s, x, dy, dw, db);
+  run(ex, TRIFOLD_OR_CUBLAS(linear_backward_weight), s, x, dy, dw, db);
 }
 
 void softmax_cross_entropy(const Exec& ex, const SoftmaxShape& s, const float* z,
@@ -290,6 +196,16 @@ void softmax_cross_entropy(const Exec& ex, const SoftmaxShape& s, const float* z
 void count_top1(const Exec& ex, const SoftmaxShape& s, const float* z, const std::int32_t* labels,
                 std::int32_t* correct) {
   run(ex, TRIFOLD_TWINS(count_top1), s, z, labels, correct);
+}
+
+void add_to_totals(const Exec& ex, const SoftmaxShape& s, const float* z,
+                   const std::int32_t* labels, const float* mean_loss, Totals* totals) {
+  run(ex, TRIFOLD_TWINS(add_to_totals), s, z, labels, mean_loss, totals);
+}
+
+void augment(const Exec& ex, const AugmentShape& s, const std::uint8_t* x, const Crop* crops,
+             const float* table, float* y) {
+  run(ex, TRIFOLD_TWINS(augment), s, x, crops, table, y);
 }
 
 void copy_channels(const Exec& ex, const ChannelSlice& s, Write write, const float* src,
@@ -316,8 +232,8 @@ void ema_update(const Exec& ex, std::int64_t count, float decay, const float* w,
   run(ex, TRIFOLD_TWINS(ema_update), count, decay, w, average);
 }
 
-void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates) {
-  run(ex, TRIFOLD_TWINS(update_parameters), updates);
+void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr) {
+  run(ex, TRIFOLD_TWINS(update_parameters), updates, lr);
 }
 
 }  // namespace trifold::kernels

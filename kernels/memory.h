@@ -13,11 +13,17 @@ int device_count(DeviceKind kind);
 /// Throws DeviceError unless `device` can be used; the text says why it can't.
 void require_device(Device device);
 
+/// Whether convolutions on `device` can multiply in tf32 and bf16: on CUDA devices of compute
+/// capability 8.0 and above. Elsewhere they compute in float32 whatever Exec::precision says.
+/// Errors    DeviceError: a device that can't be used.
+bool has_tensor_cores(Device device);
+
 /// Owned by whoever allocated it. `capacity_bytes` may exceed what was asked for.
 struct Block {
   void* data = nullptr;
   std::int64_t bytes = 0;
   std::int64_t capacity_bytes = 0;
+  const void* pool = nullptr;  ///< of kernels/graph.h that it belongs to
 };
 
 /// A block that is not initialised, aligned to 64 bytes on the CPU and to 256 on a GPU. Released

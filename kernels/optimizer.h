@@ -37,7 +37,8 @@ struct ParameterUpdate {
 };
 
 /// sgd_step for each parameter, then ema_update for each that has an average: a whole step of
-/// training at once, so that a GPU isn't kept busy with launches. No two overlap.
-void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates);
+/// training at once, so that a GPU isn't kept busy with launches. No two overlap. The learning rate
+/// of all is *lr, on ex.device, instead of sgd.lr: it may change between two runs of a recorded step.
+void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr);
 
 }  // namespace trifold::kernels

@@ -30,4 +30,16 @@ void softmax_cross_entropy(const Exec& ex, const SoftmaxShape& s, const float* z
 void count_top1(const Exec& ex, const SoftmaxShape& s, const float* z, const std::int32_t* labels,
                 std::int32_t* correct);
 
+/// What is reported of many batches: sums over their images.
+struct Totals {
+  double loss = 0;
+  std::int64_t correct = 0;
+};
+
+/// totals->loss += n mean_loss, totals->correct += what count_top1 counts: a device keeps the
+/// account of a run by itself, and is asked for it only when it is reported.
+/// Shapes    mean_loss (1), as engine::softmax_cross_entropy gives it; totals on ex.device.
+void add_to_totals(const Exec& ex, const SoftmaxShape& s, const float* z,
+                   const std::int32_t* labels, const float* mean_loss, Totals* totals);
+
 }  // namespace trifold::kernels

@@ -43,20 +43,20 @@ FeatureSet extract(const nn::Network& network, const nn::Dataset& data,
   const std::vector<nn::NodeId> places = places_of(network.graph());
   FeatureSet set;
   set.places.resize(places.size());
-  nn::Loader loader(data, normalisation, {.batch = 250, .shuffle = false});
+  nn::DeviceLoader loader(data, normalisation, {.batch = 250, .shuffle = false}, ex);
   loader.start(0);
-  while (const std::optional<nn::Batch> batch = loader.next()) {
+  while (const std::optional<nn::DeviceBatch> batch = loader.next()) {
     Tape tape(ex, Tape::Mode::no_grad);
     const std::vector<Var> taps =
-        network.forward(tape, nn::to_device(ex, data, *batch, side), nn::inference, places).taps;
+        network.forward(tape, nn::network_input(ex, batch->x, side), nn::inference, places).taps;
     for (std::size_t i = 0; i < taps.size(); ++i) {
       const Tensor mean = engine::global_avg_pool(tape, taps[i]).value.to(Device{});
       set.places[i].channels = mean.shape().channels();
       set.places[i].values.insert(set.places[i].values.end(), mean.values().begin(),
                                   mean.values().end());
     }
-    set.labels.insert(set.labels.end(), batch->labels.begin(), batch->labels.end());
   }
+  set.labels = data.labels;
   return set;
 }
 

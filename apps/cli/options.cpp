@@ -96,6 +96,8 @@ void TrainingOptions::add_to(CLI::App& app) {
   app.add_option("--pad", pad_,
                  "Crops: zero pixels around the image (2 for images below 32 pixels, else 4)")
       ->type_name("PIXELS");
+  app.add_option("--cuda-graph", values.graph,
+                 "CUDA: records a step once and repeats it: true or false");
   app.add_option("--flip", flip_, "Mirror half of the images: true or false (not idx:DIR)");
 }
 

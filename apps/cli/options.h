@@ -42,7 +42,7 @@ struct DataOptions {
 };
 
 /// --batch, --schedule, --warmup, --momentum, --nesterov, --weight-decay, --label-smoothing, --ema,
-/// --seed, --augment, --pad, --flip. Epochs and learning rates are the programs' own.
+/// --seed, --augment, --pad, --flip, --cuda-graph. Epochs and learning rates are the programs' own.
 struct TrainingOptions {
   nn::TrainOptions values;  ///< set before add_to: the built-in values
 

@@ -52,7 +52,7 @@ void ProgressBar::say(const std::string& line) {
   fmt::print(stderr, "{}\n", line);
 }
 
-void ProgressBar::update(std::int64_t done, const std::string& note) {
+void ProgressBar::update(std::int64_t done, const std::function<std::string()>& note) {
   const Clock::time_point now = Clock::now();
   if (first_ < 0) {
     first_ = done;
@@ -64,7 +64,7 @@ void ProgressBar::update(std::int64_t done, const std::string& note) {
   }
   last_ = now;
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  draw(done, static_cast<double>(done - first_) / std::max(seconds, 1e-9), note);
+  draw(done, static_cast<double>(done - first_) / std::max(seconds, 1e-9), note());
 }
 
 void ProgressBar::draw(std::int64_t done, double rate, const std::string& note) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace trifold::apps {
@@ -17,9 +18,9 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  /// `done` of the total; `note` is shown behind it. The first call sets where the rate is counted
-  /// from, so a resumed run shows its own.
-  void update(std::int64_t done, const std::string& note = "");
+  /// `done` of the total; what note() returns is shown behind it, and asked for only where it is
+  /// shown. The first call sets where the rate is counted from, so a resumed run shows its own.
+  void update(std::int64_t done, const std::function<std::string()>& note);
 
   /// Writes a line that stays, above the bar.
   void say(const std::string& line);

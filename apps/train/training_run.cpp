@@ -115,9 +115,14 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   const std::int64_t batches = split.train.count / std::min(options.batch, split.train.count);
   ProgressBar bar(fmt::format("Training {}", model.info.arch), "batches", options.epochs * batches);
   auto saved = Clock::now();
+  std::string said;  // of what keeps a step from being a graph
   while (!trainer.done()) {
     const auto result = trainer.run_epoch([&](const nn::Progress& p) {
-      bar.update(p.epoch * batches + p.batch, fmt::format("loss {:.4f}", p.loss));
+      bar.update(p.epoch * batches + p.batch, [&] { return fmt::format("loss {:.4f}", p.loss()); });
+      if (const std::string obstacle = trainer.graph_obstacle(); obstacle != said) {
+        bar.say("no CUDA graph: " + obstacle);
+        said = obstacle;
+      }
       if (p.batch < p.batches && Clock::now() - saved > checkpoint_every) {
         save_checkpoint();
         saved = Clock::now();

@@ -31,6 +31,8 @@ BlockCache& cache() {
 
 }  // namespace
 
+bool has_tensor_cores(Device) { return false; }
+
 Block allocate(Device, std::int64_t bytes, void*) { return cache().allocate(bytes, nullptr); }
 
 void release(Device, const Block& block, void*) noexcept { cache().release(block, nullptr); }

@@ -53,9 +53,11 @@ void ema_update(const Exec& ex, std::int64_t count, float decay, const float* w,
   TRIFOLD_DISPATCH(ema_update)(ex, count, decay, w, average);
 }
 
-void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates) {
+void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr) {
   for (const ParameterUpdate& u : updates) {
-    cpu::sgd_step(ex, u.count, u.sgd, u.dw, u.v, u.w);
+    SgdParams sgd = u.sgd;
+    sgd.lr = *lr;
+    cpu::sgd_step(ex, u.count, sgd, u.dw, u.v, u.w);
     if (u.average != nullptr) cpu::ema_update(ex, u.count, u.ema_decay, u.w, u.average);
   }
 }

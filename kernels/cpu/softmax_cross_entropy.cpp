@@ -19,6 +19,20 @@ void check(const SoftmaxShape& s, const std::int32_t* labels) {
   }
 }
 
+std::int32_t top1(const SoftmaxShape& s, const float* z, const std::int32_t* labels) {
+  std::int32_t count = 0;
+  for (std::int64_t i = 0; i < s.n; ++i) {
+    const float* row = z + i * s.classes;
+    const float own = row[labels[i]];
+    bool wins = !std::isnan(own);
+    for (std::int64_t j = 0; j < s.classes; ++j) {
+      wins = wins && !(j < labels[i] ? row[j] >= own : row[j] > own);
+    }
+    count += wins;
+  }
+  return count;
+}
+
 }  // namespace
 
 void softmax_cross_entropy(const Exec& ex, const SoftmaxShape& s, const float* z,
@@ -62,17 +76,14 @@ void softmax_cross_entropy(const Exec& ex, const SoftmaxShape& s, const float* z
 void count_top1(const Exec&, const SoftmaxShape& s, const float* z, const std::int32_t* labels,
                 std::int32_t* correct) {
   check(s, labels);
-  std::int32_t count = 0;
-  for (std::int64_t i = 0; i < s.n; ++i) {
-    const float* row = z + i * s.classes;
-    const float own = row[labels[i]];
-    bool wins = !std::isnan(own);
-    for (std::int64_t j = 0; j < s.classes; ++j) {
-      wins = wins && !(j < labels[i] ? row[j] >= own : row[j] > own);
-    }
-    count += wins;
-  }
-  *correct = count;
+  *correct = top1(s, z, labels);
+}
+
+void add_to_totals(const Exec&, const SoftmaxShape& s, const float* z, const std::int32_t* labels,
+                   const float* mean_loss, Totals* totals) {
+  check(s, labels);
+  totals->loss += static_cast<double>(*mean_loss) * static_cast<double>(s.n);
+  totals->correct += top1(s, z, labels);
 }
 
 }  // namespace trifold::kernels::cpu

@@ -9,7 +9,14 @@
 
 namespace trifold::kernels::cuda {
 
-inline cudaStream_t stream_of(const Exec& ex) { return static_cast<cudaStream_t>(ex.stream); }
+/// The stream that a null one stands for. Not CUDA's default stream, which can't be recorded as a
+/// graph and lets no stream run beside it.
+cudaStream_t main_stream(Device device);
+
+inline cudaStream_t stream_of(Device device, void* stream) {
+  return stream == nullptr ? main_stream(device) : static_cast<cudaStream_t>(stream);
+}
+inline cudaStream_t stream_of(const Exec& ex) { return stream_of(ex.device, ex.stream); }
 
 /// Throws DeviceError with the text of `call` unless it succeeded.
 void check_call(cudaError_t status, const char* call);
@@ -27,8 +34,5 @@ void launch(const Exec& ex, const char* kernel_name, void (*kernel)(Parameters..
   check_launch(simt::launch(kernel, blocks, threads, 0, stream_of(ex), std::forward<Args>(args)...),
                ex, kernel_name);
 }
-
-/// The major number of the compute capability of ex.device, such as 9 for Hopper.
-int compute_capability_major(const Exec& ex);
 
 }  // namespace trifold::kernels::cuda

@@ -8,6 +8,7 @@
 #include "kernels/cuda/conv2d_plan.h"
 #include "kernels/cuda/vector.cuh"
 #include "kernels/exec.h"
+#include "kernels/memory.h"
 #include "kernels/norm_conv2d.h"
 
 namespace trifold::kernels::cuda {
@@ -26,11 +27,10 @@ inline bool has_vectors(const InputNorm& norm) {
   return aligned({norm.mean, norm.scale, norm.shift});
 }
 
-/// Calls body(Math()) for the precision asked for. Devices before compute capability 8.0 have
-/// neither TF32 nor bf16 tensor cores and compute in float32.
+/// Calls body(Math()) for the precision asked for, as far as the device has it.
 template <class Body>
 void with_math(const Exec& ex, const Body& body) {
-  if (ex.precision == Precision::fp32 || compute_capability_major(ex) < 8) return body(Fp32());
+  if (ex.precision == Precision::fp32 || !has_tensor_cores(ex.device)) return body(Fp32());
   if (ex.precision == Precision::tf32) return body(Tf32());
   return body(Bf16());
 }

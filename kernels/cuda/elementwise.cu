@@ -5,43 +5,58 @@
 namespace trifold::kernels::cuda {
 namespace {
 
-struct ReluForward {
+/// y = f(x), element by element.
+template <class F>
+struct Unary {
+  F f;
   const float* x;
   float* y;
 
   template <int V>
   __device__ void run(std::int64_t i) const {
     Floats<V> a = load<V>(x + i);
-    // Not a maximum, so that NaN stays NaN.
-    for (int v = 0; v < V; ++v) a.v[v] = a.v[v] < 0 ? 0 : a.v[v];
+    for (int v = 0; v < V; ++v) a.v[v] = f(a.v[v]);
     store(y + i, a);
   }
 };
 
-struct ReluBackward {
-  const float *y, *dy;
-  float* dx;
-
-  template <int V>
-  __device__ void run(std::int64_t i) const {
-    const Floats<V> gate = load<V>(y + i);
-    Floats<V> g = load<V>(dy + i);
-    for (int v = 0; v < V; ++v) g.v[v] = gate.v[v] > 0 ? g.v[v] : 0;
-    store(dx + i, g);
-  }
-};
-
-struct Add {
+/// y = f(a, b), element by element.
+template <class F>
+struct Binary {
+  F f;
   const float *a, *b;
   float* y;
 
   template <int V>
   __device__ void run(std::int64_t i) const {
-    Floats<V> sum = load<V>(a + i);
+    Floats<V> result = load<V>(a + i);
     const Floats<V> other = load<V>(b + i);
-    for (int v = 0; v < V; ++v) sum.v[v] += other.v[v];
-    store(y + i, sum);
+    for (int v = 0; v < V; ++v) result.v[v] = f(result.v[v], other.v[v]);
+    store(y + i, result);
   }
+};
+
+/// Not a maximum, so that NaN stays NaN.
+struct Relu {
+  __device__ float operator()(float x) const { return x < 0 ? 0 : x; }
+};
+
+struct ReluGradient {
+  __device__ float operator()(float y, float dy) const { return y > 0 ? dy : 0; }
+};
+
+struct Sum {
+  __device__ float operator()(float a, float b) const { return a + b; }
+};
+
+struct Times {
+  float factor;
+  __device__ float operator()(float x) const { return x * factor; }
+};
+
+struct TimesElement {
+  const float* factor;
+  __device__ float operator()(float x) const { return x * *factor; }
 };
 
 struct Fill {
@@ -51,31 +66,6 @@ struct Fill {
   template <int V>
   __device__ void run(std::int64_t i) const {
     store(y + i, splat<V>(value));
-  }
-};
-
-struct Scale {
-  float factor;
-  const float* x;
-  float* y;
-
-  template <int V>
-  __device__ void run(std::int64_t i) const {
-    Floats<V> a = load<V>(x + i);
-    for (int v = 0; v < V; ++v) a.v[v] *= factor;
-    store(y + i, a);
-  }
-};
-
-struct ScaleBy {
-  const float *factor, *x;
-  float* y;
-
-  template <int V>
-  __device__ void run(std::int64_t i) const {
-    Floats<V> a = load<V>(x + i);
-    for (int v = 0; v < V; ++v) a.v[v] *= *factor;
-    store(y + i, a);
   }
 };
 
@@ -101,15 +91,15 @@ __global__ void __launch_bounds__(mean_threads)
 }  // namespace
 
 void relu_forward(const Exec& ex, std::int64_t count, const float* x, float* y) {
-  map(ex, "relu_forward", count, aligned({x, y}), ReluForward{x, y});
+  map(ex, "relu_forward", count, aligned({x, y}), Unary<Relu>{{}, x, y});
 }
 
 void relu_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy, float* dx) {
-  map(ex, "relu_backward", count, aligned({y, dy, dx}), ReluBackward{y, dy, dx});
+  map(ex, "relu_backward", count, aligned({y, dy, dx}), Binary<ReluGradient>{{}, y, dy, dx});
 }
 
 void add(const Exec& ex, std::int64_t count, const float* a, const float* b, float* y) {
-  map(ex, "add", count, aligned({a, b, y}), Add{a, b, y});
+  map(ex, "add", count, aligned({a, b, y}), Binary<Sum>{{}, a, b, y});
 }
 
 void fill(const Exec& ex, std::int64_t count, float value, float* y) {
@@ -117,11 +107,11 @@ void fill(const Exec& ex, std::int64_t count, float value, float* y) {
 }
 
 void scale(const Exec& ex, std::int64_t count, float scale, const float* x, float* y) {
-  map(ex, "scale", count, aligned({x, y}), Scale{scale, x, y});
+  map(ex, "scale", count, aligned({x, y}), Unary<Times>{{scale}, x, y});
 }
 
 void scale_by(const Exec& ex, std::int64_t count, const float* factor, const float* x, float* y) {
-  map(ex, "scale_by", count, aligned({x, y}), ScaleBy{factor, x, y});
+  map(ex, "scale_by", count, aligned({x, y}), Unary<TimesElement>{{factor}, x, y});
 }
 
 void mean(const Exec& ex, std::int64_t count, const float* x, float* y) {

@@ -77,8 +77,7 @@ struct AddParts {
   __device__ void run(std::int64_t i) const {
     Floats<V> sum = load<V>(from + i);
     for (std::int64_t part = 1; part < parts; ++part) {
-      const Floats<V> next = load<V>(from + part * count + i);
-      for (int v = 0; v < V; ++v) sum.v[v] += next.v[v];
+      add_to(sum, load<V>(from + part * count + i));
     }
     store(y + i, sum);
   }

@@ -50,8 +50,6 @@ BlockCache& cache_of(Device device) {
   return *caches[static_cast<std::size_t>(device.index)];
 }
 
-cudaStream_t as_stream(void* stream) { return static_cast<cudaStream_t>(stream); }
-
 }  // namespace
 
 Block allocate(Device device, std::int64_t bytes, void* stream) {
@@ -72,19 +70,21 @@ void copy_memory(Device to_device, void* to, Device from_device, const void* fro
   const cudaMemcpyKind kind = within                               ? cudaMemcpyDeviceToDevice
                               : to_device.kind == DeviceKind::cuda ? cudaMemcpyHostToDevice
                                                                    : cudaMemcpyDeviceToHost;
-  TRIFOLD_CUDA_CHECK(
-      cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), kind, as_stream(stream)));
+  const cudaStream_t on =
+      stream_of(to_device.kind == DeviceKind::cuda ? to_device : from_device, stream);
+  TRIFOLD_CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), kind, on));
   // The caller may reuse or read its host memory at once.
-  if (!within) TRIFOLD_CUDA_CHECK(cudaStreamSynchronize(as_stream(stream)));
+  if (!within) TRIFOLD_CUDA_CHECK(cudaStreamSynchronize(on));
 }
 
-void clear_memory(Device, void* data, std::int64_t bytes, void* stream) {
+void clear_memory(Device device, void* data, std::int64_t bytes, void* stream) {
   if (bytes == 0) return;
-  TRIFOLD_CUDA_CHECK(cudaMemsetAsync(data, 0, static_cast<std::size_t>(bytes), as_stream(stream)));
+  TRIFOLD_CUDA_CHECK(
+      cudaMemsetAsync(data, 0, static_cast<std::size_t>(bytes), stream_of(device, stream)));
 }
 
-void synchronize(Device, void* stream) {
-  TRIFOLD_CUDA_CHECK(cudaStreamSynchronize(as_stream(stream)));
+void synchronize(Device device, void* stream) {
+  TRIFOLD_CUDA_CHECK(cudaStreamSynchronize(stream_of(device, stream)));
 }
 
 MemoryUse memory_use(Device device) { return cache_of(device).use(); }
@@ -92,5 +92,9 @@ MemoryUse memory_use(Device device) { return cache_of(device).use(); }
 void reset_memory_peak(Device device) { cache_of(device).reset_peak(); }
 
 void release_cached_memory(Device device) { cache_of(device).release_cached(); }
+
+void use_pool(Device device, const void* pool) { cache_of(device).use_pool(pool); }
+
+void drop_pool(Device device, const void* pool) noexcept { cache_of(device).drop_pool(pool); }
 
 }  // namespace trifold::kernels::cuda

@@ -10,14 +10,14 @@ namespace trifold::kernels::cuda {
 namespace {
 
 template <int V>
-__device__ void descend(const SgdParams& params, const Floats<V>& gradient, Floats<V>& velocity,
-                        Floats<V>& weight) {
+__device__ void descend(const SgdParams& params, float lr, const Floats<V>& gradient,
+                        Floats<V>& velocity, Floats<V>& weight) {
   for (int k = 0; k < V; ++k) {
     const float l1 = weight.v[k] == 0 ? 0 : copysignf(params.l1, weight.v[k]);
     const float g = params.weight_decay * weight.v[k] + gradient.v[k] + l1;
     velocity.v[k] = params.momentum * velocity.v[k] + g;
     const float step = params.nesterov ? params.momentum * velocity.v[k] + g : velocity.v[k];
-    weight.v[k] -= params.lr * step;
+    weight.v[k] -= lr * step;
   }
 }
 
@@ -35,7 +35,7 @@ struct SgdStep {
   __device__ void run(std::int64_t i) const {
     const Floats<V> gradient = load<V>(dw + i);
     Floats<V> velocity = load<V>(v + i), weight = load<V>(w + i);
-    descend(params, gradient, velocity, weight);
+    descend(params, params.lr, gradient, velocity, weight);
     store(v + i, velocity);
     store(w + i, weight);
   }
@@ -61,6 +61,7 @@ constexpr std::int64_t block_elements = update_threads * update_width;
 /// first_block[i] to first_block[i + 1].
 struct Updates {
   static constexpr int most = 48;
+  const float* lr = nullptr;
   int count = 0;
   unsigned first_block[most + 1] = {};
   ParameterUpdate of[most] = {};
@@ -68,10 +69,10 @@ struct Updates {
 static_assert(sizeof(Updates) <= 4096);
 
 template <int V>
-__device__ void update(const ParameterUpdate& u, std::int64_t i) {
+__device__ void update(const ParameterUpdate& u, float lr, std::int64_t i) {
   const Floats<V> gradient = load<V>(u.dw + i);
   Floats<V> velocity = load<V>(u.v + i), weight = load<V>(u.w + i);
-  descend(u.sgd, gradient, velocity, weight);
+  descend(u.sgd, lr, gradient, velocity, weight);
   store(u.v + i, velocity);
   store(u.w + i, weight);
   if (u.average == nullptr) return;
@@ -102,8 +103,9 @@ __global__ void __launch_bounds__(update_threads)
   const ParameterUpdate& u = updates.of[low];
   const std::int64_t block = blockIdx.x - updates.first_block[low];
   const std::int64_t i = block * block_elements + threadIdx.x * update_width;
-  if (is_vector(u, i)) return update<4>(u, i);
-  for (std::int64_t j = i; j < min(i + update_width, u.count); ++j) update<1>(u, j);
+  const float lr = *updates.lr;
+  if (is_vector(u, i)) return update<4>(u, lr, i);
+  for (std::int64_t j = i; j < min(i + update_width, u.count); ++j) update<1>(u, lr, j);
 }
 
 }  // namespace
@@ -117,9 +119,10 @@ void ema_update(const Exec& ex, std::int64_t count, float decay, const float* w,
   map(ex, "ema_update", count, aligned({w, average}), EmaUpdate{1 - decay, w, average});
 }
 
-void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates) {
+void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr) {
   while (!updates.empty()) {
     Updates some;
+    some.lr = lr;
     std::int64_t blocks = 0;
     for (const ParameterUpdate& u :
          updates.first(std::min<std::size_t>(updates.size(), some.most))) {

@@ -43,6 +43,34 @@ struct Pool {
   __device__ std::int64_t output(std::int64_t image, int i, int j, int channel) const {
     return ((image * down.outputs + i) * across.outputs + j) * c + channel;
   }
+
+  /// A pixel in row `row` of a batch, and the pixels on the other side of the pool that it belongs
+  /// to: those of an output's window, or the outputs whose windows cover an input.
+  struct Place {
+    std::int64_t image;
+    int i;
+    Axis::Span rows, cols;
+  };
+  __device__ Place window_at(std::int64_t row, int j) const {
+    const int i = static_cast<int>(row % down.outputs);
+    return {row / down.outputs, i, down.pixels_of(i), across.pixels_of(j)};
+  }
+  __device__ Place pixel_at(std::int64_t row, int j) const {
+    const int i = static_cast<int>(row % down.size);
+    return {row / down.size, i, down.windows_of(i), across.windows_of(j)};
+  }
+
+  /// The sum of value(a, b) over the pixels of a place, divided by the size of a window.
+  template <int V, class Value>
+  __device__ Floats<V> share(const Place& at, const Value& value) const {
+    Floats<V> sum = splat<V>(0);
+    for (int a = at.rows.begin; a < at.rows.end; ++a) {
+      for (int b = at.cols.begin; b < at.cols.end; ++b) add_to(sum, value(a, b));
+    }
+    const float area = static_cast<float>(down.window * across.window);
+    for (int v = 0; v < V; ++v) sum.v[v] /= area;
+    return sum;
+  }
 };
 
 struct MaxPoolForward {
@@ -53,9 +81,7 @@ struct MaxPoolForward {
 
   template <int V>
   __device__ void run(std::int64_t row, int j, int c) const {
-    const std::int64_t image = row / pool.down.outputs;
-    const int i = static_cast<int>(row % pool.down.outputs);
-    const Axis::Span rows = pool.down.pixels_of(i), cols = pool.across.pixels_of(j);
+    const auto [image, i, rows, cols] = pool.window_at(row, j);
     Floats<V> best = load<V>(x + pool.input(image, rows.begin, cols.begin, c));
     int where[V];
     for (int v = 0; v < V; ++v) where[v] = rows.begin * pool.across.size + cols.begin;
@@ -89,10 +115,8 @@ struct MaxPoolBackward {
 
   template <int V>
   __device__ void run(std::int64_t row, int j, int c) const {
-    const std::int64_t image = row / pool.down.size;
-    const int i = static_cast<int>(row % pool.down.size);
+    const auto [image, i, rows, cols] = pool.pixel_at(row, j);
     const int own = i * pool.across.size + j;
-    const Axis::Span rows = pool.down.windows_of(i), cols = pool.across.windows_of(j);
     Floats<V> sum = splat<V>(0);
     for (int a = rows.begin; a < rows.end; ++a) {
       for (int b = cols.begin; b < cols.end; ++b) {
@@ -119,19 +143,10 @@ struct AvgPoolForward {
 
   template <int V>
   __device__ void run(std::int64_t row, int j, int c) const {
-    const std::int64_t image = row / pool.down.outputs;
-    const int i = static_cast<int>(row % pool.down.outputs);
-    const Axis::Span rows = pool.down.pixels_of(i), cols = pool.across.pixels_of(j);
-    Floats<V> sum = splat<V>(0);
-    for (int a = rows.begin; a < rows.end; ++a) {
-      for (int b = cols.begin; b < cols.end; ++b) {
-        const Floats<V> from = load<V>(x + pool.input(image, a, b, c));
-        for (int v = 0; v < V; ++v) sum.v[v] += from.v[v];
-      }
-    }
-    const float area = static_cast<float>(pool.down.window * pool.across.window);
-    for (int v = 0; v < V; ++v) sum.v[v] /= area;
-    store(y + pool.output(image, i, j, c), sum);
+    const Pool::Place at = pool.window_at(row, j);
+    store(y + pool.output(at.image, at.i, j, c), pool.share<V>(at, [&](int a, int b) {
+      return load<V>(x + pool.input(at.image, a, b, c));
+    }));
   }
 };
 
@@ -142,19 +157,10 @@ struct AvgPoolBackward {
 
   template <int V>
   __device__ void run(std::int64_t row, int j, int c) const {
-    const std::int64_t image = row / pool.down.size;
-    const int i = static_cast<int>(row % pool.down.size);
-    const Axis::Span rows = pool.down.windows_of(i), cols = pool.across.windows_of(j);
-    Floats<V> sum = splat<V>(0);
-    for (int a = rows.begin; a < rows.end; ++a) {
-      for (int b = cols.begin; b < cols.end; ++b) {
-        const Floats<V> g = load<V>(dy + pool.output(image, a, b, c));
-        for (int v = 0; v < V; ++v) sum.v[v] += g.v[v];
-      }
-    }
-    const float area = static_cast<float>(pool.down.window * pool.across.window);
-    for (int v = 0; v < V; ++v) sum.v[v] /= area;
-    store(dx + pool.input(image, i, j, c), sum);
+    const Pool::Place at = pool.pixel_at(row, j);
+    store(dx + pool.input(at.image, at.i, j, c), pool.share<V>(at, [&](int a, int b) {
+      return load<V>(dy + pool.output(at.image, a, b, c));
+    }));
   }
 };
 
@@ -193,8 +199,7 @@ __global__ void __launch_bounds__(global_threads)
     const float* from = x + image * pixels * channels + c;
 #pragma unroll 4
     for (std::int64_t i = lane; i < pixels; i += lanes) {
-      const Floats<V> a = load<V>(from + i * channels);
-      for (int v = 0; v < V; ++v) sum.v[v] += a.v[v];
+      add_to(sum, load<V>(from + i * channels));
     }
   }
   for (int v = 0; v < V; ++v) shared[v][thread] = sum.v[v];

@@ -7,6 +7,10 @@
 namespace trifold::kernels::cuda {
 namespace {
 
+struct Range {
+  int first, last;
+};
+
 /// One dimension of a resize, in units of 1 / (2 dst) of a source pixel, where all positions are
 /// whole: source pixel j is at 2 dst j and output i samples at (2 i + 1) src - dst. The triangle
 /// reaches 2 reach either way: a source pixel, or an output pixel where antialias is shrinking.
@@ -23,9 +27,8 @@ struct Axis {
         plain(filter == ResizeFilter::plain) {}
 
   /// The taps of an output: sources first to last, with the sum of their weights.
-  struct Taps {
+  struct Taps : Range {
     Integer position;
-    int first, last;
     float total;
   };
 
@@ -41,18 +44,22 @@ struct Axis {
 
   __device__ Taps taps(int output) const {
     const Integer at = position(output), low = at - 2 * reach, high = at + 2 * reach;
-    Taps t{at, low < 0 ? 0 : static_cast<int>(low / (2 * dst)) + 1,
-           static_cast<int>(min((high - 1) / (2 * dst), src - 1)), 0};
+    Taps t{{low < 0 ? 0 : static_cast<int>(low / (2 * dst)) + 1,
+            static_cast<int>(min((high - 1) / (2 * dst), src - 1))},
+           at,
+           0};
     Integer total = 0;
     for (int j = t.first; j <= t.last; ++j) total += weight(at, j);
     t.total = static_cast<float>(total);
     return t;
   }
 
-  /// Outputs that may have a source among their taps; those that don't give it the weight 0.
-  struct Range {
-    int first, last;
-  };
+  /// What a source adds to an output.
+  __device__ float share(const Taps& taps, int source) const {
+    return static_cast<float>(weight(taps.position, source)) / taps.total;
+  }
+
+  /// Outputs that may have a source among their taps; those that don't give it the share 0.
   __device__ Range outputs_of(int source) const {
     const Integer centre = 2 * dst * source + dst - src, low = centre - 2 * reach;
     const Integer high = max(centre + 2 * reach, Integer{0});
@@ -61,68 +68,70 @@ struct Axis {
   }
 };
 
+/// The sum of share(i) value(i) over a range.
+template <int V, class Share, class Value>
+__device__ Floats<V> mix(const Range& range, const Share& share, const Value& value) {
+  Floats<V> sum = splat<V>(0);
+  for (int i = range.first; i <= range.last; ++i) {
+    const float factor = share(i);
+    if (factor != 0) add_product(sum, factor, value(i));
+  }
+  return sum;
+}
+
+template <class Integer>
+struct Resize {
+  Axis<Integer> down, across;
+  int c;
+
+  Resize(const ResizeShape& s, ResizeFilter filter)
+      : down(s.src_h, s.dst_h, filter), across(s.src_w, s.dst_w, filter), c(to_int(s.c)) {}
+};
+
 /// First over a row's taps, then over the rows.
 template <class Integer>
 struct ResizeForward {
-  Axis<Integer> down, across;
-  int c;
+  Resize<Integer> resize;
   const float* x;
   float* y;
 
   template <int V>
   __device__ void run(std::int64_t row, int j, int channel) const {
-    const int dst_h = static_cast<int>(down.dst), src_h = static_cast<int>(down.src);
-    const int dst_w = static_cast<int>(across.dst), src_w = static_cast<int>(across.src);
-    const std::int64_t image = row / dst_h;
-    const auto rows = down.taps(static_cast<int>(row % dst_h));
+    const auto& [down, across, c] = resize;
+    const auto rows = down.taps(static_cast<int>(row % down.dst));
     const auto cols = across.taps(j);
-    Floats<V> sum = splat<V>(0);
-    for (int a = rows.first; a <= rows.last; ++a) {
-      const float* from = x + (image * src_h + a) * src_w * c + channel;
-      Floats<V> mixed = splat<V>(0);
-      for (int b = cols.first; b <= cols.last; ++b) {
-        const float weight = static_cast<float>(across.weight(cols.position, b)) / cols.total;
-        const Floats<V> value = load<V>(from + std::int64_t{b} * c);
-        for (int v = 0; v < V; ++v) mixed.v[v] += weight * value.v[v];
-      }
-      const float weight = static_cast<float>(down.weight(rows.position, a)) / rows.total;
-      for (int v = 0; v < V; ++v) sum.v[v] += weight * mixed.v[v];
-    }
-    store(y + (row * dst_w + j) * c + channel, sum);
+    const float* image = x + row / down.dst * down.src * across.src * c + channel;
+    const auto mixed = [&](int a) {
+      return mix<V>(
+          cols, [&](int b) { return across.share(cols, b); },
+          [&](int b) { return load<V>(image + (std::int64_t{a} * across.src + b) * c); });
+    };
+    store(y + (row * across.dst + j) * c + channel,
+          mix<V>(
+              rows, [&](int a) { return down.share(rows, a); }, mixed));
   }
 };
 
 template <class Integer>
 struct ResizeBackward {
-  Axis<Integer> down, across;
-  int c;
+  Resize<Integer> resize;
   const float* dy;
   float* dx;
 
   template <int V>
   __device__ void run(std::int64_t row, int b, int channel) const {
-    const int dst_h = static_cast<int>(down.dst), src_h = static_cast<int>(down.src);
-    const int dst_w = static_cast<int>(across.dst), src_w = static_cast<int>(across.src);
-    const std::int64_t image = row / src_h;
-    const int a = static_cast<int>(row % src_h);
-    const auto rows = down.outputs_of(a);
-    const auto cols = across.outputs_of(b);
-    Floats<V> sum = splat<V>(0);
-    for (int i = rows.first; i <= rows.last; ++i) {
-      const auto row_taps = down.taps(i);
-      const float on_row = static_cast<float>(down.weight(row_taps.position, a)) / row_taps.total;
-      if (on_row == 0) continue;
-      const float* from = dy + (image * dst_h + i) * dst_w * c + channel;
-      Floats<V> mixed = splat<V>(0);
-      for (int j = cols.first; j <= cols.last; ++j) {
-        const auto taps = across.taps(j);
-        const float weight = static_cast<float>(across.weight(taps.position, b)) / taps.total;
-        const Floats<V> value = load<V>(from + std::int64_t{j} * c);
-        for (int v = 0; v < V; ++v) mixed.v[v] += weight * value.v[v];
-      }
-      for (int v = 0; v < V; ++v) sum.v[v] += on_row * mixed.v[v];
-    }
-    store(dx + (row * src_w + b) * c + channel, sum);
+    const auto& [down, across, c] = resize;
+    const int a = static_cast<int>(row % down.src);
+    const Range rows = down.outputs_of(a), cols = across.outputs_of(b);
+    const float* image = dy + row / down.src * down.dst * across.dst * c + channel;
+    const auto mixed = [&](int i) {
+      return mix<V>(
+          cols, [&](int j) { return across.share(across.taps(j), b); },
+          [&](int j) { return load<V>(image + (std::int64_t{i} * across.dst + j) * c); });
+    };
+    store(dx + (row * across.src + b) * c + channel,
+          mix<V>(
+              rows, [&](int i) { return down.share(down.taps(i), a); }, mixed));
   }
 };
 
@@ -142,8 +151,7 @@ void resize_forward(const Exec& ex, const ResizeShape& s, ResizeFilter filter, c
   with_integer(s, [&](auto integer) {
     using Integer = decltype(integer);
     image_rows(ex, "resize_forward", s.n * s.dst_h, s.dst_w, s.c, s.c % 4 == 0 && aligned({x, y}),
-               ResizeForward<Integer>{Axis<Integer>(s.src_h, s.dst_h, filter),
-                                      Axis<Integer>(s.src_w, s.dst_w, filter), to_int(s.c), x, y});
+               ResizeForward<Integer>{Resize<Integer>(s, filter), x, y});
   });
 }
 
@@ -152,10 +160,9 @@ void resize_backward(const Exec& ex, const ResizeShape& s, ResizeFilter filter, 
   check(s);
   with_integer(s, [&](auto integer) {
     using Integer = decltype(integer);
-    image_rows(
-        ex, "resize_backward", s.n * s.src_h, s.src_w, s.c, s.c % 4 == 0 && aligned({dy, dx}),
-        ResizeBackward<Integer>{Axis<Integer>(s.src_h, s.dst_h, filter),
-                                Axis<Integer>(s.src_w, s.dst_w, filter), to_int(s.c), dy, dx});
+    image_rows(ex, "resize_backward", s.n * s.src_h, s.src_w, s.c,
+               s.c % 4 == 0 && aligned({dy, dx}),
+               ResizeBackward<Integer>{Resize<Integer>(s, filter), dy, dx});
   });
 }
 

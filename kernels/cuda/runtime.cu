@@ -1,10 +1,13 @@
 /// The devices, and the checks of calls and launches.
 #include <cstdlib>
+#include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 
 #include "kernels/backends.h"
 #include "kernels/cuda/check.cuh"
+#include "kernels/cuda/providers.h"
 #include "kernels/error_types.h"
 
 namespace trifold::kernels::cuda {
@@ -41,6 +44,7 @@ bool waits_for_kernels() {
 int device_count() { return devices().count; }
 
 void require_device(Device device) {
+  providers();  // A name that can't be had is an error from the start.
   const Devices& all = devices();
   if (all.status != cudaSuccess) {
     throw DeviceError(std::string("no CUDA device can be used here (") +
@@ -52,6 +56,18 @@ void require_device(Device device) {
                       "; use --device cpu or a smaller number");
   }
   TRIFOLD_CUDA_CHECK(cudaSetDevice(device.index));
+}
+
+// Never destroyed: what lives longer than it would may still release memory.
+cudaStream_t main_stream(Device device) {
+  static std::mutex mutex;
+  static auto& streams = *new std::map<int, cudaStream_t>;
+  const std::lock_guard lock(mutex);
+  cudaStream_t& stream = streams[device.index];
+  if (stream == nullptr) {
+    TRIFOLD_CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  }
+  return stream;
 }
 
 void check_call(cudaError_t status, const char* call) {
@@ -69,11 +85,11 @@ void check_launch(cudaError_t status, const Exec& ex, const char* kernel_name) {
                     cudaGetErrorString(status) + "); run with --device cpu to go on");
 }
 
-int compute_capability_major(const Exec& ex) {
+bool has_tensor_cores(Device device) {
   int major = 0;
   TRIFOLD_CUDA_CHECK(
-      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ex.device.index));
-  return major;
+      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device.index));
+  return major >= 8;
 }
 
 }  // namespace trifold::kernels::cuda

@@ -75,21 +75,40 @@ __global__ void __launch_bounds__(warp* warps)
   }
 }
 
-/// A warp owns a row. Counts of whole numbers don't depend on the order of the additions.
-__global__ void __launch_bounds__(warp* warps)
-    count_top1_kernel(std::int64_t n, std::int64_t classes, const float* z,
-                      const std::int32_t* labels, std::int32_t* correct) {
-  const int lane = static_cast<int>(threadIdx.x) % warp;
-  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * warps + threadIdx.x / warp;
-  if (row >= n) return;  // the whole warp
+/// Whether this warp's row is won by its label; the same in every lane.
+__device__ bool is_correct(std::int64_t row, std::int64_t classes, const float* z,
+                           const std::int32_t* labels) {
   const float* logits = z + row * classes;
   const std::int64_t label = labels[row];
   const float own = logits[label];
   bool wins = own == own;
-  for (std::int64_t j = lane; j < classes; j += warp) {
+  for (std::int64_t j = static_cast<int>(threadIdx.x) % warp; j < classes; j += warp) {
     if (j < label ? logits[j] >= own : logits[j] > own) wins = false;
   }
-  if (__all_sync(every_lane, wins) && lane == 0) atomicAdd(correct, 1);
+  return __all_sync(every_lane, wins);
+}
+
+/// A warp owns a row. Counts of whole numbers don't depend on the order of the additions.
+__global__ void __launch_bounds__(warp* warps)
+    count_top1_kernel(std::int64_t n, std::int64_t classes, const float* z,
+                      const std::int32_t* labels, std::int32_t* correct) {
+  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * warps + threadIdx.x / warp;
+  if (row >= n) return;  // the whole warp
+  if (is_correct(row, classes, z, labels) && threadIdx.x % warp == 0) atomicAdd(correct, 1);
+}
+
+/// As count_top1_kernel; the first thread of all adds the loss.
+__global__ void __launch_bounds__(warp* warps)
+    add_to_totals_kernel(std::int64_t n, std::int64_t classes, const float* z,
+                         const std::int32_t* labels, const float* mean_loss, Totals* totals) {
+  if (blockIdx.x == 0 && threadIdx.x == 0) {
+    totals->loss += static_cast<double>(*mean_loss) * static_cast<double>(n);
+  }
+  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * warps + threadIdx.x / warp;
+  if (row >= n) return;  // the whole warp
+  if (is_correct(row, classes, z, labels) && threadIdx.x % warp == 0) {
+    atomicAdd(reinterpret_cast<unsigned long long*>(&totals->correct), 1ull);
+  }
 }
 
 dim3 blocks_of(const SoftmaxShape& s) { return blocks_in_row(div_up(s.n, warps)); }
@@ -112,6 +131,13 @@ void count_top1(const Exec& ex, const SoftmaxShape& s, const float* z, const std
   TRIFOLD_CUDA_CHECK(cudaMemsetAsync(correct, 0, sizeof(*correct), stream_of(ex)));
   launch(ex, "count_top1", count_top1_kernel, blocks_of(s), dim3(warp * warps), s.n, s.classes, z,
          labels, correct);
+}
+
+void add_to_totals(const Exec& ex, const SoftmaxShape& s, const float* z,
+                   const std::int32_t* labels, const float* mean_loss, Totals* totals) {
+  kernels::check(s);
+  launch(ex, "add_to_totals", add_to_totals_kernel, blocks_of(s), dim3(warp * warps), s.n,
+         s.classes, z, labels, mean_loss, totals);
 }
 
 }  // namespace trifold::kernels::cuda

@@ -42,6 +42,18 @@ __device__ __forceinline__ Floats<V> splat(float value) {
   return f;
 }
 
+/// sum += factor value.
+template <int V>
+__device__ __forceinline__ void add_product(Floats<V>& sum, float factor, const Floats<V>& value) {
+  for (int v = 0; v < V; ++v) sum.v[v] += factor * value.v[v];
+}
+
+/// sum += value.
+template <int V>
+__device__ __forceinline__ void add_to(Floats<V>& sum, const Floats<V>& value) {
+  for (int v = 0; v < V; ++v) sum.v[v] += value.v[v];
+}
+
 /// Whether every pointer may be accessed 16 bytes at a time; null counts as such.
 inline bool aligned(std::initializer_list<const void*> pointers) {
   for (const void* p : pointers) {

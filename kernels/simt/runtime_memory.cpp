@@ -69,12 +69,14 @@ void copy(void* to, const void* from, std::size_t bytes) {
 
 cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
   const auto lock = lock_runtime();
+  if (spoils_capture()) return result(cudaErrorStreamCaptureUnsupported);
   *pointer = bytes == 0 ? nullptr : arena::allocate(bytes);
   return result(bytes > 0 && *pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess);
 }
 
 cudaError_t cudaFree(void* pointer) {
   const auto lock = lock_runtime();
+  if (spoils_capture()) return result(cudaErrorStreamCaptureUnsupported);
   if (pointer == nullptr) return result(cudaSuccess);
   finish_all_streams();
   return result(arena::release(pointer) ? cudaSuccess : cudaErrorInvalidValue);
@@ -86,6 +88,7 @@ cudaError_t cudaMallocAsync(void** pointer, std::size_t bytes, cudaStream_t) {
 
 cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
   const auto lock = lock_runtime();
+  if (spoils_capture()) return result(cudaErrorStreamCaptureUnsupported);
   if (pointer != nullptr && !arena::holds(pointer, 0)) return result(cudaErrorInvalidValue);
   push(stream_of(stream), [=] { arena::release(pointer); });
   return result(cudaSuccess);
@@ -97,6 +100,7 @@ cudaError_t cudaMallocHost(void** pointer, std::size_t bytes) {
 
 cudaError_t cudaHostAlloc(void** pointer, std::size_t bytes, unsigned) {
   const auto lock = lock_runtime();
+  if (spoils_capture()) return result(cudaErrorStreamCaptureUnsupported);
   *pointer = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
   if (*pointer == nullptr) return result(cudaErrorMemoryAllocation);
   std::memset(*pointer, 0xff, bytes);
@@ -106,6 +110,7 @@ cudaError_t cudaHostAlloc(void** pointer, std::size_t bytes, unsigned) {
 
 cudaError_t cudaFreeHost(void* pointer) {
   const auto lock = lock_runtime();
+  if (spoils_capture()) return result(cudaErrorStreamCaptureUnsupported);
   if (pointer == nullptr) return result(cudaSuccess);
   finish_all_streams();
   if (pinned().erase(static_cast<const char*>(pointer)) == 0) return result(cudaErrorInvalidValue);
@@ -122,6 +127,7 @@ cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* total_bytes) {
 
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
   const auto lock = lock_runtime();
+  if (spoils_capture()) return result(cudaErrorStreamCaptureUnsupported);
   const cudaError_t status = cudaMemcpyAsync(to, from, bytes, kind, nullptr);
   finish(stream_of(nullptr).everything());
   return status == cudaSuccess ? result(cudaSuccess) : status;
@@ -133,14 +139,19 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
   if (bytes == 0) return result(cudaSuccess);
   if (!copy_fits(to, from, bytes, kind)) return result(cudaErrorInvalidValue);
   Stream& s = stream_of(stream);
-  if (!arena::contains(from) && !is_pinned(from)) {
+  const bool from_pageable = !arena::contains(from) && !is_pinned(from);
+  const bool to_pageable = !arena::contains(to) && !is_pinned(to);
+  if (s.capture != nullptr && (from_pageable || to_pageable) && spoils_capture()) {
+    return result(cudaErrorStreamCaptureUnsupported);
+  }
+  if (from_pageable) {
     // Pageable memory is staged before the call returns.
     const auto* first = static_cast<const char*>(from);
     const auto staged = std::make_shared<std::vector<char>>(first, first + bytes);
     push(s, [=] { copy(to, staged->data(), bytes); });
   } else {
     push(s, [=] { copy(to, from, bytes); });
-    if (!arena::contains(to) && !is_pinned(to)) finish(s.everything());
+    if (to_pageable) finish(s.everything());
   }
   return result(cudaSuccess);
 }

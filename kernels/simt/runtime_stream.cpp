@@ -34,6 +34,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const auto lock = simt::lock_runtime();
+  if (simt::spoils_capture()) return simt::result(cudaErrorStreamCaptureUnsupported);
   simt::finish(simt::stream_of(stream).everything());
   return simt::result(cudaSuccess);
 }
@@ -42,6 +43,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) { return cudaStreamSynchronize(
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   const auto lock = simt::lock_runtime();
+  if (simt::spoils_capture()) return simt::result(cudaErrorStreamCaptureUnsupported);
   const simt::Prefix recorded = event_of(event).recorded;
   if (recorded.stream != nullptr) simt::push(simt::stream_of(stream), [] {}, {recorded});
   return simt::result(cudaSuccess);
@@ -71,6 +73,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const auto lock = simt::lock_runtime();
+  if (simt::spoils_capture()) return simt::result(cudaErrorStreamCaptureUnsupported);
   simt::Event& e = event_of(event);
   simt::Stream& s = simt::stream_of(stream);
   // The time is part of the record only once everything before it is done.
@@ -81,6 +84,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const auto lock = simt::lock_runtime();
+  if (simt::spoils_capture()) return simt::result(cudaErrorStreamCaptureUnsupported);
   if (event_of(event).recorded.stream != nullptr) simt::finish(event_of(event).recorded);
   return simt::result(cudaSuccess);
 }
@@ -97,6 +101,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 
 cudaError_t cudaDeviceSynchronize() {
   const auto lock = simt::lock_runtime();
+  if (simt::spoils_capture()) return simt::result(cudaErrorStreamCaptureUnsupported);
   simt::finish_all_streams();
   return simt::result(cudaSuccess);
 }

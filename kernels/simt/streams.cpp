@@ -1,7 +1,5 @@
 #include "kernels/simt/streams.h"
 
-#include <memory>
-
 #include "kernels/simt/emulator.h"
 
 namespace simt {
@@ -24,6 +22,10 @@ Stream& stream_of(cudaStream_t handle) {
 }
 
 void push(Stream& stream, std::function<void()> work, std::vector<Prefix> after) {
+  if (stream.capture != nullptr) {
+    stream.capture->work.push_back(std::move(work));
+    return;
+  }
   Stream& first = streams().default_stream;
   if (&stream == &first) {
     for (const auto& other : streams().others) {

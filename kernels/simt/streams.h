@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -18,6 +19,11 @@ struct Prefix {
   std::uint64_t count = 0;
 };
 
+/// What a stream was given while it was captured: work to be done in this order, any number of times.
+struct Graph {
+  std::vector<std::function<void()>> work;
+};
+
 struct Stream {
   struct Work {
     std::function<void()> run;
@@ -25,7 +31,8 @@ struct Stream {
   };
   std::deque<Work> waiting;
   std::uint64_t pushed = 0, done = 0;
-  bool blocking = true;  ///< waits for the default stream, and it for this one
+  bool blocking = true;            ///< waits for the default stream, and it for this one
+  std::shared_ptr<Graph> capture;  ///< where work goes instead of `waiting` while it isn't null
 
   Prefix everything() { return {this, pushed}; }
 };
@@ -38,7 +45,7 @@ struct Event {
 /// The stream of a handle: the default one for null.
 Stream& stream_of(cudaStream_t handle);
 
-/// Adds work, and does it at once unless streams are lazy.
+/// Adds work, and does it at once unless streams are lazy. A stream that is captured keeps it.
 void push(Stream& stream, std::function<void()> work, std::vector<Prefix> after = {});
 
 /// Does the work of the prefix that isn't done yet, and whatever has to precede it.
@@ -47,6 +54,10 @@ void finish_all_streams();
 
 Stream* create_stream(bool blocking);
 void destroy_stream(Stream& stream);
+
+/// Whether a stream is being captured. A call that can't be made then asks this and fails with
+/// cudaErrorStreamCaptureUnsupported, and so does the capture.
+bool spoils_capture();
 
 /// Held by every call of the runtime API. Recursive: host functions on a stream may call it.
 std::unique_lock<std::recursive_mutex> lock_runtime();

@@ -22,9 +22,8 @@ std::vector<std::int64_t> epoch_order(std::int64_t count, const LoaderOptions& o
 
 }  // namespace
 
-Loader::Loader(const Dataset& dataset, const Normalisation& normalisation,
-               const LoaderOptions& options)
-    : dataset_(dataset), table_(normalisation, dataset.channels), options_(options) {
+Loader::Loader(const Dataset& dataset, const LoaderOptions& options)
+    : dataset_(dataset), options_(options) {
   check(dataset);
   require<ConfigError>(options.batch >= 1, "the batch size must be at least 1, not {}",
                        options.batch);
@@ -67,20 +66,15 @@ std::optional<Batch> Loader::produce() {
   const std::int64_t first = next_batch_++ * options_.batch;
   Batch batch;
   batch.n = std::min(options_.batch, dataset_.count - first);
-  batch.x.resize(static_cast<std::size_t>(batch.n * dataset_.image_bytes()));
-  batch.labels.reserve(static_cast<std::size_t>(batch.n));
-  float* out = batch.x.data();
-  for (std::int64_t i = 0; i < batch.n; ++i, out += dataset_.image_bytes()) {
+  batch.pixels.reserve(static_cast<std::size_t>(batch.n * dataset_.image_bytes()));
+  for (std::int64_t i = 0; i < batch.n; ++i) {
     const std::int64_t index = order_[static_cast<std::size_t>(first + i)];
+    const std::uint8_t* const image = dataset_.image(index);
+    batch.pixels.insert(batch.pixels.end(), image, image + dataset_.image_bytes());
+    batch.crops.push_back(options_.augmentation
+                              ? draw_crop(*options_.augmentation, options_.seed, epoch_, index)
+                              : kernels::Crop{});
     batch.labels.push_back(dataset_.label(index));
-    if (options_.augmentation) {
-      const Augmentation& augmentation = *options_.augmentation;
-      augment_image(dataset_.image(index), dataset_.height, dataset_.width, dataset_.channels,
-                    augmentation.pad, draw_crop_flip(augmentation, options_.seed, epoch_, index),
-                    table_, out);
-    } else {
-      table_.convert(dataset_.image(index), dataset_.height * dataset_.width, out);
-    }
   }
   return batch;
 }

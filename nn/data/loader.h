@@ -1,4 +1,4 @@
-/// Batches of normalised images.
+/// Batches of images.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +8,13 @@
 
 #include "nn/data/augment.h"
 #include "nn/data/dataset.h"
-#include "nn/data/normalisation.h"
 #include "nn/data/prefetch.h"
 
 namespace trifold::nn {
 
 struct Batch {
-  std::vector<float> x;              // (n, height, width, channels)
+  std::vector<std::uint8_t> pixels;  // (n, height, width, channels)
+  std::vector<kernels::Crop> crops;  // (n), what to show of each image
   std::vector<std::int32_t> labels;  // (n)
   std::int64_t n = 0;
 };
@@ -29,7 +29,7 @@ struct LoaderOptions {
 };
 
 /// Gives a data set in batches, epoch by epoch. Every batch is a pure function of (data set,
-/// normalisation, options, epoch, batch), so a run that resumes at any (epoch, batch) sees exactly
+/// options, epoch, batch), so a run that resumes at any (epoch, batch) sees exactly
 /// what an uninterrupted one does, with or without the thread.
 ///
 ///     loader.start(epoch);
@@ -38,10 +38,9 @@ class Loader {
  public:
   /// Keeps a reference to `dataset`, which has to outlive the loader.
   /// Errors    ConfigError: batch < 1, prefetch < 0, pad < 0 or as large as the image, or drop_last
-  /// leaves no batch;
-  ///           PixelTable's and check(dataset)'s.
-  Loader(const Dataset& dataset, const Normalisation& normalisation, const LoaderOptions& options);
-  Loader(const Dataset&&, const Normalisation&, const LoaderOptions&) = delete;
+  ///           leaves no batch; check(dataset)'s.
+  Loader(const Dataset& dataset, const LoaderOptions& options);
+  Loader(const Dataset&&, const LoaderOptions&) = delete;
   Loader(const Loader&) = delete;  // the thread holds its address
   Loader& operator=(const Loader&) = delete;
 
@@ -60,7 +59,6 @@ class Loader {
   std::optional<Batch> produce();
 
   const Dataset& dataset_;
-  PixelTable table_;
   LoaderOptions options_;
   std::int64_t epoch_ = 0;
   std::int64_t next_batch_ = 0;

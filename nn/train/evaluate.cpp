@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "kernels/error.h"
-#include "kernels/softmax_cross_entropy.h"
+#include "kernels/trace.h"
 #include "nn/folded_network.h"
+#include "nn/train/running_totals.h"
 
 namespace trifold::nn {
 
@@ -14,12 +15,9 @@ using engine::Tape;
 using engine::Tensor;
 using engine::Var;
 
-Var to_device(const kernels::Exec& ex, const Dataset& dataset, const Batch& batch,
-              std::int64_t side) {
-  const engine::Shape shape{batch.n, dataset.height, dataset.width, dataset.channels};
-  const Var x = Var::constant(Tensor::from(shape, std::span(batch.x), ex.device));
+Var network_input(const kernels::Exec& ex, const Tensor& images, std::int64_t side) {
   Tape tape(ex, Tape::Mode::no_grad);
-  return engine::resize(tape, x, side, side, kernels::ResizeFilter::antialias);
+  return engine::resize(tape, Var::constant(images), side, side, kernels::ResizeFilter::antialias);
 }
 
 void check_fits(const Network& network, const Dataset& dataset) {
@@ -36,28 +34,24 @@ Evaluation evaluate(const Network& network, const Dataset& dataset,
                     const Normalisation& normalisation, std::int64_t side, const kernels::Exec& ex,
                     std::int64_t batch) {
   check_fits(network, dataset);
+  const kernels::TraceRange range("evaluate");
   const auto start = std::chrono::steady_clock::now();
-  Loader loader(dataset, normalisation, {.batch = batch, .shuffle = false});
+  DeviceLoader loader(dataset, normalisation, {.batch = batch, .shuffle = false}, ex);
   FoldedNetwork folded(network);
-  Evaluation result;
-  double loss_sum = 0;
+  RunningTotals sums(ex);
   loader.start(0);
-  while (const std::optional<Batch> images = loader.next()) {
+  while (const std::optional<DeviceBatch> images = loader.next()) {
     Tape tape(ex, Tape::Mode::no_grad);
-    const Var logits =
-        Var::constant(folded.forward(ex, to_device(ex, dataset, *images, side).value));
-    const Tensor labels = Tensor::from({images->n}, std::span(images->labels), ex.device);
-    const Var loss = engine::softmax_cross_entropy(tape, logits, labels, 0.0f);
-    loss_sum +=
-        static_cast<double>(loss.value.to(Device{}).values()[0]) * static_cast<double>(images->n);
-    const Tensor correct = Tensor::empty({1}, ex.device, engine::DType::i32);
-    kernels::count_top1(ex, {images->n, logits.shape().channels()}, logits.value.data(),
-                        labels.ints(), correct.ints());
-    result.correct += correct.to(Device{}).int_values()[0];
-    result.images += images->n;
+    const Var logits = Var::constant(folded.forward(ex, network_input(ex, images->x, side).value));
+    const Var loss = engine::softmax_cross_entropy(tape, logits, images->labels, 0.0f);
+    sums.add(logits.value, images->labels, loss.value);
   }
+  const kernels::Totals totals = sums.read();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  result.loss = loss_sum / static_cast<double>(result.images);
+  Evaluation result;
+  result.images = dataset.count;
+  result.correct = totals.correct;
+  result.loss = totals.loss / static_cast<double>(result.images);
   result.images_per_s = static_cast<double>(result.images) / seconds.count();
   return result;
 }
@@ -88,15 +82,16 @@ void reestimate_batch_norm(Network& network, const Dataset& dataset,
                            const kernels::Exec& ex, std::uint64_t seed, std::int64_t batches,
                            std::int64_t batch) {
   check_fits(network, dataset);
-  Loader loader(dataset, normalisation,
-                {.batch = std::min(batch, dataset.count), .seed = seed, .drop_last = true});
+  DeviceLoader loader(dataset, normalisation,
+                      {.batch = std::min(batch, dataset.count), .seed = seed, .drop_last = true},
+                      ex);
   loader.start(0);
   for (std::int64_t i = 0; i < batches; ++i) {
-    const std::optional<Batch> images = loader.next();
+    const std::optional<DeviceBatch> images = loader.next();
     if (!images) break;
     Tape tape(ex, Tape::Mode::no_grad);
     // A weight of 1 / (i + 1) for the newest batch makes the running statistics a plain average.
-    network.forward(tape, to_device(ex, dataset, *images, side),
+    network.forward(tape, network_input(ex, images->x, side),
                     {engine::Statistics::batch, 1.0f / static_cast<float>(i + 1)});
   }
 }

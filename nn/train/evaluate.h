@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "nn/data/dataset.h"
-#include "nn/data/loader.h"
+#include "nn/data/device_loader.h"
 #include "nn/model.h"
 
 namespace trifold::nn {
@@ -40,9 +40,9 @@ void reestimate_batch_norm(Network& network, const Dataset& dataset,
                            const kernels::Exec& ex, std::uint64_t seed, std::int64_t batches = 20,
                            std::int64_t batch = 128);
 
-/// One batch on the device of `ex`, resized to side x side.
-engine::Var to_device(const kernels::Exec& ex, const Dataset& dataset, const Batch& batch,
-                      std::int64_t side);
+/// Images (n,height,width,channels) as the input of a network: resized to side x side, without a
+/// gradient.
+engine::Var network_input(const kernels::Exec& ex, const engine::Tensor& images, std::int64_t side);
 
 /// Throws ConfigError unless the images and labels of `dataset` fit the network.
 void check_fits(const Network& network, const Dataset& dataset);

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "kernels/elementwise.h"
 #include "kernels/optimizer.h"
 
 namespace trifold::nn {
@@ -9,7 +10,7 @@ namespace trifold::nn {
 using engine::Tensor;
 
 Sgd::Sgd(const Network& network, const SgdOptions& options, const kernels::Exec& ex)
-    : options_(options), ex_(ex) {
+    : options_(options), ex_(ex), lr_(Tensor::zeros({1}, ex.device)) {
   for (const Parameter& p : network.parameters()) {
     if (!is_trainable(p.role)) continue;
     momentum_[p.name] = Tensor::zeros(p.var.shape(), ex.device);
@@ -17,7 +18,11 @@ Sgd::Sgd(const Network& network, const SgdOptions& options, const kernels::Exec&
   }
 }
 
-void Sgd::step(Network& network, double lr) {
+void Sgd::set_learning_rate(double lr) {
+  kernels::fill(ex_, 1, static_cast<float>(lr), lr_.data());
+}
+
+void Sgd::step(Network& network) {
   std::vector<Tensor> gradients;  // held until all are used
   std::vector<kernels::ParameterUpdate> updates;
   for (Parameter& p : network.parameters()) {
@@ -26,16 +31,18 @@ void Sgd::step(Network& network, double lr) {
     if (!gradient.defined()) continue;
     const bool decays = p.role == Role::conv_weight || p.role == Role::linear_weight;
     const kernels::SgdParams params{
-        static_cast<float>(lr), static_cast<float>(options_.momentum),
-        decays ? static_cast<float>(options_.weight_decay) : 0.0f,
-        p.role == Role::bn_gamma ? static_cast<float>(options_.bn_l1) : 0.0f, options_.nesterov};
+        .lr = 0,  // lr_ instead
+        .momentum = static_cast<float>(options_.momentum),
+        .weight_decay = decays ? static_cast<float>(options_.weight_decay) : 0.0f,
+        .l1 = p.role == Role::bn_gamma ? static_cast<float>(options_.bn_l1) : 0.0f,
+        .nesterov = options_.nesterov};
     const bool averages = options_.ema_decay > 0;
     updates.push_back({gradient.size(), params, gradient.data(), momentum_.at(p.name).data(),
                        p.var.value.data(), averages ? average_.at(p.name).data() : nullptr,
                        static_cast<float>(options_.ema_decay)});
     gradients.push_back(gradient);
   }
-  kernels::update_parameters(ex_, updates);
+  kernels::update_parameters(ex_, updates, lr_.data());
 }
 
 }  // namespace trifold::nn

@@ -22,9 +22,13 @@ class Sgd {
  public:
   Sgd(const Network& network, const SgdOptions& options, const kernels::Exec& ex);
 
+  /// The learning rate of the steps from now on. It lies on the device, so that a recorded step
+  /// takes the new one, too.
+  void set_learning_rate(double lr);
+
   /// Updates the parameters, and their average, by the gradients that a backward pass has left with
   /// them, and takes these. Parameters without a gradient stay. See kernels/optimizer.h.
-  void step(Network& network, double lr);
+  void step(Network& network);
 
   std::map<std::string, engine::Tensor>& momentum() { return momentum_; }
   const std::map<std::string, engine::Tensor>& momentum() const { return momentum_; }
@@ -35,6 +39,7 @@ class Sgd {
  private:
   SgdOptions options_;
   kernels::Exec ex_;
+  engine::Tensor lr_;  // (1)
   std::map<std::string, engine::Tensor> momentum_, average_;
 };
 

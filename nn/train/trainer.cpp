@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "kernels/error.h"
-#include "kernels/softmax_cross_entropy.h"
+#include "kernels/trace.h"
 #include "nn/graph_json.h"
 #include "nn/train/evaluate.h"
 
@@ -14,6 +14,9 @@ using engine::Tensor;
 using nlohmann::json;
 
 namespace {
+
+/// Batches after which a loss that is not finite is noticed at the latest.
+constexpr std::int64_t check_every = 32;
 
 void check_options(const TrainOptions& o) {
   const auto require_at_least = [](const char* name, double value, double low) {
@@ -56,15 +59,17 @@ Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& nor
       side_(side),
       options_(options),
       ex_(ex),
-      loader_((check_options(options), data), normalisation, loader_options(data, options)),
+      loader_((check_options(options), data), normalisation, loader_options(data, options), ex),
       sgd_(network,
            {.momentum = options.momentum,
             .nesterov = options.nesterov,
             .weight_decay = options.weight_decay,
             .bn_l1 = options.bn_l1,
             .ema_decay = options.ema_decay},
-           ex) {
+           ex),
+      totals_(ex) {
   check_fits(network, data);
+  if (options.graph) graph_.emplace(ex.device);
 }
 
 std::optional<EpochResult> Trainer::run_epoch(
@@ -73,49 +78,68 @@ std::optional<EpochResult> Trainer::run_epoch(
   const std::int64_t batches = loader_.batches_per_epoch();
   double lr = 0;
   loader_.start(epoch_, batch_);
-  while (const std::optional<Batch> batch = loader_.next()) {
+  const auto mean_loss = [&] { return finite_totals().loss / static_cast<double>(images_); };
+  while (const std::optional<DeviceBatch> batch = loader_.next()) {
     const double position =
         static_cast<double>(epoch_) + static_cast<double>(batch_) / static_cast<double>(batches);
     lr = learning_rate(options_.schedule, options_.lr, position,
                        static_cast<double>(options_.epochs));
-    step(*batch, lr);
+    sgd_.set_learning_rate(lr);
+    step(*batch);
+    images_ += batch->n;
     ++batch_;
+    if (batch_ % check_every == 0) finite_totals();
     const bool last = batch_ == batches;
-    if (!after_batch({epoch_, batch_, batches, loss_sum_ / static_cast<double>(images_)}) &&
-        !last) {
-      return std::nullopt;
-    }
+    if (!after_batch({epoch_, batch_, batches, mean_loss}) && !last) return std::nullopt;
   }
+  const kernels::Totals totals = finite_totals();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   const auto images = static_cast<double>(images_);
   ++epoch_;
-  const EpochResult result{epoch_, loss_sum_ / images,
-                           100.0 * static_cast<double>(correct_) / images, lr, seconds.count()};
-  batch_ = images_ = correct_ = 0;
-  loss_sum_ = 0;
+  const EpochResult result{epoch_, totals.loss / images,
+                           100.0 * static_cast<double>(totals.correct) / images, lr,
+                           seconds.count()};
+  batch_ = images_ = 0;
+  totals_.set({});
   return result;
 }
 
-void Trainer::step(const Batch& batch, double lr) {
-  engine::Tape tape(ex_);
-  const engine::Var logits =
-      network_.forward(tape, to_device(ex_, data_, batch, side_), training).logits;
-  const Tensor labels = Tensor::from({batch.n}, std::span(batch.labels), ex_.device);
-  const engine::Var loss = engine::softmax_cross_entropy(
-      tape, logits, labels, static_cast<float>(options_.label_smoothing));
-  const float value = loss.value.to(Device{}).values()[0];
-  require<DivergedError>(std::isfinite(value),
-                         "the loss became {} in epoch {}, batch {}; use a smaller --lr", value,
-                         epoch_ + 1, batch_ + 1);
-  const Tensor correct = Tensor::empty({1}, ex_.device, engine::DType::i32);
-  kernels::count_top1(ex_, {batch.n, logits.shape().channels()}, logits.value.data(), labels.ints(),
-                      correct.ints());
-  loss_sum_ += static_cast<double>(value) * static_cast<double>(batch.n);
-  correct_ += correct.to(Device{}).int_values()[0];
-  images_ += batch.n;
+void Trainer::step(const DeviceBatch& batch) {
+  const auto work = [&] {
+    // A recording that failed leaves gradients behind that were never computed.
+    for (Parameter& p : network_.parameters()) {
+      if (is_trainable(p.role)) p.var.gradient->take();
+    }
+    engine::Tape tape(ex_);
+    const engine::Var loss = forward(tape, batch);
+    {
+      const kernels::TraceRange range("backward");
+      tape.backward(loss);
+    }
+    const kernels::TraceRange range("update");
+    sgd_.step(network_);
+  };
+  // The batches lie in the same memory, and all are full.
+  const kernels::TraceRange range("step");
+  graph_ ? graph_->run(work) : work();
+}
 
-  tape.backward(loss);
-  sgd_.step(network_, lr);
+engine::Var Trainer::forward(engine::Tape& tape, const DeviceBatch& batch) {
+  const kernels::TraceRange range("forward");
+  const engine::Var logits =
+      network_.forward(tape, network_input(ex_, batch.x, side_), training).logits;
+  engine::Var loss = engine::softmax_cross_entropy(tape, logits, batch.labels,
+                                                   static_cast<float>(options_.label_smoothing));
+  totals_.add(logits.value, batch.labels, loss.value);
+  return loss;
+}
+
+kernels::Totals Trainer::finite_totals() const {
+  const kernels::Totals totals = totals_.read();
+  require<DivergedError>(std::isfinite(totals.loss),
+                         "the loss became {} in epoch {}, by batch {}; use a smaller --lr",
+                         totals.loss, epoch_ + 1, batch_);
+  return totals;
 }
 
 Network Trainer::averaged() const {
@@ -150,6 +174,7 @@ std::string Trainer::fingerprint() const {
 }
 
 void Trainer::save(const std::filesystem::path& path, const std::string& note) const {
+  const kernels::Totals totals = finite_totals();
   std::map<std::string, engine::StoredTensor> tensors;
   store_parameters(network_, "network.", tensors);
   for (const auto& [name, value] : sgd_.momentum()) {
@@ -158,8 +183,9 @@ void Trainer::save(const std::filesystem::path& path, const std::string& note) c
   for (const auto& [name, value] : sgd_.average()) {
     tensors["average." + name] = engine::StoredTensor::from(value.to(Device{}));
   }
-  const json position = {{"epoch", epoch_},     {"batch", batch_},       {"images", images_},
-                         {"correct", correct_}, {"loss_sum", loss_sum_}, {"note", note}};
+  const json position = {{"epoch", epoch_},         {"batch", batch_},
+                         {"images", images_},       {"correct", totals.correct},
+                         {"loss_sum", totals.loss}, {"note", note}};
   engine::write_safetensors(path,
                             {{"trifold.run", fingerprint()},
                              {"trifold.graph", to_json(network_.graph()).dump()},
@@ -182,6 +208,7 @@ std::string Trainer::restore(const std::filesystem::path& path) {
       graph != file.metadata.end() && graph->second == to_json(network_.graph()).dump(),
       "{}: the checkpoint belongs to another network; give another --out", path.string());
   restore_parameters(network_, "network.", file);
+  if (graph_) graph_.emplace(ex_.device);  // what it has recorded is of other arrays
   const auto take = [&](std::map<std::string, Tensor>& into, const std::string& prefix) {
     for (auto& [name, value] : into) {
       const Tensor stored = file.floats(prefix + name);
@@ -198,8 +225,8 @@ std::string Trainer::restore(const std::filesystem::path& path) {
     position.at("epoch").get_to(epoch_);
     position.at("batch").get_to(batch_);
     position.at("images").get_to(images_);
-    position.at("correct").get_to(correct_);
-    position.at("loss_sum").get_to(loss_sum_);
+    totals_.set({.loss = position.at("loss_sum").get<double>(),
+                 .correct = position.at("correct").get<std::int64_t>()});
     const std::int64_t batches = loader_.batches_per_epoch();
     require<FileError>(epoch_ >= 0 && epoch_ <= options_.epochs && batch_ >= 0 &&
                            batch_ < batches &&

@@ -8,8 +8,10 @@
 #include <optional>
 #include <string>
 
-#include "nn/data/loader.h"
+#include "engine/repeated_work.h"
+#include "nn/data/device_loader.h"
 #include "nn/model.h"
+#include "nn/train/running_totals.h"
 #include "nn/train/schedule.h"
 #include "nn/train/sgd.h"
 
@@ -28,6 +30,7 @@ struct TrainOptions {
   Schedule schedule;
   std::uint64_t seed = 0;
   std::optional<Augmentation> augmentation = Augmentation{};
+  bool graph = false;  ///< records a step as a graph of the device, and repeats it; same results
 };
 
 /// One epoch's figures.
@@ -42,7 +45,9 @@ struct EpochResult {
 /// Where a run stands, reported after each batch.
 struct Progress {
   std::int64_t epoch, batch, batches;
-  double loss;
+  /// The epoch's mean loss so far. Asks the device for it, which until then works on by itself.
+  /// Errors    DivergedError: it is not finite.
+  std::function<double()> loss;
 };
 
 /// Trains a network in place. Everything that decides what comes next is in the checkpoint: a run
@@ -59,14 +64,21 @@ class Trainer {
 
   /// Trains to the end of the current epoch. `after_batch` may return false to stop: the result is
   /// then empty, and save() keeps the place.
-  /// Errors    DivergedError: a loss that is not finite; the network is then unusable.
+  /// Errors    DivergedError: a loss that is not finite, noticed a few batches later at the most; the
+  ///           network is then unusable.
   std::optional<EpochResult> run_epoch(const std::function<bool(const Progress&)>& after_batch);
 
   /// The averaged parameters where ema_decay is set, else the network's own; running statistics are
   /// always the network's.
   Network averaged() const;
 
+  /// Whether steps are repeated as a graph by now.
+  bool repeats_graph() const { return graph_ && graph_->recorded(); }
+  /// Why the steps aren't repeated as a graph; empty where they are, or may yet be, or were not to.
+  std::string graph_obstacle() const { return graph_ ? graph_->obstacle() : ""; }
+
   /// Writes the state of the run, with `note` (any text) kept beside it. Atomic.
+  /// Errors    DivergedError: a loss that is not finite. FileError: the file can't be written.
   void save(const std::filesystem::path& path, const std::string& note = "") const;
 
   /// Goes on where save() stopped and returns its note.
@@ -74,7 +86,9 @@ class Trainer {
   std::string restore(const std::filesystem::path& path);
 
  private:
-  void step(const Batch& batch, double lr);
+  void step(const DeviceBatch& batch);
+  engine::Var forward(engine::Tape& tape, const DeviceBatch& batch);  // the mean loss
+  kernels::Totals finite_totals() const;
   std::string fingerprint() const;
 
   Network& network_;
@@ -83,12 +97,13 @@ class Trainer {
   std::int64_t side_;
   TrainOptions options_;
   kernels::Exec ex_;
-  Loader loader_;
+  DeviceLoader loader_;
   Sgd sgd_;
+  std::optional<engine::RepeatedWork> graph_;  // a step
 
   std::int64_t epoch_ = 0, batch_ = 0;  // the next batch to train on
-  std::int64_t images_ = 0, correct_ = 0;
-  double loss_sum_ = 0;
+  std::int64_t images_ = 0;             // of the epoch, up to there
+  RunningTotals totals_;                // of these
 };
 
 }  // namespace trifold::nn

@@ -112,6 +112,35 @@ inline std::string tiny_cifar(const TempFolder& folder) {
   return "cifar10:" + path.string();
 }
 
+/// Grey images of 8 x 8 pixels in the IDX format, 48 for training and 16 for tests, of 4 classes:
+/// noise whose brightness tells the class.
+inline std::string tiny_idx(const TempFolder& folder) {
+  const fs::path path = folder / "idx";
+  fs::create_directories(path);
+  const auto big_endian = [](std::uint32_t value) {
+    std::string bytes;
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift & 0xff);
+    return bytes;
+  };
+  std::uint32_t state = 1;
+  const auto write = [&](const std::string& prefix, std::uint32_t count) {
+    std::string images = big_endian(0x803) + big_endian(count) + big_endian(8) + big_endian(8);
+    std::string labels = big_endian(0x801) + big_endian(count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      labels += static_cast<char>(i % 4);
+      for (int pixel = 0; pixel < 64; ++pixel) {
+        state = state * 1664525u + 1013904223u;
+        images += static_cast<char>((state >> 26) + i % 4 * 60);
+      }
+    }
+    write_text(path / (prefix + "-images-idx3-ubyte"), images);
+    write_text(path / (prefix + "-labels-idx1-ubyte"), labels);
+  };
+  write("train", 48);
+  write("t10k", 16);
+  return "idx:" + path.string();
+}
+
 /// A short training into `out`; more flags may follow.
 inline std::vector<std::string> tiny_training(const std::string& data, const fs::path& out,
                                               const std::vector<std::string>& more = {}) {

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -274,25 +277,38 @@ TEST_P(Conv2d, TakesArraysAtAnyAddress) {
   }
 }
 
-TEST(Conv2dPrecision, ChoosesTheArithmeticOfAGpu) {
-  const std::vector<Device> all = devices();
-  if (all.size() < 2) GTEST_SKIP() << "there is no GPU";
+#if defined(SIMT_EMULATED)
+TEST(Conv2dPrecision, TheEmulatorHasTensorCoresFromCapability80On) {
+  const char* claimed = std::getenv("SIMT_CAPABILITY");
+  EXPECT_EQ(has_tensor_cores({DeviceKind::cuda, 0}),
+            claimed == nullptr || std::atoi(claimed) >= 80);
+}
+#endif
+
+/// On tensor cores each precision has results of its own; a GPU without them, and the CPU, compute
+/// in float32 whatever is asked.
+TEST(Conv2dPrecision, ChoosesTheArithmeticOfADevice) {
   const Conv2dShape s{
       .n = 1, .h = 8, .w = 8, .c = 16, .k = 16, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};
   const Inputs in = reals(s);
-  std::vector<Results> results;
-  for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
-    Trial trial(all[1]);
-    trial.precision = precision;
-    results.push_back(run_all(trial, s, in));
+  EXPECT_FALSE(has_tensor_cores(Device{}));
+  for (const Device device : devices()) {
+    SCOPED_TRACE(to_string(device));
+    std::vector<Results> results;
+    for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
+      Trial trial(device);
+      trial.precision = precision;
+      results.push_back(run_all(trial, s, in));
+    }
+    const bool same = !has_tensor_cores(device);
+    for (const std::size_t other : {1u, 2u}) {
+      EXPECT_EQ(same_bits(results[0].y, results[other].y), same);
+      EXPECT_EQ(same_bits(results[0].dx, results[other].dx), same);
+      EXPECT_EQ(same_bits(results[0].dw, results[other].dw), same);
+      EXPECT_TRUE(same_bits(results[0].db, results[other].db)) << "sums stay in float32";
+    }
+    EXPECT_EQ(same_bits(results[1].y, results[2].y), same);
   }
-  for (const std::size_t other : {1u, 2u}) {
-    EXPECT_FALSE(same_bits(results[0].y, results[other].y));
-    EXPECT_FALSE(same_bits(results[0].dx, results[other].dx));
-    EXPECT_FALSE(same_bits(results[0].dw, results[other].dw));
-    EXPECT_TRUE(same_bits(results[0].db, results[other].db)) << "sums stay in float32";
-  }
-  EXPECT_FALSE(same_bits(results[1].y, results[2].y));
 }
 
 TEST(Conv2dCheck, RejectsShapesThatDoNotFit) {

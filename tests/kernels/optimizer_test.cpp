@@ -72,7 +72,7 @@ TEST(Optimizer, UpdatesManyParametersAtOnce) {
     Floats dw;
     Doubles v, w, average;
   };
-  constexpr float decay = 0.75f;
+  constexpr float decay = 0.75f, lr = 0.1f;
   std::vector<Parameter> parameters;
   std::vector<Floats> initial;  // v, w and average of each
   for (int i = 0; i < 100; ++i) {
@@ -81,7 +81,7 @@ TEST(Optimizer, UpdatesManyParametersAtOnce) {
     const auto seed = static_cast<std::uint64_t>(i);
     const bool decays = i % 2 == 0;
     Parameter p{count,
-                {0.1f, 0.9f, decays ? 5e-4f : 0, decays ? 0 : 1e-3f, i % 3 == 0},
+                {nan, 0.9f, decays ? 5e-4f : 0, decays ? 0 : 1e-3f, i % 3 == 0},
                 normals(count, seed),
                 widen(normals(count, seed + 200)),
                 widen(normals(count, seed + 400)),
@@ -89,7 +89,7 @@ TEST(Optimizer, UpdatesManyParametersAtOnce) {
     initial.push_back(normals(count, seed + 200));
     initial.push_back(normals(count, seed + 400));
     initial.push_back(normals(count, seed + 600));
-    const oracle::Sgd sgd{p.params.lr, p.params.momentum, p.params.weight_decay, p.params.l1,
+    const oracle::Sgd sgd{lr, p.params.momentum, p.params.weight_decay, p.params.l1,
                           p.params.nesterov};
     oracle::sgd_step(sgd, widen(p.dw), p.v, p.w);
     for (std::size_t j = 0; i % 5 != 0 && j < p.w.size(); ++j) {
@@ -106,8 +106,9 @@ TEST(Optimizer, UpdatesManyParametersAtOnce) {
           updates.push_back({p.count, p.params, ex.in(p.dw), out[3 * i], out[3 * i + 1],
                              i % 5 != 0 ? out[3 * i + 2] : nullptr, decay});
         }
-        update_parameters(ex, updates);
-        update_parameters(ex, {});
+        const float* const rate = ex.in(Floats{lr});
+        update_parameters(ex, updates, rate);
+        update_parameters(ex, {}, rate);
       },
       [&](const std::vector<Floats>& out) {
         const auto bound = [](std::size_t) { return 40 * unit; };

@@ -1,5 +1,7 @@
 #include "kernels/softmax_cross_entropy.h"
 
+#include <bit>
+
 #include "kernels/error.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/softmax_cross_entropy.h"
@@ -128,15 +130,40 @@ TEST(CountTop1, CountsManyRows) {
   }
 }
 
+TEST(AddToTotals, AddsLossesAndCorrectRows) {
+  const SoftmaxShape s{301, 5};
+  const Floats z = normals(s.n * s.classes, 1);
+  const Labels labels = labels_for(s, 2);
+  for (const Device device : devices()) {
+    SCOPED_TRACE(to_string(device));
+    const Trial ex(device);
+    const DeviceArray<std::int32_t> correct(device, {-1});
+    count_top1(ex, s, ex.in(z), ex.in(labels), correct.data());
+    const std::int64_t rows = correct.values()[0], many = std::int64_t{1} << 40;
+    EXPECT_GT(rows, 0);
+    const DeviceArray<std::int64_t> totals(device, {std::bit_cast<std::int64_t>(0.5), many});
+    for (const float loss : {0.3f, 1.7f}) {
+      add_to_totals(ex, s, ex.in(z), ex.in(labels), ex.in(Floats{loss}),
+                    reinterpret_cast<Totals*>(totals.data()));
+    }
+    const double loss = 0.5 + double{0.3f} * 301 + double{1.7f} * 301;
+    EXPECT_EQ(std::bit_cast<double>(totals.values()[0]), loss);
+    EXPECT_EQ(totals.values()[1], many + 2 * rows);
+    EXPECT_TRUE(totals.intact() && ex.inputs_intact());
+  }
+}
+
 TEST(SoftmaxCrossEntropy, RefusesBadExtentsAndLabels) {
   Floats z(8), loss(4);
   std::int32_t correct = 0;
+  Totals totals;
   const auto both = [&](Device device, const SoftmaxShape& s, const Labels& labels,
                         const char* part) {
     const Exec ex{.device = device};
     EXPECT_SHAPE_ERROR(
         softmax_cross_entropy(ex, s, z.data(), labels.data(), 0, 1, loss.data(), nullptr), part);
     EXPECT_SHAPE_ERROR(count_top1(ex, s, z.data(), labels.data(), &correct), part);
+    EXPECT_SHAPE_ERROR(add_to_totals(ex, s, z.data(), labels.data(), loss.data(), &totals), part);
   };
   for (const Device device : devices()) {
     both(device, {0, 2}, {0}, "0 rows");

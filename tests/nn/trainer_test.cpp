@@ -146,6 +146,31 @@ TEST_F(TrainerTest, HoldsNoMoreMemoryAfterEachEpoch) {
   EXPECT_EQ(engine::memory_use({}).now_bytes, after_first);
 }
 
+TEST_F(TrainerTest, SaysWhyThereIsNoGraph) {
+  Network plain = fresh(), wanted = fresh();
+  TrainOptions o = options();
+  Trainer a(plain, data, normalisation, 12, o, {});
+  o.graph = true;
+  Trainer b(wanted, data, normalisation, 12, o, {});
+  EXPECT_EQ(a.graph_obstacle(), "");
+  EXPECT_NE(b.graph_obstacle().find("CUDA"), std::string::npos);
+  run_to_end(a);
+  run_to_end(b);
+  EXPECT_TRUE(equal(plain, wanted));
+}
+
+/// A checkpoint is never one of a run that has diverged.
+TEST_F(TrainerTest, RefusesToSaveWhatHasDiverged) {
+  Network network = fresh();
+  TrainOptions o = options();
+  o.lr = 1e30;
+  Trainer trainer(network, data, normalisation, 12, o, {});
+  std::int64_t batches = 0;
+  trainer.run_epoch([&](const Progress&) { return ++batches < 3; });
+  EXPECT_THROW(trainer.save(checkpoint), DivergedError);
+  EXPECT_FALSE(std::filesystem::exists(checkpoint));
+}
+
 TEST_F(TrainerTest, RefusesOptionsOutOfRange) {
   Network network = fresh();
   for (const auto& spoil : std::vector<std::function<void(TrainOptions&)>>{

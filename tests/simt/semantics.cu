@@ -144,6 +144,44 @@ float run_pinned(bool synchronises) {
   return result;
 }
 
+std::vector<float> run_graph(int launches) {
+  const Array<float> x(std::vector<float>(32, 1));
+  cudaDeviceSynchronize();
+  cudaStream_t stream = new_stream();
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+  launch(scale, 1, 32, 0, stream, x.data(), x.data(), 2.0f);
+  launch(scale, 1, 32, 0, stream, x.data(), x.data(), 3.0f);
+  cudaStreamEndCapture(stream, &graph);
+  cudaGraphInstantiateWithFlags(&executable, graph, 0);
+  cudaGraphDestroy(graph);
+  std::vector<float> results;
+  for (int i = 0; i <= launches; ++i) {
+    if (i > 0) cudaGraphLaunch(executable, stream);
+    cudaStreamSynchronize(stream);
+    results.push_back(x.values()[5]);
+  }
+  cudaGraphExecDestroy(executable);
+  cudaStreamDestroy(stream);
+  return results;
+}
+
+std::vector<cudaError_t> spoil_capture() {
+  cudaStream_t stream = new_stream();
+  cudaGraph_t graph = nullptr;
+  void* data = nullptr;
+  std::vector<cudaError_t> results;
+  results.push_back(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  results.push_back(cudaMalloc(&data, 64));
+  results.push_back(cudaStreamEndCapture(stream, &graph));
+  results.push_back(cudaMalloc(&data, 64));
+  cudaFree(data);
+  cudaStreamDestroy(stream);
+  cudaGetLastError();
+  return results;
+}
+
 void run_strided(int stride) {
   const Array<float> x(ramp(32 * 32)), y(32);
   launch(strided_kernel, 1, 32, 0, nullptr, x.data(), y.data(), stride);

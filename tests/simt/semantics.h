@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/simt/toolkit/cuda_runtime.h"
+
 namespace simt::test {
 
 /// One value a lane of a warp.
@@ -46,6 +48,14 @@ float run_two_streams(bool waits);
 
 /// Reads pinned memory after a copy to it, with the synchronisation in between or not.
 float run_pinned(bool synchronises);
+
+/// An element that two kernels of a captured stream multiply by 6: after the capture, and after each
+/// launch of its graph.
+std::vector<float> run_graph(int launches);
+
+/// What an allocation during a capture does to it: the results of the start of the capture, the
+/// allocation, the end of the capture, and another allocation.
+std::vector<cudaError_t> spoil_capture();
 
 /// One warp reads a matrix along rows (stride 1) or columns (stride 32) of shared and of global
 /// memory and writes 32 floats.

@@ -155,6 +155,22 @@ TEST(Streams, LazyWorkNeedsSynchronisation) {
   EXPECT_EQ(run_two_streams(false), 6);
 }
 
+TEST(Graphs, RepeatWhatTheStreamWasGiven) {
+  for (const bool lazy : {false, true}) {
+    reset();
+    settings().lazy_streams = lazy;
+    EXPECT_EQ(run_graph(3), (std::vector<float>{1, 6, 36, 216}));
+  }
+  settings() = Settings{};
+}
+
+TEST(Graphs, AreSpoiltByWhatCannotBeCaptured) {
+  reset();
+  EXPECT_EQ(spoil_capture(),
+            (std::vector<cudaError_t>{cudaSuccess, cudaErrorStreamCaptureUnsupported,
+                                      cudaErrorStreamCaptureInvalidated, cudaSuccess}));
+}
+
 TEST(Memory, LivesUntilFreed) {
   reset();
   const std::size_t before = live_allocations().size();

@@ -1,0 +1,48 @@
+// The CPU has done everything when a call returns, so there is nothing to wait for; and launching
+// costs it nothing that a graph could save.
+#include "kernels/stream.h"
+
+#include <cstring>
+#include <new>
+
+#include "kernels/backends.h"
+#include "kernels/error_types.h"
+
+namespace trifold::kernels::cpu {
+namespace {
+
+constexpr std::align_val_t alignment{64};
+
+}  // namespace
+
+void* create_stream(Device) { return nullptr; }
+void destroy_stream(Device, void*) noexcept {}
+void* create_event(Device) { return nullptr; }
+void destroy_event(Device, void*) noexcept {}
+void record_event(Device, void*, void*) {}
+void wait_for_event(Device, void*, void*) {}
+void synchronize_event(Device, void*) {}
+
+Block allocate_staging(Device, std::int64_t bytes) {
+  void* const data = ::operator new(static_cast<std::size_t>(bytes), alignment, std::nothrow);
+  if (data == nullptr) throw DeviceError("out of memory; use a smaller --batch");
+  return {data, bytes, bytes};
+}
+
+void release_staging(Device, const Block& block) noexcept {
+  ::operator delete(block.data, alignment);
+}
+
+void copy_from_staging(Device, void* to, const void* from, std::int64_t bytes, void*) {
+  std::memcpy(to, from, static_cast<std::size_t>(bytes));
+}
+
+bool has_graphs(Device) { return false; }
+void use_pool(Device, const void*) {}
+void drop_pool(Device, const void*) noexcept {}
+void begin_recording(Device) { throw DeviceError("the CPU records no graphs; use --device cuda"); }
+void* end_recording(Device) { return nullptr; }
+void launch_graph(Device, void*) {}
+void destroy_graph(Device, void*) noexcept {}
+
+}  // namespace trifold::kernels::cpu
