@@ -7,6 +7,7 @@
 #include "apps/cli/exit_code.h"
 #include "apps/cli/model_options.h"
 #include "apps/cli/options.h"
+#include "apps/cli/profile.h"
 #include "nn/train/evaluate.h"
 
 using namespace trifold;
@@ -22,6 +23,7 @@ int run(int argc, char** argv) {
   ModelOptions model_options;
   DataOptions data_options;
   DeviceOptions device;
+  ProfileOption profile;
   std::string split = "test";
   std::int64_t batch = 250;
   bool as_json = false;
@@ -36,15 +38,18 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 1 << 20))
       ->type_name("N");
   device.add_to(app);
+  profile.add_to(app);
   app.add_flag("--json", as_json, "Prints the result as JSON")->configurable(false);
   if (!line.parse(argc, argv)) return exit_ok;
 
   const kernels::Exec ex = device.exec();
+  profile.start();
   const nn::Model model = model_options.load(ex.device);
   const nn::DataSplits data = data_options.load();
   const nn::Evaluation result =
       nn::evaluate(model.network, split == "test" ? data.test : data.train,
                    model.info.normalisation, model.info.side, ex, batch);
+  profile.finish();
   if (as_json) {
     fmt::print("{}\n", nlohmann::json{{"top1", result.top1()},
                                       {"loss", result.loss},

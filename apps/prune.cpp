@@ -9,6 +9,7 @@
 #include "apps/cli/exit_code.h"
 #include "apps/cli/model_options.h"
 #include "apps/cli/options.h"
+#include "apps/cli/profile.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/run_log.h"
 #include "apps/cli/stop_signal.h"
@@ -48,6 +49,7 @@ struct Flags {
   DataOptions data;
   TrainingOptions training;
   DeviceOptions device;
+  ProfileOption profile;
 
   void add_to(CLI::App& app) {
     PruneOptions& o = options;
@@ -100,6 +102,7 @@ struct Flags {
     training.add_to(app);
     model.add_to(app);
     device.add_to(app);
+    profile.add_to(app);
   }
 
   PruneOptions resolved(const nn::Graph& graph, const nn::Dataset& train, Device on) const {
@@ -232,12 +235,15 @@ int run(int argc, char** argv) {
   const StopSignal stop(flags.minutes);
   StepProgress progress;
   PruneRun pruning_run = open_run(flags, command_line, line.resolved(), progress, stop);
+  flags.profile.start();
   try {
     for (const Stage& stage : stages) {
       if (flags.stage == "run" || flags.stage == stage.name) stage.work(pruning_run);
     }
+    flags.profile.finish();
   } catch (const Stopped&) {
     progress.finish();
+    flags.profile.finish();
     fmt::print(stderr, "stopped after a checkpoint; run again with --resume to go on\n");
     return exit_stopped;
   }

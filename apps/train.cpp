@@ -3,6 +3,7 @@
 
 #include "apps/cli/command_line.h"
 #include "apps/cli/exit_code.h"
+#include "apps/cli/profile.h"
 #include "apps/train/training_run.h"
 #include "nn/arch/architectures.h"
 
@@ -21,6 +22,7 @@ int run(int argc, char** argv) {
   line.go_on_from("checkpoint.safetensors");
   TrainSettings settings;
   DeviceOptions device;
+  ProfileOption profile;
   nn::TrainOptions& values = settings.training.values;
   values.epochs = 10;
   bool as_json = false;
@@ -56,14 +58,17 @@ int run(int argc, char** argv) {
       ->type_name("MINUTES")
       ->configurable(false);
   device.add_to(app);
+  profile.add_to(app);
   app.add_flag("--json", as_json, "Prints the result as JSON")->configurable(false);
   if (!line.parse(argc, argv)) return exit_ok;
 
   settings.out = out;
   settings.config = line.resolved();
   const kernels::Exec ex = device.exec();
+  profile.start();
   const StopSignal stop(minutes);
   const std::optional<nlohmann::json> result = train(settings, ex, stop);
+  profile.finish();
   if (!result) {
     fmt::print(stderr, "stopped after a checkpoint; run again with --resume to go on\n");
     return exit_stopped;

@@ -2,11 +2,12 @@
 ///
 ///     bench_train --network resnet20 [--batch 128] [--side 32] [--device cpu|cuda[:N]]
 ///                 [--precision fp32|tf32|bf16] [--threads 0] [--inference] [--graph] [--seconds 5]
-///                 [--warmup 2]
+///                 [--warmup 2] [--profile FILE.json]
 ///
 /// Prints one JSON object. Images are noise, for their content does not change the time; they are
 /// on the device before the clock starts, so that this is the network's time and not the loader's.
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "apps/cli/options.h"
+#include "apps/cli/profile.h"
 #include "engine/random.h"
 #include "engine/repeated_work.h"
 #include "kernels/instruction_set.h"
@@ -29,6 +31,7 @@ namespace {
 
 using namespace trifold;
 using apps::DeviceOptions;
+using apps::ProfileOption;
 using Clock = std::chrono::steady_clock;
 
 struct Options {
@@ -95,6 +98,13 @@ class Stepper {
   std::optional<engine::RepeatedWork> graph_;
 };
 
+// The most memory that the process has had, code and libraries included.
+double peak_process_mb() {
+  rusage use{};
+  getrusage(RUSAGE_SELF, &use);
+  return static_cast<double>(use.ru_maxrss) * 1024e-6;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -109,6 +119,8 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", o.seconds, "Of measuring");
   app.add_option("--warmup", o.warmup, "Seconds before");
   app.add_flag("--inference", o.inference);
+  ProfileOption profile;
+  profile.add_to(app);
   app.add_flag("--graph", o.graph, "Repeats a step, or a pass, as a CUDA graph");
   CLI11_PARSE(app, argc, argv);
 
@@ -121,6 +133,7 @@ int main(int argc, char** argv) {
   do stepper.step();
   while (seconds_since(start) < o.warmup);
   std::vector<double> times;
+  profile.start();
   const auto measured = Clock::now();
   while (seconds_since(measured) < o.seconds || times.size() < 3) {
     const auto begin = Clock::now();
@@ -128,6 +141,7 @@ int main(int argc, char** argv) {
     stepper.finish();
     times.push_back(seconds_since(begin));
   }
+  profile.finish();
   std::ranges::sort(times);
   const double median = times[times.size() / 2];
   const nlohmann::json result = {
@@ -143,6 +157,7 @@ int main(int argc, char** argv) {
       {"median_ms", 1e3 * median},
       {"fastest_ms", 1e3 * times.front()},
       {"images_per_s", static_cast<double>(o.batch) / median},
-      {"peak_memory_mb", static_cast<double>(kernels::memory_use(ex.device).peak_bytes) * 1e-6}};
+      {"peak_memory_mb", static_cast<double>(kernels::memory_use(ex.device).peak_bytes) * 1e-6},
+      {"peak_process_mb", peak_process_mb()}};
   fmt::print("{}\n", result.dump());
 }

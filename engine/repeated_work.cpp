@@ -2,6 +2,7 @@
 
 #include "kernels/error.h"
 #include "kernels/graph.h"
+#include "kernels/profile.h"
 
 namespace trifold::engine {
 namespace {
@@ -24,7 +25,11 @@ class PoolInUse {
 }  // namespace
 
 RepeatedWork::RepeatedWork(Device device) : device_(device) {
-  if (!kernels::has_graphs(device)) obstacle_ = "just a CUDA device has graphs";
+  if (!kernels::has_graphs(device)) {
+    obstacle_ = "just a CUDA device has graphs";
+  } else if (kernels::is_profiling()) {
+    obstacle_ = "a profile waits for every kernel";
+  }
 }
 
 RepeatedWork::~RepeatedWork() {

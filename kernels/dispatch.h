@@ -7,6 +7,7 @@
 #include "kernels/backends.h"
 #include "kernels/cuda/providers.h"
 #include "kernels/error.h"
+#include "kernels/profile.h"
 #include "kernels/trace.h"
 
 namespace trifold::kernels {
@@ -16,6 +17,7 @@ namespace trifold::kernels {
 template <class... Args>
 void run(const Exec& ex, const char* name, void (*on_cpu)(const Exec&, Args...),
          void (*on_cuda)(const Exec&, Args...), std::type_identity_t<Args>... args) {
+  const ProfiledScope scope(ex, name);
   if (ex.device.kind == DeviceKind::cpu) return on_cpu(ex, args...);
   cuda::require_device(ex.device);
   const TraceRange range(name);
@@ -48,9 +50,10 @@ void run_quietly(Device device, const char*, void (*on_cpu)(Device, Args...) noe
 #endif
 #else
 template <class... Args>
-void run(const Exec& ex, const char*, void (*on_cpu)(const Exec&, Args...),
+void run(const Exec& ex, const char* name, void (*on_cpu)(const Exec&, Args...),
          std::type_identity_t<Args>... args) {
   require_device(ex.device);
+  const ProfiledScope scope(ex, name);
   on_cpu(ex, args...);
 }
 

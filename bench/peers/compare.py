@@ -83,7 +83,8 @@ def main():
                 rows.append({"case": case, "round": turn, "who": who,
                              "variant": result.get("variant", result.get("instruction_set")),
                              "median_ms": result["median_ms"], "fastest_ms": result["fastest_ms"],
-                             "peak_memory_mb": result["peak_memory_mb"], "threads": o.threads,
+                             "peak_memory_mb": result["peak_memory_mb"],
+                             "peak_process_mb": result["peak_process_mb"], "threads": o.threads,
                              "cpu": cpu_name(), "version": result.get("version", commit)})
         variant, times = min(theirs.items(), key=lambda item: statistics.median(item[1]))
         print(f"{case:<32} {statistics.median(ours):>8.2f} ms {statistics.median(times):>8.2f} ms "

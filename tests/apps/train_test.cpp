@@ -50,6 +50,22 @@ TEST(Train, AKilledRunEndsWithTheBitsOfAnUninterruptedOne) {
   }
 }
 
+TEST(Train, ProfilesItsKernels) {
+  const TempFolder folder;
+  const fs::path trace = folder / "trace.json";
+  const Result result = run_program(
+      "train", tiny_training(tiny_cifar(folder), folder / "run", {"--profile", trace.string()}));
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_NE(result.err.find("conv2d_backward_weight"), std::string::npos) << result.err;
+  const nlohmann::json events = nlohmann::json::parse(read_text(trace)).at("traceEvents");
+  ASSERT_FALSE(events.empty());
+  for (const nlohmann::json& event : events) {
+    EXPECT_EQ(event.at("ph"), "X");
+    EXPECT_GE(event.at("ts").get<double>(), 0);
+    EXPECT_GE(event.at("dur").get<double>(), 0);
+  }
+}
+
 TEST(Train, StopsAfterACheckpointAndGoesOn) {
   const TempFolder folder;
   const std::string data = tiny_cifar(folder);
