@@ -18,7 +18,9 @@ Tensor PackedConv2d::run(const kernels::Exec& ex, const Tensor& x, const Tensor*
   require<ShapeError>(!residual || residual->shape() == y.shape(),
                       "conv2d to {} with a residual {}", to_string(y.shape()),
                       residual ? to_string(residual->shape()) : "");
-  kernels::conv2d_packed_forward(ex, s, x.data(), packed.data(), b_.data(),
+  kernels::InputNorm norm{};
+  if (norm_) norm = {norm_->mean.data(), norm_->scale.data(), norm_->shift.data(), norm_->act};
+  kernels::conv2d_packed_forward(ex, s, x.data(), norm_ ? &norm : nullptr, packed.data(), b_.data(),
                                  residual ? residual->data() : nullptr, act, y.data());
   return y;
 }

@@ -13,6 +13,7 @@
 #include "kernels/memory.h"
 #include "kernels/norm_conv2d.h"
 #include "kernels/optimizer.h"
+#include "kernels/packed_conv2d.h"
 #include "kernels/pool.h"
 #include "kernels/resize.h"
 #include "kernels/softmax_cross_entropy.h"

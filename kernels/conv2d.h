@@ -40,28 +40,6 @@ void check(const Conv2dShape& s);
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y);
 
-/// The form in which a device reads the weights of a shape. Weights packed in one form serve every
-/// shape that has the same.
-struct Conv2dPacking {
-  std::int32_t form;
-  std::int64_t floats;  ///< of the packed weights
-  bool operator==(const Conv2dPacking&) const = default;
-};
-Conv2dPacking conv2d_packing(const Exec& ex, const Conv2dShape& s);
-
-/// Packs w (r,s,c,k) in the form conv2d_packing(ex, s), once for many calls.
-/// Effects   overwrites `packed`, of conv2d_packing(ex, s).floats floats.
-void conv2d_pack(const Exec& ex, const Conv2dShape& s, const float* w, float* packed);
-
-/// y = act(conv2d_forward(x, w, b) [+ residual]), for inference: the weights are packed already, and
-/// what follows the convolution is worked on its result while that is still in registers.
-/// Shapes    packed as conv2d_pack makes it for a shape of the same form; residual as y, or null.
-/// Effects   overwrites y, which may be residual.
-/// Numerics  as conv2d_forward, with |residual| beside |b|. NaN stays NaN.
-void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
-                           const float* packed, const float* b, const float* residual,
-                           Activation act, float* y);
-
 /// dx is the gradient of <dy, y> with respect to x.
 /// Shapes    dy (n,p,q,k), w (r,s,c,k), dx (n,h,w,c).
 /// Effects   writes or accumulates dx.

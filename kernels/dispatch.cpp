@@ -19,9 +19,9 @@ void conv2d_pack(const Exec& ex, const Conv2dShape& s, const float* w, float* pa
 }
 
 void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
-                           const float* packed, const float* b, const float* residual,
-                           Activation act, float* y) {
-  run(ex, TRIFOLD_TWINS(conv2d_packed_forward), s, x, packed, b, residual, act, y);
+                           const InputNorm* norm, const float* packed, const float* b,
+                           const float* residual, Activation act, float* y) {
+  run(ex, TRIFOLD_TWINS(conv2d_packed_forward), s, x, norm, packed, b, residual, act, y);
 }
 
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,

@@ -1,8 +1,11 @@
 #include "nn/folded_network.h"
 
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "nn/forward_pass.h"
+#include "nn/norm_fusion.h"
 
 namespace trifold::nn {
 
@@ -11,27 +14,42 @@ using engine::Var;
 
 namespace {
 
-/// A convolution's weights and bias on the CPU.
-struct Weights {
-  Tensor w, b;
+/// y = (x - mean) scale + beta: the batch norm of a node by its running statistics, on the CPU.
+struct RunningNorm {
+  Tensor mean, scale, beta;
+
+  RunningNorm(const Network& network, const Node& node) {
+    const auto values = [&](const char* suffix) {
+      return network.parameter(node.name + suffix).var.value.to(Device{});
+    };
+    const Tensor gamma = values(".weight"), variance = values(".running_var");
+    mean = values(".running_mean");
+    beta = values(".bias");
+    scale = Tensor::empty(gamma.shape());
+    const double eps = std::get<BatchNorm>(node.op).eps;
+    for (std::int64_t c = 0; c < gamma.size(); ++c) {
+      scale.data()[c] =
+          static_cast<float>(gamma.data()[c] / std::sqrt(double{variance.data()[c]} + eps));
+    }
+  }
 };
 
-/// Takes the batch norm's scale and shift into the convolution in front of it.
-void fold(const Network& network, const std::string& name, float eps, Weights& weights) {
-  const auto values = [&](const char* suffix) {
-    return network.parameter(name + suffix).var.value.to(Device{});
-  };
-  const Tensor gamma = values(".weight"), beta = values(".bias");
-  const Tensor mean = values(".running_mean"), variance = values(".running_var");
-  float *const w = weights.w.data(), *const b = weights.b.data();
-  const std::int64_t filters = beta.size();
+/// Takes the norm into weights w (r,s,c,k) and bias b (k) of the convolution in front of it.
+void fold(const RunningNorm& norm, Tensor& w, Tensor& b) {
+  const std::int64_t filters = b.size();
   for (std::int64_t f = 0; f < filters; ++f) {
-    const double scale = gamma.data()[f] / std::sqrt(double{variance.data()[f]} + eps);
-    for (std::int64_t i = f; i < weights.w.size(); i += filters) {
-      w[i] = static_cast<float>(w[i] * scale);
+    const double scale = norm.scale.data()[f];
+    for (std::int64_t i = f; i < w.size(); i += filters) {
+      w.data()[i] = static_cast<float>(w.data()[i] * scale);
     }
-    b[f] = static_cast<float>(beta.data()[f] + (double{b[f]} - mean.data()[f]) * scale);
+    b.data()[f] = static_cast<float>(norm.beta.data()[f] +
+                                     (double{b.data()[f]} - norm.mean.data()[f]) * scale);
   }
+}
+
+kernels::Activation activation(const Node& node) {
+  const auto* norm = std::get_if<BatchNorm>(&node.op);
+  return norm && norm->relu ? kernels::Activation::relu : kernels::Activation::none;
 }
 
 }  // namespace
@@ -45,29 +63,42 @@ FoldedNetwork::FoldedNetwork(const Network& network)
       readers[static_cast<std::size_t>(input)].push_back(id);
     }
   }
+  const NormFusion fusion = plan_norm_fusion(graph);
+  const Device device = network.device();
   for (NodeId id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
     const auto* op = std::get_if<Conv2d>(&node.op);
     if (op == nullptr) continue;
-    Weights weights{network.parameter(node.name + ".weight").var.value.to(Device{}).clone(),
-                    Tensor::zeros({op->filters})};
-    if (op->bias) weights.b = network.parameter(node.name + ".bias").var.value.to(Device{}).clone();
+    Tensor w = network.parameter(node.name + ".weight").var.value.to(Device{}).clone();
+    Tensor b = op->bias ? network.parameter(node.name + ".bias").var.value.to(Device{}).clone()
+                        : Tensor::zeros({op->filters});
 
-    NodeId place = id;  // where the convolution runs
+    // A batch norm behind goes into the weights, and the convolution to its place.
+    NodeId place = id;
     const std::vector<NodeId>& own_readers = readers[static_cast<std::size_t>(id)];
-    if (own_readers.size() == 1 && graph.node(own_readers.front()).inputs.front() == id) {
-      const Node& reader = graph.node(own_readers.front());
-      if (const auto* norm = std::get_if<BatchNorm>(&reader.op)) {
-        fold(network, reader.name, norm->eps, weights);
-        place = own_readers.front();
-        skipped_[static_cast<std::size_t>(id)] = true;
-      }
+    if (own_readers.size() == 1 && graph.node(own_readers.front()).inputs.front() == id &&
+        std::holds_alternative<BatchNorm>(graph.node(own_readers.front()).op)) {
+      place = own_readers.front();
+      fold(RunningNorm(network, graph.node(place)), w, b);
+      skipped_[static_cast<std::size_t>(id)] = true;
     }
-    const Device device = network.device();
-    convolutions_.emplace(place, Convolution{id,
-                                             {weights.w.to(device),
-                                              weights.b.to(device),
-                                              {op->stride, op->stride, op->pad, op->pad}}});
+    // One in front, if it is still there, is worked as the convolution reads.
+    NodeId source = node.inputs.front();
+    std::optional<engine::ConstantNorm> norm;
+    if (fusion.part_of_convolution[static_cast<std::size_t>(source)] &&
+        !convolutions_.contains(source)) {
+      const Node& in_front = graph.node(source);
+      const RunningNorm values(network, in_front);
+      norm = {values.mean.to(device), values.scale.to(device), values.beta.to(device),
+              activation(in_front)};
+      skipped_[static_cast<std::size_t>(source)] = true;
+      source = in_front.inputs.front();
+    }
+    convolutions_.emplace(place, Convolution{source,
+                                             {w.to(device),
+                                              b.to(device),
+                                              {op->stride, op->stride, op->pad, op->pad},
+                                              std::move(norm)}});
   }
   last_reader_.assign(graph.nodes.size(), -1);
   for (NodeId id = 0; id < graph.size(); ++id) {
@@ -76,12 +107,12 @@ FoldedNetwork::FoldedNetwork(const Network& network)
   }
 }
 
-// What a node reads, a folded batch norm what its convolution does.
+// What a node reads, with what has become part of it.
 std::vector<NodeId> FoldedNetwork::inputs_of(NodeId id) const {
   std::vector<NodeId> inputs = network_.graph().node(id).inputs;
   const auto found = convolutions_.find(id);
   if (found != convolutions_.end()) {
-    inputs.front() = network_.graph().node(found->second.node).inputs.front();
+    inputs.front() = found->second.source;
   }
   return inputs;
 }
@@ -97,11 +128,9 @@ Tensor FoldedNetwork::forward(const kernels::Exec& ex, const Tensor& images) {
     if (found == convolutions_.end()) {
       pass.run(id);
     } else {
-      const auto* norm = std::get_if<BatchNorm>(&graph.node(id).op);
       pass.value(id) = Var::constant(found->second.conv.run(
           ex, pass.value(inputs[0]).value,
-          inputs.size() == 2 ? &pass.value(inputs[1]).value : nullptr,
-          norm && norm->relu ? kernels::Activation::relu : kernels::Activation::none));
+          inputs.size() == 2 ? &pass.value(inputs[1]).value : nullptr, activation(graph.node(id))));
     }
     for (NodeId input : inputs) {
       if (last_reader_[static_cast<std::size_t>(input)] == id) pass.release(input);

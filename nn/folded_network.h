@@ -13,7 +13,8 @@ namespace trifold::nn {
 /// In inference a batch norm is a scale and a shift of each channel, so that one which alone reads a
 /// convolution disappears in it: w' = w s, b' = beta + (b - running_mean) s, with s = gamma /
 /// sqrt(running_var + eps). Its residual and its ReLU are worked while the convolution's result is
-/// still in registers, and its weights are packed once. Results differ from the network's by
+/// still in registers. One that a convolution alone reads is worked, with its ReLU, as that reads.
+/// Weights are packed once. Results differ from the network's by
 /// rounding alone.
 class FoldedNetwork {
  public:
@@ -23,12 +24,12 @@ class FoldedNetwork {
   /// Images (n,h,w,c) to logits (n,classes).
   engine::Tensor forward(const kernels::Exec& ex, const engine::Tensor& images);
 
-  /// How many batch norms are folded.
+  /// How many batch norms have become part of a convolution.
   std::int64_t folded() const { return std::ranges::count(skipped_, true); }
 
  private:
   struct Convolution {
-    NodeId node;
+    NodeId source;
     engine::PackedConv2d conv;
   };
 
@@ -36,7 +37,7 @@ class FoldedNetwork {
 
   const Network& network_;
   std::map<NodeId, Convolution> convolutions_;  // by the node at whose place they run
-  std::vector<bool> skipped_;                   // those that run at their batch norm's place
+  std::vector<bool> skipped_;                   // nodes that are part of another
   std::vector<NodeId> last_reader_;
 };
 

@@ -218,10 +218,10 @@ void conv2d_pack(const Exec& ex, const Conv2dShape& s, const float* w, float* pa
 }
 
 void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
-                           const float* packed, const float* b, const float* residual,
-                           Activation act, float* y) {
+                           const InputNorm* norm, const float* packed, const float* b,
+                           const float* residual, Activation act, float* y) {
   check(s);
-  packed_forward_pass(ex, s, {x}, packed,
+  packed_forward_pass(ex, s, {x, norm}, packed,
                       {.b = b, .addend = residual, .relu = act == Activation::relu}, y);
 }
 

@@ -1,4 +1,7 @@
-#include "kernels/conv2d.h"
+#include "kernels/packed_conv2d.h"
+
+#include <algorithm>
+
 #include "kernels/cpu/conv2d_algorithm.h"
 #include "kernels/error.h"
 #include "tests/kernels/support_ops.h"
@@ -32,7 +35,8 @@ TEST_P(Conv2dPacked, IsTheConvolutionThenTheRest) {
             const DeviceArray<float> packed(ex.device, nans(conv2d_packing(ex, s).floats));
             conv2d_pack(ex, s, ex.in(w), packed.data());
             const auto fused = [&](const float* added, float* y) {
-              conv2d_packed_forward(ex, s, ex.in(x), packed.data(), ex.in(b), added, act, y);
+              conv2d_packed_forward(ex, s, ex.in(x), nullptr, packed.data(), ex.in(b), added, act,
+                                    y);
             };
             conv2d_forward(ex, s, ex.in(x), ex.in(w), ex.in(b), out[0]);
             fused(nullptr, out[1]);
@@ -51,6 +55,29 @@ TEST_P(Conv2dPacked, IsTheConvolutionThenTheRest) {
           });
     }
   }
+}
+
+TEST_P(Conv2dPacked, NormalisesWhatItReads) {
+  const Conv2dShape s{
+      .n = 2, .h = 7, .w = 6, .c = 5, .k = 11, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};
+  const Floats x = integers(s.x_size(), 1), w = integers(s.w_size(), 2), b = integers(s.k, 3);
+  const Floats mean = integers(s.c, 4), scale = integers(s.c, 5), shift = integers(s.c, 6);
+  Floats a = x;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const std::size_t c = i % mean.size();
+    a[i] = std::max(0.0f, (a[i] - mean[c]) * scale[c] + shift[c]);
+  }
+  run_everywhere(
+      {nans(s.y_size()), nans(s.y_size())},
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        const DeviceArray<float> packed(ex.device, nans(conv2d_packing(ex, s).floats));
+        conv2d_pack(ex, s, ex.in(w), packed.data());
+        const InputNorm norm{ex.in(mean), ex.in(scale), ex.in(shift), Activation::relu};
+        conv2d_packed_forward(ex, s, ex.in(x), &norm, packed.data(), ex.in(b), nullptr,
+                              Activation::none, out[0]);
+        conv2d_forward(ex, s, ex.in(a), ex.in(w), ex.in(b), out[1]);
+      },
+      [&](const std::vector<Floats>& out) { EXPECT_TRUE(same_bits(out[0], out[1])); });
 }
 
 }  // namespace
