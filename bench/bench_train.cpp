@@ -2,7 +2,7 @@
 ///
 ///     bench_train --network resnet20 [--batch 128] [--side 32] [--device cpu|cuda[:N]]
 ///                 [--precision fp32|tf32|bf16] [--threads 0] [--inference] [--graph] [--seconds 5]
-///                 [--warmup 2] [--profile FILE.json]
+///                 [--warmup 2] [--plain] [--profile FILE.json]
 ///
 /// Prints one JSON object. Images are noise, for their content does not change the time; they are
 /// on the device before the clock starts, so that this is the network's time and not the loader's.
@@ -37,7 +37,7 @@ using Clock = std::chrono::steady_clock;
 struct Options {
   std::string network = "resnet20";
   std::int64_t batch = 128, side = 32, classes = 10;
-  bool inference = false, graph = false;
+  bool inference = false, plain = false, graph = false;
   double seconds = 5, warmup = 2;
 };
 
@@ -78,7 +78,9 @@ class Stepper {
       return;
     }
     Tape tape(ex_);
-    const Var logits = network_.forward(tape, Var::constant(images_), nn::training).logits;
+    nn::ForwardMode mode = nn::training;
+    mode.fused = !options_.plain;
+    const Var logits = network_.forward(tape, Var::constant(images_), mode).logits;
     tape.backward(engine::softmax_cross_entropy(tape, logits, labels_, 0.0f));
     sgd_.step(network_);
   }
@@ -119,6 +121,7 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", o.seconds, "Of measuring");
   app.add_option("--warmup", o.warmup, "Seconds before");
   app.add_flag("--inference", o.inference);
+  app.add_flag("--plain", o.plain, "Training op by op, without batch norms fused in convolutions");
   ProfileOption profile;
   profile.add_to(app);
   app.add_flag("--graph", o.graph, "Repeats a step, or a pass, as a CUDA graph");

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # On a machine with an NVIDIA GPU: builds, runs all tests on the device too, lets compute-sanitizer's
-# tools watch the kernels' tests where it is installed, and times whole steps beside PyTorch's where
-# bench/peers/setup.sh has been run. Writes one table.
+# tools watch the kernels' tests where it is installed, times whole steps beside PyTorch's where
+# bench/peers/setup.sh has been run, and every kind of kernel beside cuDNN's. Writes one table.
 #
 #   bench/gpu.sh [FOLDER]     FOLDER: where the table and the logs go; bench/results by default
 set -euo pipefail
@@ -75,5 +75,18 @@ resnet50 training 64 224
 resnet20 inference 128 32
 resnet56 inference 1 32
 CASES
+  echo
+  echo "## Kernels"
+  echo
+  echo "A training step of ResNet-20 at batch 512, op by op: this project's kernels, then cuDNN's and"
+  echo "cuBLAS's in their place where those are built in."
+  for providers in "" cublas,cudnn; do
+    echo
+    echo '```'
+    TRIFOLD_CUDA_PROVIDER=$providers $build/bin/bench_train --network resnet20 --batch 512 --plain \
+      --device cuda --precision tf32 --profile "$out/$name-${providers:-own}.json" 2>&1 >/dev/null ||
+      echo "not built in"
+    echo '```'
+  done
 } | tee "$table"
 echo "written to $table" >&2
