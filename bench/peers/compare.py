@@ -31,8 +31,13 @@ keep_pages = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": 
               "MALLOC_TOP_PAD_": str(1 << 28)}
 
 
-def run(command):
-    done = subprocess.run(command, env={**os.environ, **keep_pages}, capture_output=True, text=True)
+limits = {"avx2": {"TRIFOLD_ISA": "avx2", "ATEN_CPU_CAPABILITY": "avx2",
+                   "ONEDNN_MAX_CPU_ISA": "AVX2"}}
+
+
+def run(command, limit):
+    done = subprocess.run(command, env={**os.environ, **keep_pages, **limits.get(limit, {})},
+                          capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(map(str, command))} failed: {done.stderr.strip()[-500:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -52,6 +57,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--limit", choices=limits, help="the instruction set of both sides")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     parser.add_argument("--out", type=Path, help="a CSV file with every single run")
     parser.add_argument("--build", type=Path, default=root / "build/release")
@@ -72,8 +78,9 @@ def main():
                  "--threads", str(o.threads)] + (["--inference"] if mode == "inference" else [])
         ratios, ours, theirs = [], [], {}
         for turn in range(o.rounds):
-            mine = run([o.build / "bin/bench_train", *flags])
-            peers = [run([o.python, root / "bench/peers/torch_step.py", *flags, *v])
+            mine = run([o.build / "bin/bench_train", *flags], o.limit)
+            peers = [run([o.python, root / "bench/peers/torch_step.py", *flags, *v],
+                         o.limit)
                      for v in variants]
             ours.append(mine["median_ms"])
             for peer in peers:
@@ -85,7 +92,7 @@ def main():
                              "median_ms": result["median_ms"], "fastest_ms": result["fastest_ms"],
                              "peak_memory_mb": result["peak_memory_mb"],
                              "peak_process_mb": result["peak_process_mb"], "threads": o.threads,
-                             "cpu": cpu_name(), "version": result.get("version", commit)})
+                             "limit": o.limit, "cpu": cpu_name(), "version": result.get("version", commit)})
         variant, times = min(theirs.items(), key=lambda item: statistics.median(item[1]))
         print(f"{case:<32} {statistics.median(ours):>8.2f} ms {statistics.median(times):>8.2f} ms "
               f"{variant:>22}  {statistics.median(ratios):.2f} ({min(ratios):.2f}, "
