@@ -66,12 +66,18 @@ void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, c
 /// sums[0] = sum g and sums[1] = sum g (x - mean), as norm_conv2d_backward_data gives them:
 ///   dbeta = sums[0], dgamma = inv_std sums[1],
 ///   dx = gamma inv_std (g - dbeta/rows - xhat dgamma/rows), xhat = (x - mean) inv_std.
-/// Shapes    x, g, dx (rows, channels); sums (2, channels); the others (channels).
-/// Effects   writes or accumulates dx; overwrites dgamma and dbeta. Where dx is overwritten it may
-///           be g.
+/// Shapes    g (rows, channels); sums (2, channels); the others (channels). x and dx likewise, or
+///           the first channels of arrays of `pitch` channels; 0 stands for as many as there are.
+/// Effects   writes or accumulates dx; overwrites dgamma and dbeta. Where dx is overwritten and no
+///           wider it may be g.
+/// Errors    ShapeError: an extent < 1, or a pitch of less than the channels.
 void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
                          const float* inv_std, const float* gamma, const float* g,
-                         const float* sums, Write write, float* dx, float* dgamma, float* dbeta);
+                         const float* sums, Write write, float* dx, float* dgamma, float* dbeta,
+                         std::int64_t pitch = 0);
+
+/// The floats from a row to the next for such a pitch. Errors: ShapeError as above.
+std::int64_t pitch_of(std::int64_t pitch, const BatchNormShape& s);
 
 /// y = act(gamma (x - running_mean) / sqrt(running_var + eps) + beta [+ residual]).
 /// Effects   overwrites y, which may be x or residual.

@@ -6,6 +6,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/error.h"
 #include "kernels/linear.h"
+#include "kernels/norm_conv2d.h"
 #include "kernels/pool.h"
 #include "kernels/resize.h"
 #include "kernels/softmax_cross_entropy.h"
@@ -20,6 +21,16 @@ void check(const AugmentShape& s) {
 void check(const BatchNormShape& s) {
   require<ShapeError>(s.rows >= 1 && s.channels >= 1,
                       "a batch normalisation of {} rows and {} channels", s.rows, s.channels);
+}
+
+std::int64_t pitch_of(std::int64_t pitch, const BatchNormShape& s) {
+  require<ShapeError>(pitch == 0 || pitch >= s.channels,
+                      "{} channels of an array that has a pitch of {}", s.channels, pitch);
+  return pitch == 0 ? s.channels : pitch;
+}
+
+std::int64_t pitch_of(const InputNorm& norm, const Conv2dShape& s) {
+  return pitch_of(norm.pitch, BatchNormShape{s.n * s.h * s.w, s.c});
 }
 
 void check(const ChannelGatherShape& s) {

@@ -78,9 +78,10 @@ void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, c
 
 void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
                          const float* inv_std, const float* gamma, const float* g,
-                         const float* sums, Write write, float* dx, float* dgamma, float* dbeta) {
+                         const float* sums, Write write, float* dx, float* dgamma, float* dbeta,
+                         std::int64_t pitch) {
   run(ex, TRIFOLD_TWINS(batch_norm_gradient), s, x, mean, inv_std, gamma, g, sums, write, dx,
-      dgamma, dbeta);
+      dgamma, dbeta, pitch);
 }
 
 void batch_norm_eval(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,

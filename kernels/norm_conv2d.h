@@ -12,19 +12,25 @@
 namespace trifold::kernels {
 
 /// a = act((x - mean) scale + shift), channel by channel. Outside the image a is zero: the padding
-/// is of a, not of x. mean, scale, shift (c).
+/// is of a, not of x. mean, scale, shift (c). x may be the first c channels of a wider array, of
+/// `pitch` channels; 0 stands for c.
 struct InputNorm {
   const float* mean;
   const float* scale;
   const float* shift;
   Activation act;
+  std::int64_t pitch = 0;
 };
+
+/// The floats from a pixel of x to the next.
+/// Errors    ShapeError: less than the convolution's c.
+std::int64_t pitch_of(const InputNorm& norm, const Conv2dShape& s);
 
 /// y = conv2d_forward(a, w) with a = norm(x), or a = x where norm is null.
 /// Shapes    x (n,h,w,c), w (r,s,c,k), y (n,p,q,k), moments (3,k) or null.
 /// Effects   overwrites y and, unless null, moments with batch_norm_moments(y); y overlaps nothing
 ///           else.
-/// Errors    ShapeError as check() says.
+/// Errors    ShapeError as check() and pitch_of() say, here and below.
 /// Numerics  y as conv2d_forward's, for |a - exact| <= 3 2^-24 (|x - mean| |scale| + |shift|);
 ///           moments as batch_norm_moments'. The same bits for any thread count.
 void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,

@@ -122,7 +122,8 @@ void apply(const Exec& ex, const BatchNormShape& s, const float* x, const float*
 /// gradient with the sums of g and of g (x - mean). Overwrites dgamma and dbeta.
 void combine_gradients(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
                        const float* inv_std, const float* gamma, const OutputGradient& gradient,
-                       const Doubles& sums, Write write, float* dx, float* dgamma, float* dbeta) {
+                       const Doubles& sums, Write write, float* dx, float* dgamma, float* dbeta,
+                       std::int64_t pitch) {
   const RowGroup group(s.channels);
   const std::int64_t c = s.channels;
   const auto rows = static_cast<double>(s.rows);
@@ -138,20 +139,33 @@ void combine_gradients(const Exec& ex, const BatchNormShape& s, const float* x, 
   const Floats means = group.repeat(mean), on_gs = group.repeat(on_g.data()),
                on_xs = group.repeat(on_x.data()), constants = group.repeat(constant.data());
   const float *m = means.data(), *a = on_gs.data(), *b = on_xs.data(), *e = constants.data();
-  const std::int64_t count = s.rows * s.channels;
-  const std::int64_t grain = grain_of(group.width) * group.width;
-  for_ranges(ex, count, grain, [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
-    sweep(group, begin, end, [=](auto d, std::int64_t i, std::int64_t k) HWY_ATTR {
-      auto g = hn::LoadU(d, gradient.dy + i);
-      if (gradient.y != nullptr) {
-        g = hn::IfThenElseZero(hn::Gt(hn::LoadU(d, gradient.y + i), hn::Zero(d)), g);
-      }
-      const auto deviation = hn::Sub(hn::LoadU(d, x + i), hn::LoadU(d, m + k));
-      const auto mean_part = hn::MulAdd(hn::LoadU(d, b + k), deviation, hn::LoadU(d, e + k));
-      auto v = hn::MulAdd(hn::LoadU(d, a + k), g, mean_part);
-      if (write == Write::accumulate) v = hn::Add(hn::LoadU(d, dx + i), v);
-      hn::StoreU(v, d, dx + i);
+  // Element i of g is element j of x and of dx, and of place k in a group.
+  const auto combine = [=](auto d, std::int64_t i, std::int64_t j, std::int64_t k) HWY_ATTR
+      __attribute__((always_inline)) {
+    auto g = hn::LoadU(d, gradient.dy + i);
+    if (gradient.y != nullptr) {
+      g = hn::IfThenElseZero(hn::Gt(hn::LoadU(d, gradient.y + i), hn::Zero(d)), g);
+    }
+    const auto deviation = hn::Sub(hn::LoadU(d, x + j), hn::LoadU(d, m + k));
+    const auto mean_part = hn::MulAdd(hn::LoadU(d, b + k), deviation, hn::LoadU(d, e + k));
+    auto v = hn::MulAdd(hn::LoadU(d, a + k), g, mean_part);
+    if (write == Write::accumulate) v = hn::Add(hn::LoadU(d, dx + j), v);
+    hn::StoreU(v, d, dx + j);
+  };
+  if (pitch == c) {
+    const std::int64_t grain = grain_of(group.width) * group.width;
+    for_ranges(ex, s.rows * c, grain, [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
+      sweep(group, begin, end,
+            [&](auto d, std::int64_t i, std::int64_t k) HWY_ATTR { combine(d, i, i, k); });
     });
+    return;
+  }
+  for_ranges(ex, s.rows, grain_of(c), [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
+    for (std::int64_t row = begin; row < end; ++row) {
+      for_lanes(0, c, [&](auto d, std::int64_t k) HWY_ATTR {
+        combine(d, row * c + k, row * pitch + k, k);
+      });
+    }
   });
 }
 
@@ -164,7 +178,7 @@ void backward(const Exec& ex, const BatchNormShape& s, const float* x, const flo
   // dresidual holds g by now, and may have replaced dy.
   const OutputGradient again = dresidual != nullptr ? OutputGradient{dresidual, nullptr} : gradient;
   combine_gradients(ex, s, x, mean, inv_std, gamma, again, sums, Write::overwrite, dx, dgamma,
-                    dbeta);
+                    dbeta, s.channels);
 }
 
 void eval_backward(const Exec& ex, const BatchNormShape& s, const float* x, const float* y,
@@ -222,11 +236,12 @@ void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, c
 
 void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
                          const float* inv_std, const float* gamma, const float* g,
-                         const float* sums, Write write, float* dx, float* dgamma, float* dbeta) {
+                         const float* sums, Write write, float* dx, float* dgamma, float* dbeta,
+                         std::int64_t pitch) {
   check(s);
   TRIFOLD_DISPATCH(combine_gradients)
   (ex, s, x, mean, inv_std, gamma, OutputGradient{g, nullptr}, Doubles(sums, sums + 2 * s.channels),
-   write, dx, dgamma, dbeta);
+   write, dx, dgamma, dbeta, pitch_of(pitch, s));
 }
 
 void batch_norm_eval(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,

@@ -23,7 +23,8 @@ std::int64_t band_rows(const Correlation& s) {
 
 Band padded_band(const Correlation& s, const Source& source, std::int64_t image_index,
                  std::int64_t first_row, std::int64_t rows) {
-  const float* const image = source.x + image_index * s.h * s.w * s.c;
+  const std::int64_t pitch = source.pitch(s);
+  const float* const image = source.x + image_index * s.h * s.w * pitch;
   const std::int64_t top = first_row * s.stride_h - s.pad_top;
   const std::int64_t height = (rows - 1) * s.stride_h + s.r;
   const std::int64_t left = -s.pad_left;
@@ -42,9 +43,9 @@ Band padded_band(const Correlation& s, const Source& source, std::int64_t image_
     const std::int64_t from = inside ? begin : width, until = inside ? end : width;
     std::fill(to, to + from * s.c, 0.0f);
     if (inside) {
-      const float* row = image + ((top + i) * s.w + left + begin) * s.c;
+      const float* row = image + ((top + i) * s.w + left + begin) * pitch;
       if (source.norm != nullptr) {
-        passes.normalise(*source.norm, s.c, until - from, row, to + from * s.c);
+        passes.normalise(*source.norm, s.c, until - from, row, pitch, to + from * s.c);
       } else {
         std::copy(row, row + (until - from) * s.c, to + from * s.c);
       }

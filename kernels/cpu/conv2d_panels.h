@@ -53,6 +53,11 @@ void pack_panels(const Panels& panels, std::int64_t rows, std::int64_t stride, R
 struct Source {
   const float* x;
   const InputNorm* norm = nullptr;
+
+  /// The floats from a pixel to the next.
+  std::int64_t pitch(const Correlation& s) const {
+    return norm != nullptr && norm->pitch > 0 ? norm->pitch : s.c;
+  }
 };
 
 /// The rows of one image that some output rows read, with zeros outside the image.

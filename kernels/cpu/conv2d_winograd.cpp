@@ -98,9 +98,10 @@ void transform_patches(const WinogradTransforms& transforms, const Correlation& 
                        Tile tile, std::int64_t count, const Source& source, const float* zeros,
                        std::int64_t begin, std::int64_t end, float* v, std::int64_t v_row,
                        std::int64_t v_point) {
+  const std::int64_t pitch = source.pitch(s);
   std::array<std::array<const float*, winograd_points>, 2> pixels;
   const auto locate = [&](std::int64_t t) {
-    square<winograd_patch>(source.x + tile.image * s.h * s.w * s.c, s.h, s.w, s.w * s.c, s.c,
+    square<winograd_patch>(source.x + tile.image * s.h * s.w * pitch, s.h, s.w, s.w * pitch, pitch,
                            tile.row - s.pad_top, tile.column - s.pad_left, zeros,
                            pixels[static_cast<std::size_t>(t % 2)].data());
     tile.advance(grid);

@@ -36,8 +36,13 @@ class OutputMoments : public PartWork {
 /// Makes the gradient g of a norm's result that of what its ReLU takes, and sums it up.
 class InputGradient : public PartWork {
  public:
-  InputGradient(const InputNorm& norm, std::int64_t channels, const float* x, const float* g)
-      : norm_(norm), channels_(channels), x_(x), g_(g), total_(size(2 * channels), 0.0) {}
+  InputGradient(const InputNorm& norm, const Conv2dShape& s, const float* x, const float* g)
+      : norm_(norm),
+        channels_(s.c),
+        pitch_(pitch_of(norm, s)),
+        x_(x),
+        g_(g),
+        total_(size(2 * s.c), 0.0) {}
 
   void expect(std::int64_t parts) override {
     add_parts();
@@ -45,7 +50,17 @@ class InputGradient : public PartWork {
   }
 
   void take(std::int64_t part, float* g, const Pixels& pixels) override {
-    pixel_passes().gate(norm_, channels_, pixels, x_ + (g - g_), g,
+    const float* const x = x_ + (g - g_) / channels_ * pitch_;
+    const std::int64_t* x_offsets = pixels.offsets;
+    std::vector<std::int64_t> wider;
+    if (pitch_ != channels_) {
+      wider.reserve(size(pixels.count));
+      for (std::int64_t i = 0; i < pixels.count; ++i) {
+        wider.push_back(pixels.offsets[i] / channels_ * pitch_);
+      }
+      x_offsets = wider.data();
+    }
+    pixel_passes().gate(norm_, channels_, pixels, x_offsets, x, g,
                         sums_.data() + part * 2 * channels_);
   }
 
@@ -63,7 +78,7 @@ class InputGradient : public PartWork {
   }
 
   InputNorm norm_;
-  std::int64_t channels_;
+  std::int64_t channels_, pitch_;
   const float* x_;
   const float* g_;
   Doubles total_, sums_;
@@ -74,6 +89,7 @@ class InputGradient : public PartWork {
 void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
                          const InputNorm* norm, const float* w, float* y, float* moments) {
   check(s);
+  if (norm != nullptr) pitch_of(*norm, s);
   OutputMoments of_y(s.k);
   forward_pass(ex, s, {x, norm}, w, {.work = moments != nullptr ? &of_y : nullptr}, y);
   if (moments != nullptr) of_y.join(moments);
@@ -83,7 +99,7 @@ void norm_conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float
                                const float* w, const float* x, const InputNorm& norm, float* g,
                                float* sums) {
   check(s);
-  InputGradient gradient(norm, s.c, x, g);
+  InputGradient gradient(norm, s, x, g);
   backward_data_pass(ex, s, dy, w, Write::overwrite, &gradient, g);
   gradient.total(sums);
 }
@@ -91,6 +107,7 @@ void norm_conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float
 void norm_conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x,
                                  const InputNorm& norm, const float* dy, float* dw) {
   check(s);
+  pitch_of(norm, s);
   backward_weight_pass(ex, s, {x, &norm}, dy, dw);
 }
 

@@ -18,15 +18,15 @@ constexpr std::int64_t kLanes = HWY_LANES(float);
 /// Sums that are taken side by side, to hide the latency of an addition.
 constexpr std::int64_t kWays = 4;
 
-/// Calls f(offset, way) for every step-th pixel; ways take turns.
+/// Calls f(i, way) for every step-th i of [0, count); ways take turns.
 template <std::int64_t step, class F>
-HWY_INLINE void for_pixels(const Pixels& pixels, const F& f) {
+HWY_INLINE void for_pixels(std::int64_t count, const F& f) {
   std::int64_t i = 0;
-  for (; i + kWays * step <= pixels.count; i += kWays * step) {
+  for (; i + kWays * step <= count; i += kWays * step) {
 #pragma GCC unroll 4
-    for (std::int64_t way = 0; way < kWays; ++way) f(pixels.offsets[i + way * step], way);
+    for (std::int64_t way = 0; way < kWays; ++way) f(i + way * step, way);
   }
-  for (; i < pixels.count; i += step) f(pixels.offsets[i], 0);
+  for (; i < count; i += step) f(i, 0);
 }
 
 /// The sum over the ways, for the first `count` channels.
@@ -41,9 +41,9 @@ HWY_INLINE void add_up(const Vec (&ways)[kWays], std::int64_t count, double* tot
 }
 
 void normalise_pixels(const InputNorm& norm, std::int64_t channels, std::int64_t count,
-                      const float* x, float* a) {
+                      const float* x, std::int64_t pitch, float* a) {
   const bool with_relu = norm.act == Activation::relu;
-  for (std::int64_t i = 0; i < count; ++i, x += channels, a += channels) {
+  for (std::int64_t i = 0; i < count; ++i, x += pitch, a += channels) {
     for (std::int64_t c = 0; c < channels; c += kLanes) {
       const std::int64_t left = channels - c;
       Vec v = normalise(load_first(left, x + c), load_first(left, norm.mean + c),
@@ -68,15 +68,15 @@ void moments(std::int64_t channels, const Pixels& pixels, const float* y, double
     const std::int64_t left = channels - c, valid = left < kLanes ? left : kLanes;
     Vec sum[kWays], square[kWays];
     for (std::int64_t way = 0; way < kWays; ++way) sum[way] = square[way] = hn::Zero(d);
-    for_pixels<step>(pixels, [&](std::int64_t at, std::int64_t way) HWY_ATTR {
-      sum[way] = hn::Add(sum[way], load_first(left, y + at + c));
+    for_pixels<step>(pixels.count, [&](std::int64_t i, std::int64_t way) HWY_ATTR {
+      sum[way] = hn::Add(sum[way], load_first(left, y + pixels.offsets[i] + c));
     });
     const Vec centre =
         hn::Div(hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3])), hn::Set(d, samples));
     hn::Store(centre, d, centres);
     for (std::int64_t way = 0; way < kWays; ++way) sum[way] = hn::Zero(d);
-    for_pixels<1>(pixels, [&](std::int64_t at, std::int64_t way) HWY_ATTR {
-      const Vec off = hn::Sub(load_first(left, y + at + c), centre);
+    for_pixels<1>(pixels.count, [&](std::int64_t i, std::int64_t way) HWY_ATTR {
+      const Vec off = hn::Sub(load_first(left, y + pixels.offsets[i] + c), centre);
       sum[way] = hn::Add(sum[way], off);
       square[way] = hn::MulAdd(off, off, square[way]);
     });
@@ -90,8 +90,8 @@ void moments(std::int64_t channels, const Pixels& pixels, const float* y, double
   }
 }
 
-void gate(const InputNorm& norm, std::int64_t channels, const Pixels& pixels, const float* x,
-          float* g, double* sums) {
+void gate(const InputNorm& norm, std::int64_t channels, const Pixels& pixels,
+          const std::int64_t* x_offsets, const float* x, float* g, double* sums) {
   const Tag d;
   const bool gated = norm.act == Activation::relu;
   for (std::int64_t c = 0; c < channels; c += kLanes) {
@@ -100,13 +100,13 @@ void gate(const InputNorm& norm, std::int64_t channels, const Pixels& pixels, co
               shift = load_first(left, norm.shift + c);
     Vec sum[kWays], product[kWays];
     for (std::int64_t way = 0; way < kWays; ++way) sum[way] = product[way] = hn::Zero(d);
-    for_pixels<1>(pixels, [&](std::int64_t at, std::int64_t way) HWY_ATTR {
-      const Vec value = load_first(left, x + at + c);
-      Vec gradient = load_first(left, g + at + c);
+    for_pixels<1>(pixels.count, [&](std::int64_t i, std::int64_t way) HWY_ATTR {
+      const Vec value = load_first(left, x + x_offsets[i] + c);
+      Vec gradient = load_first(left, g + pixels.offsets[i] + c);
       if (gated) {
         const auto open = hn::Gt(normalise(value, mean, scale, shift), hn::Zero(d));
         gradient = hn::IfThenElseZero(open, gradient);
-        store_first(gradient, left, g + at + c);
+        store_first(gradient, left, g + pixels.offsets[i] + c);
       }
       sum[way] = hn::Add(sum[way], gradient);
       product[way] = hn::MulAdd(gradient, hn::Sub(value, mean), product[way]);

@@ -18,15 +18,15 @@ struct Pixels {
 /// The versions for one instruction set.
 struct PixelPasses {
   InstructionSet set;
-  /// a = norm(x) for `count` pixels that follow each other.
+  /// a = norm(x) for `count` pixels that follow each other, `pitch` floats apart in x.
   void (*normalise)(const InputNorm& norm, std::int64_t channels, std::int64_t count,
-                    const float* x, float* a);
+                    const float* x, std::int64_t pitch, float* a);
   /// moments (2, channels): the means of the pixels, and their sums of squared deviations.
   void (*moments)(std::int64_t channels, const Pixels& pixels, const float* y, double* moments);
   /// Clears g where norm.act is relu and norm(x) <= 0; sums (2, channels): of g, and of
-  /// g (x - norm.mean).
-  void (*gate)(const InputNorm& norm, std::int64_t channels, const Pixels& pixels, const float* x,
-               float* g, double* sums);
+  /// g (x - norm.mean). The pixels are g's; `x_offsets` says where x has them.
+  void (*gate)(const InputNorm& norm, std::int64_t channels, const Pixels& pixels,
+               const std::int64_t* x_offsets, const float* x, float* g, double* sums);
 };
 
 /// The versions for active_instruction_set().

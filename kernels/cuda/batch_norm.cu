@@ -66,7 +66,7 @@ struct CombineGradients {
   float inv_rows;
   bool accumulate;
   float *dx, *dgamma, *dbeta;
-  std::int64_t channels;
+  std::int64_t channels, pitch;  ///< pitch: the floats from a row of x and of dx to the next
 
   template <int V>
   struct Parameters {
@@ -94,16 +94,17 @@ struct CombineGradients {
       const Floats<V> gate = load<V>(y + i);
       for (int v = 0; v < V; ++v) g.v[v] = gate.v[v] > 0 ? g.v[v] : 0;
     }
-    const Floats<V> a = load<V>(x + i);
+    const std::int64_t j = row * pitch + c;
+    const Floats<V> a = load<V>(x + j);
     for (int v = 0; v < V; ++v) {
       const float mean_part = p.on_x.v[v] * (a.v[v] - p.mean.v[v]) + p.constant.v[v];
       g.v[v] = p.on_g.v[v] * g.v[v] + mean_part;
     }
     if (accumulate) {
-      const Floats<V> before = load<V>(dx + i);
+      const Floats<V> before = load<V>(dx + j);
       for (int v = 0; v < V; ++v) g.v[v] += before.v[v];
     }
-    store(dx + i, g);
+    store(dx + j, g);
     if (row != 0) return;
     for (int v = 0; v < V; ++v) {
       dbeta[c + v] = sums[c + v];
@@ -130,9 +131,9 @@ void reduce_moments(const Exec& ex, const BatchNormShape& s, const float* x, con
 }
 
 void combine_gradients(const Exec& ex, const BatchNormShape& s, const CombineGradients& combine) {
-  const bool vectors =
-      s.channels % 4 == 0 && aligned({combine.x, combine.y, combine.dy, combine.dx, combine.mean,
-                                      combine.inv_std, combine.gamma, combine.sums});
+  const bool vectors = s.channels % 4 == 0 && combine.pitch % 4 == 0 &&
+                       aligned({combine.x, combine.y, combine.dy, combine.dx, combine.mean,
+                                combine.inv_std, combine.gamma, combine.sums});
   column_map(ex, "batch_norm_gradient", s.rows, s.channels, vectors, combine);
 }
 
@@ -193,11 +194,13 @@ void batch_norm_eval(const Exec& ex, const BatchNormShape& s, const float* x, co
 
 void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
                          const float* inv_std, const float* gamma, const float* g,
-                         const float* sums, Write write, float* dx, float* dgamma, float* dbeta) {
+                         const float* sums, Write write, float* dx, float* dgamma, float* dbeta,
+                         std::int64_t pitch) {
   check(s);
-  combine_gradients(ex, s,
-                    {x, nullptr, g, mean, inv_std, gamma, sums, 1.0f / static_cast<float>(s.rows),
-                     write == Write::accumulate, dx, dgamma, dbeta, s.channels});
+  combine_gradients(
+      ex, s,
+      {x, nullptr, g, mean, inv_std, gamma, sums, 1.0f / static_cast<float>(s.rows),
+       write == Write::accumulate, dx, dgamma, dbeta, s.channels, pitch_of(pitch, s)});
 }
 
 void batch_norm_backward(const Exec& ex, const BatchNormShape& s, const float* x, const float* y,
@@ -215,9 +218,10 @@ void batch_norm_backward(const Exec& ex, const BatchNormShape& s, const float* x
       StoreSums<2>{sums.data(), c});
   // dresidual holds g by now, and may have replaced dy.
   const bool has_g = dresidual != nullptr;
-  combine_gradients(ex, s,
-                    {x, has_g ? nullptr : gate, has_g ? dresidual : dy, mean, inv_std, gamma,
-                     sums.data(), 1.0f / static_cast<float>(s.rows), false, dx, dgamma, dbeta, c});
+  combine_gradients(
+      ex, s,
+      {x, has_g ? nullptr : gate, has_g ? dresidual : dy, mean, inv_std, gamma, sums.data(),
+       1.0f / static_cast<float>(s.rows), false, dx, dgamma, dbeta, c, c});
 }
 
 void batch_norm_eval_backward(const Exec& ex, const BatchNormShape& s, const float* x,

@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
   // A phase that no window reaches has depth 0 and gradient 0.
   const std::int64_t depth = static_cast<std::int64_t>(down.taps) * across.taps * e.k;
   const auto product =
-      multiply<Layout, Tile>(A(dy, e.p, e.q, e.k, down.taps, across.taps, windows, dy_vectors),
+      multiply<Layout, Tile>(A(dy, e.p, e.q, e.k, e.k, down.taps, across.taps, windows, dy_vectors),
                              B(w, e, down, across, tile.first_column, w_vectors),
                              (depth + Tile::step - 1) / Tile::step, memory);
   write_tile<Layout, Tile>(

@@ -30,7 +30,7 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
   const std::int64_t first = blockIdx.y * steps_per_part * Tile::step;
   const std::int64_t steps = min(steps_per_part, (pixels - first + Tile::step - 1) / Tile::step);
   const auto product = multiply<Layout, Tile>(
-      with_norm(Pixels(x, e, tile.first_row, first, x_vectors), norm),
+      with_norm(Pixels(x, e, pitch_of(norm, e.c), tile.first_row, first, x_vectors), norm),
       B(dy, pixels, e.k, first, tile.first_column, dy_vectors), steps, memory);
   write_tile<Layout, Tile>(
       product, memory, tile.target(dw + blockIdx.y * rows * e.k, rows, e.k, dw_vectors),

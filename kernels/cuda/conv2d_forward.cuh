@@ -24,6 +24,7 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
   SIMT_SHARED(float4, memory, [Layout::vectors]);
 
   const TileIndex<Tile> tile(e.k);
+  const int pitch = pitch_of(norm, e.c);
   const std::int64_t rows = static_cast<std::int64_t>(e.n) * e.p * e.q;
   for (int row = static_cast<int>(threadIdx.x); row < Tile::rows; row += Tile::threads) {
     const std::int64_t pixel = tile.first_row + row;
@@ -33,7 +34,7 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
       const std::int64_t line = pixel / e.q, image = line / e.p;
       window.i = static_cast<int>(line % e.p) * e.stride_h - e.pad_h;
       window.j = static_cast<int>(pixel % e.q) * e.stride_w - e.pad_w;
-      window.source = ((image * e.h + window.i) * e.w + window.j) * e.c;
+      window.source = ((image * e.h + window.i) * e.w + window.j) * pitch;
       target = pixel * e.k;
     }
     simt::st(windows + row, window);
@@ -43,7 +44,7 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
 
   const std::int64_t depth = static_cast<std::int64_t>(e.r) * e.s * e.c;
   const auto product = multiply<Layout, Tile>(
-      with_norm(Windows(x, e.h, e.w, e.c, e.r, e.s, windows, x_vectors), norm),
+      with_norm(Windows(x, e.h, e.w, e.c, pitch, e.r, e.s, windows, x_vectors), norm),
       B(w, depth, e.k, 0, tile.first_column, w_vectors), (depth - 1) / Tile::step + 1, memory);
   write_tile<Layout, Tile>(
       product, memory, tile.target(y, rows, e.k, y_vectors), [&](int row) { return targets[row]; },

@@ -100,7 +100,8 @@ struct GatherMoments {
 /// gradient of the norm needs: c = g = sums where a > 0 or there is no ReLU, else 0, and
 /// parts[(2 part + i) columns + c] is for i = 0 the sum of g, for 1 that of g (x - mean).
 struct GatherGradient {
-  const float* x;  ///< as c
+  const float* x;  ///< as c, with pixels `x_pitch` floats apart
+  int x_pitch;
   ChannelAffine factors;
   bool relu;
   float* parts;
@@ -119,7 +120,8 @@ struct GatherGradient {
 #pragma unroll
       for (int i = 0; i < batch; ++i) {
         const int row = Share::row(first + i);
-        if (row < to.rows) inputs[i] = load<width>(x + (offset(row) + column));
+        if (row < to.rows)
+          inputs[i] = load<width>(x + (x_offset(offset(row), to.columns) + column));
       }
 #pragma unroll
       for (int i = 0; i < batch; ++i) {
@@ -136,6 +138,11 @@ struct GatherGradient {
       }
     }
     return sums;
+  }
+
+  /// Where x has the pixel that lies at `offset` in an array of `columns` channels.
+  __device__ std::int64_t x_offset(std::int64_t offset, int columns) const {
+    return x_pitch == columns ? offset : offset / columns * x_pitch;
   }
 
   template <class Share>

@@ -18,13 +18,15 @@ inline bool is_vector(const float* p, std::int64_t length) {
   return length % 4 == 0 && aligned({p});
 }
 
-inline Norm norm_of(const InputNorm& norm) {
-  return {{norm.mean, norm.scale, norm.shift}, norm.act == Activation::relu};
+inline Norm norm_of(const InputNorm& norm, const Conv2dShape& s) {
+  return {{norm.mean, norm.scale, norm.shift},
+          norm.act == Activation::relu,
+          to_int(kernels::pitch_of(norm, s))};
 }
 
-/// Whether the factors of four neighbouring channels can be read as a vector.
-inline bool has_vectors(const InputNorm& norm) {
-  return aligned({norm.mean, norm.scale, norm.shift});
+/// Whether four neighbouring channels of x and of its factors can be read as vectors.
+inline bool has_vectors(const InputNorm& norm, const Conv2dShape& s, const float* x) {
+  return is_vector(x, s.c) && norm.pitch % 4 == 0 && aligned({norm.mean, norm.scale, norm.shift});
 }
 
 /// Calls body(Math()) for the precision asked for, as far as the device has it.

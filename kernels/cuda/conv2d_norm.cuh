@@ -11,11 +11,16 @@ namespace trifold::kernels::cuda {
 /// The norm of a kernel that takes A as it is.
 struct NoNorm {};
 
-/// a = act((x - mean) scale + shift), channel by channel.
+/// a = act((x - mean) scale + shift), channel by channel; pixels of x lie `pitch` floats apart.
 struct Norm {
   ChannelAffine factors;
   bool relu;
+  int pitch;
 };
+
+/// The floats from a pixel of an operand of `c` channels to the next.
+inline __device__ int pitch_of(NoNorm, int c) { return c; }
+inline __device__ int pitch_of(const Norm& norm, int) { return norm.pitch; }
 
 /// A of a convolution over a = norm(x), x being what `Operand` reads.
 ///

@@ -64,14 +64,15 @@ class WindowOperand {
   template <class Element>
   using Slice = cuda::Slice<Element, Innermost::depth, extent>;
 
-  __device__ WindowOperand(const float* source, int h, int w, int c, int taps_h, int taps_w,
-                           const Window* windows, bool vectors)
+  /// Pixels lie `pitch` floats apart.
+  __device__ WindowOperand(const float* source, int h, int w, int c, int pitch, int taps_h,
+                           int taps_w, const Window* windows, bool vectors)
       : vectors_(vectors),
         source_(source),
         windows_(windows),
         h_(h),
         w_(w),
-        c_(c),
+        pitch_(pitch),
         taps_h_(taps_h),
         tap_(static_cast<int>(threadIdx.x) % (conv2d_step / (vectors ? 4 : 1)) * (vectors ? 4 : 1),
              conv2d_step, max(taps_w, 1), c) {}
@@ -84,7 +85,7 @@ class WindowOperand {
                         static_cast<unsigned>(column) < static_cast<unsigned>(w_) &&
                         tap_.outer < taps_h_;
     const std::int64_t pixel = static_cast<std::int64_t>(tap_.outer) * w_ + tap_.middle;
-    return inside ? source_ + (window.source + pixel * c_ + tap_.inner) : nullptr;
+    return inside ? source_ + (window.source + pixel * pitch_ + tap_.inner) : nullptr;
   }
   __device__ void next_vector() {}
   __device__ void next_step() { tap_.advance(); }
@@ -99,7 +100,7 @@ class WindowOperand {
   bool vectors_;
   const float* source_;
   const Window* windows_;
-  int h_, w_, c_, taps_h_;
+  int h_, w_, pitch_, taps_h_;
   Odometer tap_;
 };
 
@@ -207,14 +208,15 @@ class PixelOperand {
   template <class Element>
   using Slice = cuda::Slice<Element, Innermost::outer, extent>;
 
-  __device__ PixelOperand(const float* x, const Conv2dExtents& e, std::int64_t first_row,
+  /// Pixels of x lie `pitch` floats apart.
+  __device__ PixelOperand(const float* x, const Conv2dExtents& e, int pitch, std::int64_t first_row,
                           std::int64_t first_pixel, bool vectors)
       : vectors_(vectors),
         x_(x),
         n_(e.n),
         h_(e.h),
         w_(e.w),
-        c_(e.c),
+        pitch_(pitch),
         stride_h_(e.stride_h),
         stride_w_(e.stride_w),
         pixel_(first_pixel + line_order(static_cast<int>(threadIdx.x) / line(vectors),
@@ -222,8 +224,8 @@ class PixelOperand {
                threads / line(vectors), e.p, e.q) {
     const std::int64_t row =
         first_row + static_cast<int>(threadIdx.x) % line(vectors) * (vectors ? 4 : 1);
-    const std::int64_t tap = row / c_;
-    channel_ = static_cast<int>(row % c_);
+    const std::int64_t tap = row / e.c;
+    channel_ = static_cast<int>(row % e.c);
     const std::int64_t r = tap / e.s;
     top_ = r < e.r ? static_cast<int>(r) - e.pad_h : outside;
     left_ = static_cast<int>(tap % e.s) - e.pad_w;
@@ -236,7 +238,7 @@ class PixelOperand {
                         static_cast<unsigned>(column) < static_cast<unsigned>(w_) &&
                         pixel_.outer < n_;
     const std::int64_t line = static_cast<std::int64_t>(pixel_.outer) * h_ + row;
-    return inside ? x_ + ((line * w_ + column) * c_ + channel_) : nullptr;
+    return inside ? x_ + ((line * w_ + column) * pitch_ + channel_) : nullptr;
   }
   __device__ void next_vector() { pixel_.advance(); }
   __device__ void next_step() {}
@@ -253,7 +255,7 @@ class PixelOperand {
   static __device__ int line(bool vectors) { return extent / (vectors ? 4 : 1); }
 
   const float* x_;
-  int n_, h_, w_, c_, stride_h_, stride_w_;
+  int n_, h_, w_, pitch_, stride_h_, stride_w_;
   int top_, left_, channel_;
   Odometer pixel_;
 };

@@ -12,9 +12,9 @@ void norm_conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float
   const Conv2dTile chosen = grid.tile(s);
   const std::int64_t tiles = grid.phases * div_up(grid.rows, extents(chosen).rows);
   const Scratch<float> parts(ex, tiles * 2 * s.c);
-  const Norm factors = norm_of(norm);
-  const GatherGradient gather{x, factors.factors, factors.relu, parts.data()};
-  const bool vectors = is_vector(g, s.c) && is_vector(x, s.c) && has_vectors(norm);
+  const Norm factors = norm_of(norm, s);
+  const GatherGradient gather{x, factors.pitch, factors.factors, factors.relu, parts.data()};
+  const bool vectors = is_vector(g, s.c) && has_vectors(norm, s, x);
   with_math(ex, [&](auto math) {
     with_tile(chosen, [&](auto tile) {
       using Math = decltype(math);

@@ -75,8 +75,7 @@ void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
   if (norm == nullptr) {
     forward(ex, s, chosen, x, is_vector(x, s.c), NoNorm(), w, gather, y);
   } else {
-    forward(ex, s, chosen, x, is_vector(x, s.c) && has_vectors(*norm), norm_of(*norm), w, gather,
-            y);
+    forward(ex, s, chosen, x, has_vectors(*norm, s, x), norm_of(*norm, s), w, gather, y);
   }
   if (moments == nullptr) return;
   tile_sums(ex, "norm_conv2d_tile_moments", "norm_conv2d_moments", tiles, s.k,

@@ -128,7 +128,9 @@ TEST(BatchNormSteps, GradientFollowsTheOracle) {
       sums[k + c] = static_cast<float>(exact.dgamma[c] / inv_std[c]);
     }
     run_everywhere(
-        {nans(size), nans(s.channels), nans(s.channels), before, g},
+        {nans(size), nans(s.channels), nans(s.channels), before, g,
+         spread(before, s.channels, s.channels + 3, 7),
+         spread(before, s.channels, s.channels + 4, 7)},
         [&](const Trial& ex, const std::vector<float*>& out) {
           const auto gradient = [&](const float* of, Write write, float* dx) {
             batch_norm_gradient(ex, s, ex.in(x), ex.in(mean), ex.in(inv_std), ex.in(gamma), of,
@@ -137,6 +139,12 @@ TEST(BatchNormSteps, GradientFollowsTheOracle) {
           gradient(ex.in(g), Write::overwrite, out[0]);
           gradient(ex.in(g), Write::accumulate, out[3]);
           gradient(out[4], Write::overwrite, out[4]);
+          for (const std::int64_t more : {3, 4}) {
+            const std::int64_t pitch = s.channels + more;
+            batch_norm_gradient(ex, s, ex.in(spread(x, s.channels, pitch, nan)), ex.in(mean),
+                                ex.in(inv_std), ex.in(gamma), ex.in(g), ex.in(sums),
+                                Write::accumulate, out[index(more + 2)], out[1], out[2], pitch);
+          }
         },
         [&](const std::vector<Floats>& out) {
           const auto rows = static_cast<double>(s.rows);
@@ -158,6 +166,11 @@ TEST(BatchNormSteps, GradientFollowsTheOracle) {
             return on_dx(i) + unit * (std::abs(sum[i]) + std::abs(before[i]));
           });
           EXPECT_TRUE(same_bits(out[4], out[0])) << "dx in place of g";
+          for (const std::int64_t more : {3, 4}) {
+            EXPECT_TRUE(
+                same_bits(out[index(more + 2)], spread(out[3], s.channels, s.channels + more, 7)))
+                << "into the first of " << more << " channels more";
+          }
         });
   }
 }
@@ -179,6 +192,10 @@ TEST(BatchNormSteps, RefuseEmptyExtents) {
         batch_norm_gradient(ex, s, a.data(), a.data(), a.data(), a.data(), a.data(), a.data(),
                             Write::overwrite, b.data(), c.data(), d.data()),
         part);
+    EXPECT_SHAPE_ERROR(
+        batch_norm_gradient(ex, {1, 3}, a.data(), a.data(), a.data(), a.data(), a.data(), a.data(),
+                            Write::accumulate, b.data(), c.data(), d.data(), 2),
+        "3 channels of an array that has a pitch of 2");
   }
 }
 

@@ -238,6 +238,44 @@ TEST_P(NormConv2d, GivesTheBitsOfItsSteps) {
   }
 }
 
+TEST_P(NormConv2d, TakesTheFirstChannelsOfAWiderArray) {
+  for (const Conv2dCase& t : cases()) {
+    for (const std::int64_t more : {3, 4}) {
+      SCOPED_TRACE(name(t) + ", " + std::to_string(more) + " channels more");
+      const Conv2dShape s = shape_of(t);
+      const Inputs in = reals(s, true);
+      const std::vector<Floats> results{nans(s.y_size()), nans(s.x_size()), nans(s.w_size()),
+                                        nans(2 * s.c)};
+      std::vector<Floats> initial = results;
+      initial.insert(initial.end(), results.begin(), results.end());
+      run_everywhere(
+          initial,
+          [&](const Trial& ex, const std::vector<float*>& out) {
+            const float *w = ex.in(in.w), *dy = ex.in(in.dy);
+            const auto run = [&](const float* x, const InputNorm& norm, std::size_t first) {
+              norm_conv2d_forward(ex, s, x, &norm, w, out[first], nullptr);
+              norm_conv2d_backward_data(ex, s, dy, w, x, norm, out[first + 1], out[first + 3]);
+              norm_conv2d_backward_weight(ex, s, x, norm, dy, out[first + 2]);
+            };
+            InputNorm norm = in.on(ex);
+            run(ex.in(in.x), norm, 0);
+            norm.pitch = s.c + more;
+            run(ex.in(spread(in.x, s.c, norm.pitch, nan)), norm, 4);
+          },
+          [&](const std::vector<Floats>& out) {
+            EXPECT_TRUE(same_bits(out[4], out[0])) << "y";
+            EXPECT_TRUE(same_bits(out[5], out[1])) << "g";
+            EXPECT_TRUE(same_bits(out[6], out[2])) << "dw";
+            // Where a GPU can't read vectors any more it adds up the sums in another order.
+            for (std::size_t i = 0; i < out[3].size(); ++i) {
+              ASSERT_NEAR(out[7][i], out[3][i], 1e-4 * std::sqrt(dot(in.dy, in.dy))) << i;
+            }
+          });
+      if (HasFailure()) return;
+    }
+  }
+}
+
 // A mean of ten thousand standard deviations, and zeros of the padding beside it.
 TEST_P(NormConv2d, MomentsKeepTheirDigitsUnderALargeMean) {
   const Conv2dShape s{
@@ -281,6 +319,16 @@ TEST(NormConv2dContract, RefusesShapesThatDoNotFit) {
     EXPECT_SHAPE_ERROR(
         norm_conv2d_backward_data(ex, s, nullptr, nullptr, nullptr, norm, nullptr, nullptr), part);
     EXPECT_SHAPE_ERROR(norm_conv2d_backward_weight(ex, s, nullptr, norm, nullptr, nullptr), part);
+    const Conv2dShape wider{.n = 1, .h = 4, .w = 4, .c = 3, .k = 1, .r = 3, .s = 3};
+    const InputNorm narrow{nullptr, nullptr, nullptr, Activation::none, 2};
+    part = "3 channels of an array that has a pitch of 2";
+    EXPECT_SHAPE_ERROR(norm_conv2d_forward(ex, wider, nullptr, &narrow, nullptr, nullptr, nullptr),
+                       part);
+    EXPECT_SHAPE_ERROR(
+        norm_conv2d_backward_data(ex, wider, nullptr, nullptr, nullptr, narrow, nullptr, nullptr),
+        part);
+    EXPECT_SHAPE_ERROR(norm_conv2d_backward_weight(ex, wider, nullptr, narrow, nullptr, nullptr),
+                       part);
   }
 }
 

@@ -61,6 +61,16 @@ inline Floats normals(std::int64_t count, std::uint64_t seed, double mean = 0, d
 
 inline Floats nans(std::int64_t count) { return Floats(index(count), nan); }
 
+/// The rows of (rows, channels) as the first channels of (rows, pitch); the others are `filler`.
+inline Floats spread(const Floats& values, std::int64_t channels, std::int64_t pitch,
+                     float filler) {
+  Floats wide(values.size() / index(channels) * index(pitch), filler);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    wide[i / index(channels) * index(pitch) + i % index(channels)] = values[i];
+  }
+  return wide;
+}
+
 inline Doubles widen(const Floats& values) { return {values.begin(), values.end()}; }
 
 inline double dot(const Floats& a, const Floats& b) {
