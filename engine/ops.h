@@ -45,8 +45,8 @@ Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics
 Tensor batch_moments(const kernels::Exec& ex, const Tensor& x);
 
 /// conv2d(act(batch_norm(x)), w) with the statistics of the batch, as one op that doesn't store the
-/// normalised input, neither for itself nor for its gradient. `moments_of_x` (3,c); `moments` as
-/// conv2d's.
+/// normalised input, neither for itself nor for its gradient. Of an x of more channels than w it
+/// reads the first. `moments_of_x` (3,c) are of those; `moments` as conv2d's.
 Var norm_conv2d(Tape& tape, const Var& x, const Tensor& moments_of_x, const BatchNormState& state,
                 kernels::Activation act, const Var& w, const ConvGeometry& geometry,
                 Tensor* moments = nullptr);
@@ -71,6 +71,12 @@ Var linear(Tape& tape, const Var& x, const Var& w, const Var* b);
 
 /// The inputs' channels one after the other; all other extents are equal.
 Var concat(Tape& tape, std::span<const Var> inputs);
+
+/// A concat that grows in place: x becomes the first channels of a wider value, and append() writes
+/// y to its channels from `first` on. Who reads the value before an append, as norm_conv2d can,
+/// reads channels below its `first` alone.
+Var widen(Tape& tape, const Var& x, std::int64_t channels);
+void append(Tape& tape, const Var& wide, const Var& y, std::int64_t first);
 
 /// Output channel j is input channel source[j], or zeros where source[j] is -1, every stride-th
 /// pixel of each spatial dimension. x (n,h,w,c), source (k) int32 -> (n, ceil(h/stride),

@@ -34,7 +34,7 @@ float* data_or_null(const Tensor& t) { return t.defined() ? t.data() : nullptr; 
 
 Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics statistics,
                const Var* residual, kernels::Activation act, const Tensor* moments) {
-  check_state(state, x);
+  check_state(state, x.shape());
   require<ShapeError>(!residual || residual->shape() == x.shape(),
                       "batch_norm of {} with a residual of shape {}", to_string(x.shape()),
                       residual ? to_string(residual->shape()) : "");
@@ -66,7 +66,7 @@ Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics
 
   Tensor mean, inv_std;
   if (moments != nullptr) {
-    const NormFactors f = norm_factors(ex, x, *moments, state);
+    const NormFactors f = norm_factors(ex, x.shape(), *moments, state);
     kernels::batch_norm_apply(ex, s, x.value.data(), f.mean.data(), f.scale.data(), f.shift.data(),
                               residual_data, act, y.data());
     mean = f.mean;

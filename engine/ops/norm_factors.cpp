@@ -4,13 +4,12 @@
 
 namespace trifold::engine {
 
-void check_state(const BatchNormState& state, const Var& x) {
-  const Shape channels{x.shape().channels()};
-  require<ShapeError>(state.gamma->shape() == channels && state.beta->shape() == channels &&
-                          state.running_mean.shape() == channels &&
-                          state.running_var.shape() == channels,
-                      "batch_norm of {} with {} channels of scales", to_string(x.shape()),
-                      state.gamma->shape().size());
+void check_state(const BatchNormState& state, const Shape& x) {
+  const Shape channels{x.channels()};
+  require<ShapeError>(
+      state.gamma->shape() == channels && state.beta->shape() == channels &&
+          state.running_mean.shape() == channels && state.running_var.shape() == channels,
+      "batch_norm of {} with {} channels of scales", to_string(x), state.gamma->shape().size());
 }
 
 Tensor batch_moments(const kernels::Exec& ex, const Tensor& x) {
@@ -20,15 +19,15 @@ Tensor batch_moments(const kernels::Exec& ex, const Tensor& x) {
   return moments;
 }
 
-NormFactors norm_factors(const kernels::Exec& ex, const Var& x, const Tensor& moments,
+NormFactors norm_factors(const kernels::Exec& ex, const Shape& x, const Tensor& moments,
                          const BatchNormState& state) {
-  const Shape channels{x.shape().channels()};
+  const Shape channels{x.channels()};
   require<ShapeError>(moments.shape() == Shape{3, channels[0]},
-                      "batch_norm of {} with moments of shape {}", to_string(x.shape()),
+                      "batch_norm of {} with moments of shape {}", to_string(x),
                       to_string(moments.shape()));
-  const auto fresh = [&] { return Tensor::empty(channels, x.value.device()); };
+  const auto fresh = [&] { return Tensor::empty(channels, moments.device()); };
   NormFactors f{fresh(), fresh(), fresh(), fresh()};
-  kernels::batch_norm_factors(ex, {x.shape().rows(), channels[0]}, moments.data(),
+  kernels::batch_norm_factors(ex, {x.rows(), channels[0]}, moments.data(),
                               state.gamma->value.data(), state.beta->value.data(), state.eps,
                               state.momentum, f.mean.data(), f.inv_std.data(), f.scale.data(),
                               f.shift.data(), state.running_mean.data(), state.running_var.data());

@@ -6,8 +6,8 @@
 
 namespace trifold::engine {
 
-/// Errors    ShapeError: the state isn't that of a batch norm of x.
-void check_state(const BatchNormState& state, const Var& x);
+/// Errors    ShapeError: the state isn't that of a batch norm of an x of this shape.
+void check_state(const BatchNormState& state, const Shape& x);
 
 /// The coefficients of a batch norm of x, (c) each; see kernels::batch_norm_factors.
 struct NormFactors {
@@ -16,7 +16,7 @@ struct NormFactors {
 
 /// From the moments of x. The running statistics move.
 /// Errors    ShapeError: moments of another shape than (3,c).
-NormFactors norm_factors(const kernels::Exec& ex, const Var& x, const Tensor& moments,
+NormFactors norm_factors(const kernels::Exec& ex, const Shape& x, const Tensor& moments,
                          const BatchNormState& state);
 
 }  // namespace trifold::engine

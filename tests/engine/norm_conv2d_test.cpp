@@ -151,6 +151,66 @@ TEST_P(NormConv2dOp, DoesNotKeepTheNormalisedInput) {
             x_bytes);
 }
 
+// Two layers of a dense block, their inputs joined once in place and once by concats.
+TEST_P(NormConv2dOp, ReadsTheFirstChannelsOfAValueThatGrows) {
+  const ConvGeometry same{.pad_h = 1, .pad_w = 1};
+  const auto act = kernels::Activation::relu;
+  struct Outcome {
+    Tensor y, dx, dh, dw;
+  };
+  const auto run = [&](bool in_place) {
+    Layer layer(GetParam(), 3);
+    const Var x = Var::parameter(uniform({2, 5, 4, 3}, 4, GetParam()));
+    const Var h = Var::parameter(uniform({2, 5, 4, 2}, 6, GetParam()));  // 5 channels with x
+    Tape t = tape();
+    Var joined;
+    if (in_place) {
+      const Var wide = widen(t, x, c + k);
+      append(t, wide, h, 3);
+      const Tensor both = concat(t, std::vector{x, h}).value;
+      const Var y =
+          norm_conv2d(t, wide, batch_moments(t.exec(), both), layer.state, act, layer.w, same);
+      append(t, wide, y, c);
+      joined = wide;
+    } else {
+      const Var both = concat(t, std::vector{x, h});
+      joined = concat(t, std::vector{both, plain(t, both, layer, act, same)});
+    }
+    t.backward(inner_product(t, joined, uniform(joined.shape(), 5, GetParam())));
+    return Outcome{joined.value, x.gradient->take(), h.gradient->take(), layer.w.gradient->take()};
+  };
+  const Outcome grown = run(true), expected = run(false);
+  expect_close(grown.y, expected.y, "y");
+  expect_close(grown.dx, expected.dx, "dx");
+  expect_close(grown.dh, expected.dh, "dh");
+  expect_close(grown.dw, expected.dw, "dw");
+}
+
+TEST_P(NormConv2dOp, StartsTheGradientOfAWiderValue) {
+  Layer layer(GetParam(), 1), narrow(GetParam(), 1);
+  const Var wide = Var::parameter(uniform({2, 3, 3, c + 2}, 4, GetParam()));
+  Tape t = tape();
+  Tensor first = Tensor::empty({2, 3, 3, c});
+  const Tensor host = wide.value.to(Device{});
+  for (std::int64_t i = 0; i < first.size(); ++i) {
+    first.values()[at(i)] = host.values()[at(i / c * (c + 2) + i % c)];
+  }
+  const Var x = Var::parameter(first.to(GetParam()));
+  const Tensor moments = batch_moments(t.exec(), x.value);
+  const auto act = kernels::Activation::relu;
+  const Var y = norm_conv2d(t, wide, moments, layer.state, act, layer.w, {});
+  t.backward(inner_product(t, y, uniform(y.shape(), 5, GetParam())));
+  Tape other = tape();
+  const Var expected = norm_conv2d(other, x, moments, narrow.state, act, narrow.w, {});
+  other.backward(inner_product(other, expected, uniform(y.shape(), 5, GetParam())));
+  expect_close(y.value, expected.value, "y");
+  const Doubles dwide = doubles(wide.gradient->sum()), dx = doubles(x.gradient->sum());
+  for (std::size_t i = 0; i < dwide.size(); ++i) {
+    const std::size_t channel = i % (c + 2);
+    EXPECT_NEAR(dwide[i], channel < c ? dx[i / (c + 2) * c + channel] : 0, 1e-6) << i;
+  }
+}
+
 TEST(NormConv2dErrors, RefusesWhatDoesNotFit) {
   Tape tape{kernels::Exec{}};
   Layer layer({}, 3);
@@ -162,12 +222,18 @@ TEST(NormConv2dErrors, RefusesWhatDoesNotFit) {
   EXPECT_NO_THROW(run(x, moments));
   EXPECT_THROW(run(x, Tensor::zeros({2, c})), ShapeError);
   EXPECT_THROW(run(x, Tensor{}), ShapeError);
-  EXPECT_THROW(run(Var::constant(Tensor::zeros({2, 5, 5, c + 1})), moments), ShapeError);
+  EXPECT_THROW(run(Var::constant(Tensor::zeros({2, 5, 5, c - 1})), moments), ShapeError);
   layer.state.running_var = Tensor::zeros({c + 1});
   EXPECT_THROW(run(x, moments), ShapeError);
   const Var b = Var::constant(Tensor::zeros({k}));
   Tensor of_y;
   EXPECT_THROW(conv2d(tape, x, layer.w, &b, {}, &of_y), ShapeError) << "moments beside a bias";
+
+  EXPECT_THROW(widen(tape, x, c - 1), ShapeError);
+  EXPECT_THROW(widen(tape, Var::constant(Tensor::zeros({})), 1), ShapeError);
+  const Var wide = widen(tape, x, c + 1), other = Var::constant(Tensor::zeros({2, 5, 4, 1}));
+  EXPECT_THROW(append(tape, wide, other, c), ShapeError) << "other pixels";
+  EXPECT_THROW(append(tape, wide, x, c), ShapeError) << "more channels than are left";
 }
 
 }  // namespace
