@@ -69,7 +69,7 @@ Var ForwardPass::compute(NodeId id) {
                  [&](const BatchNorm& op) { return batch_norm(node, op); },
                  [&](const Relu&) { return engine::relu(tape_, input(0)); },
                  [&](const Add&) { return engine::add(tape_, input(0), input(1)); },
-                 [&](const Concat&) { return concat(node, moments_of_result); },
+                 [&](const Concat&) { return concat(id, moments_of_result); },
                  [&](const ChannelGather& op) {
                    return engine::channel_gather(tape_, input(0), network_.gather_source(id),
                                                  op.stride);
@@ -110,14 +110,34 @@ Var ForwardPass::batch_norm(const Node& node, const BatchNorm& op) {
                             activation(op), given.defined() ? &given : nullptr);
 }
 
-Var ForwardPass::concat(const Node& node, Tensor* moments_of_result) {
-  std::vector<Var> inputs, statistics;
-  for (NodeId input : node.inputs) {
-    inputs.push_back(value(input));
+NodeId ForwardPass::grows_into(NodeId id) const {
+  const bool possible = mode_.fused && kept_.empty();
+  return possible ? network_.norm_fusion().grows_into[static_cast<std::size_t>(id)] : -1;
+}
+
+Var ForwardPass::concat(NodeId id, Tensor* moments_of_result) {
+  const std::vector<NodeId>& inputs = network_.graph().node(id).inputs;
+  std::vector<Var> parts, statistics;
+  for (NodeId input : inputs) {
+    parts.push_back(value(input));
     statistics.push_back(Var::constant(moments(input)));
   }
   if (moments_of_result != nullptr) *moments_of_result = engine::concat(tape_, statistics).value;
-  return engine::concat(tape_, inputs);
+
+  const auto channels = [&](NodeId node) {
+    return network_.norm_fusion().channels[static_cast<std::size_t>(node)];
+  };
+  const bool continues = grows_into(inputs[0]) == id;
+  if (!continues && grows_into(id) == -1) return engine::concat(tape_, parts);
+  NodeId last = id;
+  while (grows_into(last) != -1) last = grows_into(last);
+  const Var wide = continues ? parts[0] : engine::widen(tape_, parts[0], channels(last));
+  std::int64_t first = channels(inputs[0]);
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    engine::append(tape_, wide, parts[i], first);
+    first += channels(inputs[i]);
+  }
+  return wide;
 }
 
 const Var& ForwardPass::own(const Node& node, const char* suffix) const {

@@ -19,7 +19,7 @@ class ForwardPass {
   void run(NodeId id);
 
   /// The value of a node that has been run. A batch norm that is part of its convolution has that
-  /// of its input.
+  /// of its input, and a Concat that grows into another has its channels first in that one's.
   engine::Var& value(NodeId id) { return values_[static_cast<std::size_t>(id)]; }
   /// Gives up a value that nobody reads any more.
   void release(NodeId id);
@@ -32,7 +32,8 @@ class ForwardPass {
   engine::Var compute(NodeId id);
   engine::Var conv2d(const Node& node, const Conv2d& op, engine::Tensor* moments_of_result);
   engine::Var batch_norm(const Node& node, const BatchNorm& op);
-  engine::Var concat(const Node& node, engine::Tensor* moments_of_result);
+  engine::Var concat(NodeId id, engine::Tensor* moments_of_result);
+  NodeId grows_into(NodeId id) const;
 
   const engine::Var& own(const Node& node, const char* suffix) const;
   engine::BatchNormState state(const Node& node, const BatchNorm& op) const;

@@ -1,6 +1,28 @@
 #include "nn/norm_fusion.h"
 
+#include <algorithm>
+
 namespace trifold::nn {
+
+namespace {
+
+/// See NormFusion::grows_into.
+NodeId concat_grown_into(const Graph& graph, const NormFusion& fusion, NodeId id) {
+  if (!std::holds_alternative<Concat>(graph.node(id).op)) return -1;
+  NodeId next = -1;
+  for (NodeId reader = id + 1; reader < graph.size(); ++reader) {
+    const Node& node = graph.node(reader);
+    const auto reads = std::ranges::count(node.inputs, id);
+    if (reads == 0 || fusion.part_of_convolution[static_cast<std::size_t>(reader)]) continue;
+    const bool grows =
+        std::holds_alternative<Concat>(node.op) && node.inputs[0] == id && reads == 1 && next == -1;
+    if (!grows) return -1;
+    next = reader;
+  }
+  return next;
+}
+
+}  // namespace
 
 NormFusion plan_norm_fusion(const Graph& graph) {
   std::vector<std::int64_t> readers(graph.nodes.size(), 0);
@@ -8,7 +30,8 @@ NormFusion plan_norm_fusion(const Graph& graph) {
     for (NodeId input : node.inputs) ++readers[static_cast<std::size_t>(input)];
   }
   NormFusion fusion{std::vector<bool>(graph.nodes.size(), false),
-                    std::vector<bool>(graph.nodes.size(), false)};
+                    std::vector<bool>(graph.nodes.size(), false),
+                    std::vector<NodeId>(graph.nodes.size(), -1), infer_channels(graph)};
   // Backwards, so that what a Concat needs is known before its inputs are met.
   for (NodeId id = graph.output(); id >= 0; --id) {
     const Node& node = graph.node(id);
@@ -25,6 +48,9 @@ NormFusion plan_norm_fusion(const Graph& graph) {
         fusion.part_of_convolution[source] = true;
       }
     }
+  }
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    fusion.grows_into[static_cast<std::size_t>(id)] = concat_grown_into(graph, fusion, id);
   }
   return fusion;
 }

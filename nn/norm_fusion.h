@@ -16,6 +16,12 @@ struct NormFusion {
   /// Whether batch norms take the moments of the node's result, themselves or from a Concat of it,
   /// whose channels keep their moments.
   std::vector<bool> moments;
+  /// The Concat that a Concat's result grows into in place, where that one alone reads it beside
+  /// convolutions that take a batch norm in, which can read the first channels of a wider value; -1
+  /// for all other nodes. So a dense block is written once, and not again by each of its layers.
+  std::vector<NodeId> grows_into;
+  /// How many channels each node yields.
+  std::vector<std::int64_t> channels;
 };
 
 NormFusion plan_norm_fusion(const Graph& graph);
