@@ -28,6 +28,7 @@ void conv2d_pack(const Exec& ex, const Conv2dShape& s, const float* w, float* pa
 /// still in registers.
 /// Shapes    packed as conv2d_pack makes it for a shape of the same form; residual as y, or null.
 /// Effects   overwrites y, which may be residual.
+/// Errors    ShapeError as check() and pitch_of() say.
 /// Numerics  as norm_conv2d_forward, with |residual| beside |b|. NaN stays NaN.
 void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
                            const InputNorm* norm, const float* packed, const float* b,

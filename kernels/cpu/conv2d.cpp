@@ -221,6 +221,7 @@ void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
                            const InputNorm* norm, const float* packed, const float* b,
                            const float* residual, Activation act, float* y) {
   check(s);
+  if (norm != nullptr) pitch_of(*norm, s);
   packed_forward_pass(ex, s, {x, norm}, packed,
                       {.b = b, .addend = residual, .relu = act == Activation::relu}, y);
 }

@@ -43,7 +43,7 @@ void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
   if (norm == nullptr) {
     forward(ex, s, x, is_vector(x, s.c), NoNorm(), w, finish, y);
   } else {
-    forward(ex, s, x, is_vector(x, s.c) && has_vectors(*norm), norm_of(*norm), w, finish, y);
+    forward(ex, s, x, has_vectors(*norm, s, x), norm_of(*norm, s), w, finish, y);
   }
 }
 
