@@ -52,7 +52,7 @@ struct GatherMoments {
       const int row = Share::row(i);
       if (row >= to.rows) continue;
       off[i] = load<width>(tile + row * pitch);
-      store(to.c + (offset(row) + column), off[i]);
+      store_at(to.c, offset(row) + column, off[i]);
       for (int j = 0; j < width; ++j) {
         off[i].v[j] -= reference.v[j];
         sums.first.v[j] += off[i].v[j];
@@ -112,8 +112,8 @@ struct GatherGradient {
     constexpr int width = Share::width;
     const Affine<width> norm = factors.template at<width>(column);
     ColumnSums<width> sums;
-    // Batches of 32 floats are loaded before the first store, which loads can't pass.
-    constexpr int batch = Share::rows < 32 / width ? Share::rows : 32 / width;
+    // Batches of 16 floats are loaded before the first store, which loads can't pass.
+    constexpr int batch = Share::rows < 16 / width ? Share::rows : 16 / width;
 #pragma unroll 1
     for (int first = 0; first < Share::rows; first += batch) {
       Floats<width> inputs[batch];
@@ -134,7 +134,7 @@ struct GatherGradient {
           sums.first.v[j] += g.v[j];
           sums.second.v[j] = fmaf(g.v[j], inputs[i].v[j] - norm.mean.v[j], sums.second.v[j]);
         }
-        store(to.c + (offset(row) + column), g);
+        store_at(to.c, offset(row) + column, g);
       }
     }
     return sums;

@@ -35,6 +35,17 @@ __device__ __forceinline__ void store(float* p, const Floats<V>& f) {
   }
 }
 
+/// Of elements i to i + V of an array of vectors. Their index shows the compiler an alignment that
+/// it may lose sight of in an address, and then splits the access.
+template <int V>
+__device__ __forceinline__ void store_at(float* array, std::int64_t i, const Floats<V>& f) {
+  if constexpr (V == 4) {
+    simt::st(reinterpret_cast<float4*>(array) + i / 4, make_float4(f.v[0], f.v[1], f.v[2], f.v[3]));
+  } else {
+    array[i] = f.v[0];
+  }
+}
+
 template <int V>
 __device__ __forceinline__ Floats<V> splat(float value) {
   Floats<V> f;
