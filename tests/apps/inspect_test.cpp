@@ -29,6 +29,13 @@ TEST(Inspect, DescribesATrainedModel) {
   EXPECT_EQ(d.at("side"), 32);
   EXPECT_EQ(d.at("bytes"), fs::file_size(file));
   EXPECT_EQ(d.at("provenance").at(0).at("step"), "train");
+  for (const json& layer : d.at("layers")) {
+    EXPECT_EQ(layer.contains("window"), layer.at("op") == "conv2d");
+    if (layer.at("name") != "layer2.0.conv1") continue;
+    EXPECT_EQ(layer.at("window"), 3);
+    EXPECT_EQ(layer.at("stride"), 2);
+    EXPECT_EQ(layer.at("pad"), 1);
+  }
 
   const Result text = run_program("inspect", {file});
   EXPECT_EQ(text.code, 0);
