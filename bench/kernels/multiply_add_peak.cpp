@@ -1,5 +1,5 @@
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "bench/multiply_add_peak.cpp"
+#define HWY_TARGET_INCLUDE "bench/kernels/multiply_add_peak.cpp"
 #include "kernels/cpu/simd.h"
 // simd.h selects the targets that these two compile.
 #include <hwy/foreach_target.h>
@@ -52,7 +52,7 @@ HWY_AFTER_NAMESPACE();
 #include <chrono>
 #include <vector>
 
-#include "bench/multiply_add_peak.h"
+#include "bench/kernels/multiply_add_peak.h"
 
 namespace trifold::bench {
 

@@ -1,0 +1,81 @@
+/// Pools in windows, and of whole images.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "bench/kernels/arrays.h"
+#include "bench/kernels/conv2d_shapes.h"
+#include "bench/kernels/rows.h"
+#include "kernels/pool.h"
+
+namespace trifold::bench {
+namespace {
+
+using kernels::Exec;
+using kernels::PoolShape;
+
+struct Sizes {
+  std::string shape;
+  std::int64_t x, y;
+
+  explicit Sizes(const PoolShape& s)
+      : shape(fmt::format("{}_{}x{}s{}p{}", image_name(s.n, s.h, s.w, s.c), s.r, s.s, s.stride_h,
+                          s.pad_h)),
+        x(s.n * s.h * s.w * s.c),
+        y(s.n * s.p() * s.q() * s.c) {}
+};
+
+void add_max_pool(const Suite& suite, const PoolShape& s) {
+  const Sizes sizes(s);
+  const std::int64_t in = sizes.x, out = sizes.y;
+  using Winners = std::vector<std::int32_t>;
+  suite.add({"max_pool_forward", sizes.shape, "", traffic(in + 2 * out)}, [=](const Exec& ex) {
+    const auto argmax = std::make_shared<Winners>(static_cast<std::size_t>(out));
+    return
+        [=] { kernels::max_pool_forward(ex, s, cold_input(in), cold_output(out), argmax->data()); };
+  });
+  suite.add({"max_pool_backward", sizes.shape, "", traffic(in + 2 * out)}, [=](const Exec& ex) {
+    const auto argmax = std::make_shared<Winners>(static_cast<std::size_t>(out));
+    kernels::max_pool_forward(ex, s, cold_input(in), cold_output(out), argmax->data());
+    return [=] {
+      kernels::max_pool_backward(ex, s, cold_input(out), argmax->data(), cold_output(in));
+    };
+  });
+}
+
+void add_avg_pool(const Suite& suite, const PoolShape& s) {
+  const Sizes sizes(s);
+  const std::int64_t in = sizes.x, out = sizes.y;
+  suite.add({"avg_pool_forward", sizes.shape, "", traffic(in + out)}, [=](const Exec& ex) {
+    return [=] { kernels::avg_pool_forward(ex, s, cold_input(in), cold_output(out)); };
+  });
+  suite.add({"avg_pool_backward", sizes.shape, "", traffic(in + out)}, [=](const Exec& ex) {
+    return [=] { kernels::avg_pool_backward(ex, s, cold_input(out), cold_output(in)); };
+  });
+}
+
+void add_global_avg_pool(const Suite& suite, std::int64_t n, std::int64_t side, std::int64_t c) {
+  const std::string shape = image_name(n, side, side, c);
+  const std::int64_t pixels = side * side, in = n * pixels * c, out = n * c;
+  suite.add({"global_avg_pool_forward", shape, "", traffic(in + out)}, [=](const Exec& ex) {
+    return [=] {
+      kernels::global_avg_pool_forward(ex, n, pixels, c, cold_input(in), cold_output(out));
+    };
+  });
+  suite.add({"global_avg_pool_backward", shape, "", traffic(in + out)}, [=](const Exec& ex) {
+    return [=] {
+      kernels::global_avg_pool_backward(ex, n, pixels, c, cold_input(out), cold_output(in));
+    };
+  });
+}
+
+}  // namespace
+
+void add_pool_rows(const Suite& suite) {
+  for (const std::int64_t c : {64, 45}) add_max_pool(suite, {16, 112, 112, c, 3, 3, 2, 2, 1, 1});
+  for (const std::int64_t c : {168, 45, 12}) add_avg_pool(suite, {128, 32, 32, c, 2, 2, 2, 2});
+  for (const std::int64_t c : {64, 45, 456}) add_global_avg_pool(suite, 128, 8, c);
+  add_global_avg_pool(suite, 16, 7, 2048);
+}
+
+}  // namespace trifold::bench
