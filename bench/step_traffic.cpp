@@ -88,6 +88,19 @@ class Step {
     return fusion_ == Fusion::convolutions && plan_.moments[static_cast<std::size_t>(id)];
   }
 
+  /// Whether the Concat's first input grows into it in place.
+  bool grows(NodeId concat) const {
+    const NodeId first = graph_.node(concat).inputs[0];
+    return fusion_ == Fusion::convolutions &&
+           plan_.grows_into[static_cast<std::size_t>(first)] == concat;
+  }
+  /// What a Concat copies, and its gradient copies back.
+  std::vector<NodeId> moved_inputs(NodeId concat) const {
+    std::vector<NodeId> inputs = graph_.node(concat).inputs;
+    if (grows(concat)) inputs.erase(inputs.begin());
+    return inputs;
+  }
+
   void move(const char* kind, double read, double written) {
     launches_.push_back({kind, read, written, read + written});
   }
@@ -128,7 +141,9 @@ class Step {
                        [&](const nn::Relu&) { move("ReLU", size(x), size(id)); },
                        [&](const nn::Add&) { move("add", 2 * size(id), size(id)); },
                        [&](const nn::Concat&) {
-                         for (NodeId input : node.inputs) move("concat", size(input), size(input));
+                         for (NodeId input : moved_inputs(id)) {
+                           move("concat", size(input), size(input));
+                         }
                        },
                        [&](const nn::ChannelGather&) {
                          move("gather", size(id) * std::min(1.0, channel_share(x, id)), size(id));
@@ -194,7 +209,8 @@ class Step {
                                 for (NodeId input : node.inputs) hand_on(input);
                               },
                               [&](const nn::Concat&) {
-                                for (NodeId input : node.inputs) {
+                                if (grows(id)) arrives_late(x);  // where it lies
+                                for (NodeId input : moved_inputs(id)) {
                                   const bool late = arrives_late(input);
                                   move("concat", size(input) * (late ? 2 : 1), size(input));
                                 }

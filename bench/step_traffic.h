@@ -15,7 +15,7 @@ namespace trifold::bench {
 ///   norms         a batch norm takes the addition and the ReLU along, a convolution's gradient is
 ///                 added where it goes;
 ///   convolutions  nn/norm_fusion.h: norms are worked where convolutions read, and statistics taken
-///                 where they write.
+///                 where they write; a dense block grows in place.
 enum class Fusion { none, norms, convolutions };
 
 /// One kernel's launch. An array counts once, however often it is read: what lies between is taken
