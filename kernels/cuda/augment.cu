@@ -22,9 +22,9 @@ struct Augment {
     const bool inside = from_row >= 0 && from_row < h && from_column >= 0 && from_column < w;
     const std::int64_t from = ((image * h + from_row) * w + from_column) * c + channel;
     const std::int64_t to = (row * w + j) * c + channel;
-    for (int v = 0; v < V; ++v) {
-      y[to + v] = table[(channel + v) * 256 + (inside ? x[from + v] : 0)];
-    }
+    Floats<V> a;
+    for (int v = 0; v < V; ++v) a.v[v] = table[(channel + v) * 256 + (inside ? x[from + v] : 0)];
+    store(y + to, a);
   }
 };
 
@@ -33,8 +33,7 @@ struct Augment {
 void augment(const Exec& ex, const AugmentShape& s, const std::uint8_t* x, const Crop* crops,
              const float* table, float* y) {
   check(s);
-  // Images have 1 or 3 channels, which no vector holds.
-  image_rows(ex, "augment", s.n * s.h, s.w, s.c, false,
+  image_rows(ex, "augment", s.n * s.h, s.w, s.c, s.c % 4 == 0 && aligned({y}),
              Augment{to_int(s.h), to_int(s.w), to_int(s.c), x, crops, table, y});
 }
 

@@ -5,13 +5,24 @@
 /// taps come from the caches), by arithmetic from about 64 channels on.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/cuda/conv2d_launch.cuh"
 
 namespace trifold::kernels::cuda {
 
+/// Blocks that a multiprocessor should hold. In float32, with a norm and what Finish does, the widest
+/// tile would spill registers at three.
+template <class Math, class Tile, class Norm, class Epilogue>
+constexpr int forward_blocks =
+    Tile::blocks == 3 && std::is_same_v<Math, Fp32> && !std::is_same_v<Norm, NoNorm> &&
+            std::is_same_v<Epilogue, Finish>
+        ? 2
+        : Tile::blocks;
+
 /// A block computes one tile: Tile::rows output pixels by Tile::columns filters.
 template <class Math, class Tile, class Norm, class Epilogue>
-__global__ void __launch_bounds__(Tile::threads, Tile::blocks)
+__global__ void __launch_bounds__(Tile::threads, (forward_blocks<Math, Tile, Norm, Epilogue>))
     forward_kernel(Conv2dExtents e, const float* __restrict__ x, bool x_vectors, Norm norm,
                    const float* __restrict__ w, bool w_vectors, Epilogue epilogue, float* y,
                    bool y_vectors) {
