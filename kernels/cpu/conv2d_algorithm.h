@@ -14,9 +14,9 @@ enum class Conv2dAlgorithm {
 
 enum class Conv2dPass { forward, backward_data, backward_weight };
 
-/// The rule, by counting operations. Winograd's transforms of images cost about as much as 16 products a pixel and channel,
-/// so that it pays from a few channels and filters on; those of weights as much as 2 tiles, and of
-/// their gradients, with the partial sums, as much as 16.
+/// The rule, by counting operations. Winograd's transforms of images cost about as much as 16
+/// products a pixel and channel, so that it pays from a few channels and filters on; those of
+/// weights as much as 2 tiles, and of their gradients, with the partial sums, as much as 16.
 Conv2dAlgorithm conv2d_algorithm(const Conv2dShape& s, Conv2dPass pass);
 
 /// Forces an algorithm for every shape that it takes, for tests and comparisons; empty: the rule

@@ -6,8 +6,6 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -49,19 +47,6 @@ std::vector<Way> ways() {
     all.push_back({.name = "cuda_bf16", .device = device, .precision = Precision::bf16});
   }
   return all;
-}
-
-/// The largest relative error of an operand that is rounded on the way to its product.
-double operand_error(Precision precision) {
-  switch (precision) {
-    case Precision::fp32:
-      break;
-    case Precision::tf32:
-      return 0x1p-11;
-    case Precision::bf16:
-      return 0x1p-8;
-  }
-  return 0;
 }
 
 struct Inputs {

@@ -7,6 +7,7 @@
 #include "kernels/cuda/conv2d_plan.h"
 #include "kernels/norm_conv2d.h"
 #include "tests/kernels/support_conv2d.h"
+#include "tests/kernels/support_norm_conv2d.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/batch_norm.h"
 #include "tests/oracle/norm_conv2d.h"
@@ -18,32 +19,13 @@ using namespace test;
 using cuda::Conv2dTile;
 using oracle::Conv2dCase;
 
-struct Inputs {
-  Floats x, w, dy;
-  oracle::InputNorm norm;
-};
-
-/// Fractions of few bits: products in bf16 and float32 sums of them are exact, and so is the norm.
-Inputs whole_numbers(const Conv2dShape& s, bool relu) {
-  return {integers(s.x_size(), 1, 2),
-          integers(s.w_size(), 2, 2),
-          integers(s.y_size(), 3, 2),
-          {integers(s.c, 4, 2), integers(s.c, 5, 2), integers(s.c, 6, 2), relu}};
-}
-
-Inputs reals(const Conv2dShape& s, bool relu) {
-  return {normals(s.x_size(), 1, 0.5, 2),
-          normals(s.w_size(), 2),
-          normals(s.y_size(), 3),
-          {normals(s.c, 4, 0.5, 0.2), normals(s.c, 5, 0.5, 0.3), normals(s.c, 6), relu}};
-}
-
 struct Results {
   Floats y, moments, plain_y, plain_moments, g, sums, dw;
 };
 
 /// `shift` floats after a 16-byte boundary.
-Results run_all(const Trial& trial, const Conv2dShape& s, const Inputs& in, std::int64_t shift) {
+Results run_all(const Trial& trial, const Conv2dShape& s, const NormConv2dInputs& in,
+                std::int64_t shift) {
   const auto shifted = [&](const Floats& values) {
     Floats longer(index(shift), 0.0f);
     longer.insert(longer.end(), values.begin(), values.end());
@@ -90,7 +72,7 @@ void expect_moments_of(const Floats& y, const Floats& moments) {
 }
 
 /// The gradient's sums are those of g as it was stored.
-void expect_sums_of(const Results& r, const Inputs& in) {
+void expect_sums_of(const Results& r, const NormConv2dInputs& in) {
   const std::size_t c = in.norm.mean.size();
   Doubles sums(2 * c, 0.0), sizes(2 * c, 0.0);
   for (std::size_t i = 0; i < in.x.size(); ++i) {
@@ -117,21 +99,9 @@ class NormConv2dOnGpu : public testing::TestWithParam<std::tuple<Conv2dTile, Pre
     return t;
   }
 
-  double operand_error() const {
-    switch (std::get<1>(GetParam())) {
-      case Precision::fp32:
-        break;
-      case Precision::tf32:
-        return 0x1p-11;
-      case Precision::bf16:
-        return 0x1p-8;
-    }
-    return 0;
-  }
-
   /// Of a sum of `terms` products, relative to their sizes; tensor cores may truncate.
   double bound(std::int64_t terms) const {
-    const double u = operand_error();
+    const double u = operand_error(std::get<1>(GetParam()));
     return u * (2 + u) + static_cast<double>(terms + 6) * unit * (u > 0 ? 2 : 1);
   }
 };
@@ -157,7 +127,7 @@ TEST_P(NormConv2dOnGpu, EqualsTheOracleOnWholeNumbers) {
     SCOPED_TRACE(name(t));
     const Conv2dShape s = shape_of(t);
     relu = !relu;
-    const Inputs in = whole_numbers(s, relu);
+    const NormConv2dInputs in = whole_numbers(s, relu);
     const Results r = run_all(trial(), s, in, 0);
     expect_equal(r.y, oracle::norm_conv2d_forward(t, in.norm, in.x, in.w).value);
     expect_equal(r.plain_y, oracle::conv2d_forward(t, in.x, in.w, Floats(index(s.k))).value);
@@ -179,7 +149,7 @@ TEST_P(NormConv2dOnGpu, StaysInBoundAndRepeatsItsBits) {
     SCOPED_TRACE(name(t));
     const Conv2dShape s = shape_of(t);
     for (const bool relu : {false, true}) {
-      const Inputs in = reals(s, relu);
+      const NormConv2dInputs in = reals(s, relu);
       const Results r = run_all(trial(), s, in, 0);
       const auto expect_sums = [&](const Floats& actual, const oracle::Sums& exact,
                                    std::int64_t terms) {
@@ -204,7 +174,7 @@ TEST_P(NormConv2dOnGpu, StaysInBoundAndRepeatsItsBits) {
 // The gate is a of the forward pass, so the two agree even on what rounding made zero.
 TEST_P(NormConv2dOnGpu, GateIsThatOfTheStandaloneNorm) {
   const Conv2dShape s{.n = 2, .h = 9, .w = 7, .c = 12, .k = 8, .r = 1, .s = 1};
-  const Inputs in = reals(s, true);
+  const NormConv2dInputs in = reals(s, true);
   const Results r = run_all(trial(), s, in, 0);
   const Floats a =
       outputs_of(trial(), {nans(s.x_size())}, [&](const Trial& ex, const std::vector<float*>& to) {
@@ -225,7 +195,7 @@ TEST_P(NormConv2dOnGpu, GateIsThatOfTheStandaloneNorm) {
 TEST_P(NormConv2dOnGpu, TakesArraysAtAnyAddress) {
   const Conv2dCase t{2, 9, 7, 8, 12, 3, 3, 1, 1};
   const Conv2dShape s = shape_of(t);
-  const Inputs in = reals(s, true);
+  const NormConv2dInputs in = reals(s, true);
   const Results aligned = run_all(trial(), s, in, 0), shifted = run_all(trial(), s, in, 1);
   EXPECT_TRUE(same_bits(aligned.y, shifted.y));
   EXPECT_TRUE(same_bits(aligned.g, shifted.g));
@@ -241,7 +211,7 @@ TEST(NormConv2dTiles, ManyUnderALargeMean) {
   cuda::force_conv2d_tile(Conv2dTile::r64c32);
   for (const std::int64_t c : {1, 4}) {
     const Conv2dShape s{.n = 1, .h = 257, .w = 263, .c = c, .k = c, .r = 1, .s = 1};
-    Inputs in = reals(s, true);
+    NormConv2dInputs in = reals(s, true);
     in.x = normals(s.x_size(), 7, 1e4, 1);
     std::fill(in.w.begin(), in.w.end(), 0.0f);
     for (std::int64_t i = 0; i < c; ++i) in.w[index(i * c + i)] = 1;

@@ -8,6 +8,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/error.h"
 #include "tests/kernels/support_conv2d.h"
+#include "tests/kernels/support_norm_conv2d.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/batch_norm.h"
 #include "tests/oracle/norm_conv2d.h"
@@ -23,31 +24,6 @@ using oracle::Conv2dCase;
 constexpr double rounding = 64 * unit;  // what a part's sums and a few operations may lose
 constexpr double norm_error = 4;        // of a normalised input, in units of its magnitude
 
-struct Inputs {
-  Floats x, w, dy;
-  oracle::InputNorm norm;
-
-  InputNorm on(const Trial& ex) const {
-    return {ex.in(norm.mean), ex.in(norm.scale), ex.in(norm.shift),
-            norm.relu ? Activation::relu : Activation::none};
-  }
-};
-
-/// Sums of these are exact, and so is the normalised input.
-Inputs whole_numbers(const Conv2dShape& s, bool relu) {
-  return {integers(s.x_size(), 1, 2),
-          integers(s.w_size(), 2, 2),
-          integers(s.y_size(), 3, 2),
-          {integers(s.c, 4, 2), integers(s.c, 5, 2), integers(s.c, 6, 2), relu}};
-}
-
-Inputs reals(const Conv2dShape& s, bool relu) {
-  return {normals(s.x_size(), 1, 0.5, 2),
-          normals(s.w_size(), 2),
-          normals(s.y_size(), 3),
-          {normals(s.c, 4, 0.5, 0.2), normals(s.c, 5, 0.5, 0.3), normals(s.c, 6), relu}};
-}
-
 Floats narrow(const Doubles& values) { return {values.begin(), values.end()}; }
 
 /// What the results should be; magnitude is the size that errors are relative to.
@@ -56,7 +32,7 @@ struct Exact {
   std::int64_t extra;  ///< what the algorithm loses beside the number of its terms
 };
 
-Exact exact_results(const Conv2dCase& t, const Inputs& in, Conv2dAlgorithm algorithm) {
+Exact exact_results(const Conv2dCase& t, const NormConv2dInputs& in, Conv2dAlgorithm algorithm) {
   const oracle::NormGradient gradient =
       oracle::norm_conv2d_backward_data(t, in.norm, in.dy, in.w, in.x);
   Exact exact{oracle::norm_conv2d_forward(t, in.norm, in.x, in.w), gradient.g, gradient.sums,
@@ -85,7 +61,7 @@ struct Doubt {
   Doubles g, sums;
 };
 
-Doubt doubt(const Inputs& in, const Exact& exact) {
+Doubt doubt(const NormConv2dInputs& in, const Exact& exact) {
   const std::size_t channels = in.norm.mean.size();
   Doubt result{Doubles(in.x.size(), 0.0), Doubles(2 * channels, 0.0)};
   if (!in.norm.relu) return result;
@@ -134,7 +110,7 @@ class NormConv2d : public testing::TestWithParam<Conv2dAlgorithm> {
     return all;
   }
 
-  void expect_oracle(const Conv2dCase& t, const Inputs& in, bool equal) const {
+  void expect_oracle(const Conv2dCase& t, const NormConv2dInputs& in, bool equal) const {
     const Conv2dShape s = shape_of(t);
     const Exact exact = exact_results(t, in, GetParam());
     const Doubt in_doubt = doubt(in, exact);
@@ -211,7 +187,7 @@ TEST_P(NormConv2d, GivesTheBitsOfItsSteps) {
     for (const Conv2dCase& t : cases()) {
       SCOPED_TRACE(std::string(to_string(set)) + ", " + name(t));
       const Conv2dShape s = shape_of(t);
-      const Inputs in = reals(s, true);
+      const NormConv2dInputs in = reals(s, true);
       const BatchNormShape rows{s.n * s.h * s.w, s.c};
       const std::vector<Floats> out =
           outputs_of(Trial(Device{}),
@@ -243,7 +219,7 @@ TEST_P(NormConv2d, TakesTheFirstChannelsOfAWiderArray) {
     for (const std::int64_t more : {3, 4}) {
       SCOPED_TRACE(name(t) + ", " + std::to_string(more) + " channels more");
       const Conv2dShape s = shape_of(t);
-      const Inputs in = reals(s, true);
+      const NormConv2dInputs in = reals(s, true);
       const std::vector<Floats> results{nans(s.y_size()), nans(s.x_size()), nans(s.w_size()),
                                         nans(2 * s.c)};
       std::vector<Floats> initial = results;

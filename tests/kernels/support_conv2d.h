@@ -1,4 +1,4 @@
-/// The shapes that the tests of convolutions run.
+/// What the tests of convolutions share: the shapes that they run, and what a precision costs.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/conv2d.h"
+#include "kernels/exec.h"
 #include "tests/oracle/conv2d.h"
 
 namespace trifold::kernels::test {
@@ -50,6 +51,19 @@ inline Conv2dShape shape_of(const oracle::Conv2dCase& t) {
           .stride_w = t.stride,
           .pad_h = t.pad,
           .pad_w = t.pad};
+}
+
+/// The largest relative error of an operand that is rounded on the way to its product.
+inline double operand_error(Precision precision) {
+  switch (precision) {
+    case Precision::fp32:
+      break;
+    case Precision::tf32:
+      return 0x1p-11;
+    case Precision::bf16:
+      return 0x1p-8;
+  }
+  return 0;
 }
 
 }  // namespace trifold::kernels::test

@@ -13,6 +13,7 @@
 #include "kernels/thread_pool.h"
 #include "nn/arch/architectures.h"
 #include "nn/network.h"
+#include "tests/nn/relative_error.h"
 
 namespace trifold::nn {
 namespace {
@@ -168,18 +169,6 @@ Step step(const Graph& graph, const Var& x, const ForwardMode& mode) {
   const Var logits = network.forward(tape, x, mode).logits;
   tape.backward(engine::softmax_cross_entropy(tape, logits, labels(x.shape()[0]), 0.0f));
   return {std::move(network), logits.value, kernels::memory_use(Device{}).peak_bytes - before};
-}
-
-// |a - b| / max(|b|, scale) in the Euclidean norm.
-double relative_error(const Tensor& a, const Tensor& b, double scale = 1e-15) {
-  EXPECT_EQ(a.shape(), b.shape());
-  double difference = 0, norm = 0;
-  for (std::int64_t i = 0; i < b.size(); ++i) {
-    const double x = a.data()[i], y = b.data()[i];
-    difference += (x - y) * (x - y);
-    norm += y * y;
-  }
-  return std::sqrt(difference) / std::max(std::sqrt(norm), scale);
 }
 
 double norm(const Tensor& t) {

@@ -10,6 +10,7 @@
 #include "nn/arch/architectures.h"
 #include "nn/model.h"
 #include "nn/weight_layout.h"
+#include "tests/nn/relative_error.h"
 
 namespace trifold::nn {
 namespace {
@@ -18,18 +19,6 @@ using engine::SafetensorsFile;
 using engine::Tape;
 using engine::Tensor;
 using engine::Var;
-
-// |a - b| / max(|b|, scale) in the Euclidean norm.
-double relative_error(const Tensor& a, const Tensor& b, double scale = 1e-15) {
-  EXPECT_EQ(a.shape(), b.shape());
-  double difference = 0, norm = 0;
-  for (std::int64_t i = 0; i < b.size(); ++i) {
-    const double x = a.data()[i], y = b.data()[i];
-    difference += (x - y) * (x - y);
-    norm += y * y;
-  }
-  return std::sqrt(difference) / std::max(std::sqrt(norm), scale);
-}
 
 // (n,c,h,w) -> (n,h,w,c).
 Tensor channels_last(const Tensor& x) {
