@@ -54,6 +54,7 @@ void ProfileOption::start() {
   if (path_.empty()) return;
   begin_ = std::chrono::steady_clock::now();
   kernels::start_profile();
+  write_profile_trace(path_);  // a path that can't be written ends the program before its work
 }
 
 void ProfileOption::finish() {

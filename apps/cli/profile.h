@@ -21,6 +21,7 @@ void write_profile_trace(const std::string& path);
 class ProfileOption {
  public:
   void add_to(CLI::App& app);
+  /// Errors    FileError: the file can't be written.
   void start();
   /// Prints the table to stderr and writes the time line.
   void finish();

@@ -50,6 +50,16 @@ TEST(Train, AKilledRunEndsWithTheBitsOfAnUninterruptedOne) {
   }
 }
 
+TEST(Train, RefusesAProfileThatCannotBeWrittenBeforeItTrains) {
+  const TempFolder folder;
+  const fs::path trace = folder / "missing" / "trace.json";
+  const Result result = run_program(
+      "train", tiny_training(tiny_cifar(folder), folder / "run", {"--profile", trace.string()}));
+  EXPECT_NE(result.code, 0);
+  EXPECT_NE(result.err.find(trace.string()), std::string::npos) << result.err;
+  EXPECT_FALSE(fs::exists(folder / "run" / "model.safetensors"));
+}
+
 TEST(Train, ProfilesItsKernels) {
   const TempFolder folder;
   const fs::path trace = folder / "trace.json";
