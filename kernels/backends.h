@@ -31,11 +31,13 @@
   X(norm_conv2d_forward)           \
   X(norm_conv2d_backward_data)     \
   X(norm_conv2d_backward_weight)   \
+  X(norm_conv2d_backward)          \
   X(batch_norm_train)              \
   X(batch_norm_moments)            \
   X(batch_norm_factors)            \
   X(batch_norm_apply)              \
   X(batch_norm_gradient)           \
+  X(batch_norm_gradient_factors)   \
   X(batch_norm_eval)               \
   X(batch_norm_backward)           \
   X(batch_norm_eval_backward)      \

@@ -63,7 +63,7 @@ void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, c
                       float* y);
 
 /// The gradients of batch_norm_train from the gradient g of what its ReLU takes and from
-/// sums[0] = sum g and sums[1] = sum g (x - mean), as norm_conv2d_backward_data gives them:
+/// sums[0] = sum g and sums[1] = sum g (x - mean), as norm_conv2d_backward gives them:
 ///   dbeta = sums[0], dgamma = inv_std sums[1],
 ///   dx = gamma inv_std (g - dbeta/rows - xhat dgamma/rows), xhat = (x - mean) inv_std.
 /// Shapes    g (rows, channels); sums (2, channels); the others (channels). x and dx likewise, or
@@ -75,6 +75,16 @@ void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x
                          const float* inv_std, const float* gamma, const float* g,
                          const float* sums, Write write, float* dx, float* dgamma, float* dbeta,
                          std::int64_t pitch = 0);
+
+/// The same sums as factors of dx, for whoever forms it as it reads g and x:
+///   dx = (g + (x - mean) slope + offset) scale, with scale = gamma inv_std,
+///   slope = -inv_std^2 sums[1] / rows, offset = -sums[0] / rows.
+/// Shapes    sums (2, channels), the others (channels).
+/// Effects   overwrites scale, slope, offset, dgamma and dbeta.
+/// Errors    ShapeError: an extent < 1.
+void batch_norm_gradient_factors(const Exec& ex, const BatchNormShape& s, const float* inv_std,
+                                 const float* gamma, const float* sums, float* scale, float* slope,
+                                 float* offset, float* dgamma, float* dbeta);
 
 /// The floats from a row to the next for such a pitch. Errors: ShapeError as above.
 std::int64_t pitch_of(std::int64_t pitch, const BatchNormShape& s);

@@ -50,6 +50,12 @@ void norm_conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const flo
   run(ex, TRIFOLD_TWINS(norm_conv2d_backward_weight), s, x, norm, dy, dw);
 }
 
+void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
+                          const ConvInput& input, const float* w, const float* added, float* g,
+                          float* sums, float* dw) {
+  run(ex, TRIFOLD_TWINS(norm_conv2d_backward), s, dy, input, w, added, g, sums, dw);
+}
+
 void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,
                       const float* beta, float eps, float momentum, const float* residual,
                       Activation act, float* y, float* mean, float* inv_std, float* running_mean,
@@ -82,6 +88,13 @@ void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x
                          std::int64_t pitch) {
   run(ex, TRIFOLD_TWINS(batch_norm_gradient), s, x, mean, inv_std, gamma, g, sums, write, dx,
       dgamma, dbeta, pitch);
+}
+
+void batch_norm_gradient_factors(const Exec& ex, const BatchNormShape& s, const float* inv_std,
+                                 const float* gamma, const float* sums, float* scale, float* slope,
+                                 float* offset, float* dgamma, float* dbeta) {
+  run(ex, TRIFOLD_TWINS(batch_norm_gradient_factors), s, inv_std, gamma, sums, scale, slope, offset,
+      dgamma, dbeta);
 }
 
 void batch_norm_eval(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,

@@ -64,8 +64,7 @@ void moments(const Exec& ex, const BatchNormShape& s, const float* x, float* res
 /// Sums a channel of g and of g (x - mean), in sums[c] and sums[channels + c]. Stores g in
 /// `g_copy` and scale g in `dx` on the way, unless they are null.
 Doubles gradient_sums(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
-                      const OutputGradient& gradient, float* g_copy, const float* scale,
-                      float* dx) {
+                      const GatedGradient& gradient, float* g_copy, const float* scale, float* dx) {
   const RowGroup group(s.channels);
   const std::int64_t c = s.channels, block = group.block_rows();
   const std::int64_t blocks = (s.rows + block - 1) / block;
@@ -121,7 +120,7 @@ void apply(const Exec& ex, const BatchNormShape& s, const float* x, const float*
 /// dx [+]= on_g g + (on_x (x - mean) + constant), the coefficients being those of a batch norm's
 /// gradient with the sums of g and of g (x - mean). Overwrites dgamma and dbeta.
 void combine_gradients(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
-                       const float* inv_std, const float* gamma, const OutputGradient& gradient,
+                       const float* inv_std, const float* gamma, const GatedGradient& gradient,
                        const Doubles& sums, Write write, float* dx, float* dgamma, float* dbeta,
                        std::int64_t pitch) {
   const RowGroup group(s.channels);
@@ -173,10 +172,10 @@ void backward(const Exec& ex, const BatchNormShape& s, const float* x, const flo
               const float* mean, const float* inv_std, const float* gamma, const float* dy,
               float* dx, float* dgamma, float* dbeta, float* dresidual) {
   const Floats none(size(s.channels), 0.0f);
-  const OutputGradient gradient{dy, y};
+  const GatedGradient gradient{dy, y};
   const Doubles sums = gradient_sums(ex, s, x, mean, gradient, dresidual, none.data(), nullptr);
   // dresidual holds g by now, and may have replaced dy.
-  const OutputGradient again = dresidual != nullptr ? OutputGradient{dresidual, nullptr} : gradient;
+  const GatedGradient again = dresidual != nullptr ? GatedGradient{dresidual, nullptr} : gradient;
   combine_gradients(ex, s, x, mean, inv_std, gamma, again, sums, Write::overwrite, dx, dgamma,
                     dbeta, s.channels);
 }
@@ -190,7 +189,7 @@ void eval_backward(const Exec& ex, const BatchNormShape& s, const float* x, cons
     scale[size(j)] = static_cast<float>(static_cast<double>(gamma[j]) * inv_std[size(j)]);
   }
   const Doubles sums =
-      gradient_sums(ex, s, x, mean, OutputGradient{dy, y}, dresidual, scale.data(), dx);
+      gradient_sums(ex, s, x, mean, GatedGradient{dy, y}, dresidual, scale.data(), dx);
   for (std::int64_t j = 0; j < c; ++j) {
     dbeta[j] = static_cast<float>(sums[size(j)]);
     dgamma[j] = static_cast<float>(sums[size(c + j)] * inv_std[size(j)]);
@@ -240,7 +239,7 @@ void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x
                          std::int64_t pitch) {
   check(s);
   TRIFOLD_DISPATCH(combine_gradients)
-  (ex, s, x, mean, inv_std, gamma, OutputGradient{g, nullptr}, Doubles(sums, sums + 2 * s.channels),
+  (ex, s, x, mean, inv_std, gamma, GatedGradient{g, nullptr}, Doubles(sums, sums + 2 * s.channels),
    write, dx, dgamma, dbeta, pitch_of(pitch, s));
 }
 

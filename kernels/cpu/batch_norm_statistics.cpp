@@ -67,4 +67,19 @@ void batch_norm_factors(const Exec& /*ex*/, const BatchNormShape& s, const float
   }
 }
 
+void batch_norm_gradient_factors(const Exec& /*ex*/, const BatchNormShape& s, const float* inv_std,
+                                 const float* gamma, const float* sums, float* scale, float* slope,
+                                 float* offset, float* dgamma, float* dbeta) {
+  check(s);
+  const auto rows = static_cast<double>(s.rows);
+  for (std::int64_t c = 0; c < s.channels; ++c) {
+    const double inv = inv_std[c], of_g = sums[c], of_product = sums[s.channels + c];
+    scale[c] = static_cast<float>(gamma[c] * inv);
+    slope[c] = static_cast<float>(-inv * inv * of_product / rows);
+    offset[c] = static_cast<float>(-of_g / rows);
+    dgamma[c] = static_cast<float>(inv * of_product);
+    dbeta[c] = sums[c];
+  }
+}
+
 }  // namespace trifold::kernels::cpu

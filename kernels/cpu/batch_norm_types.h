@@ -11,8 +11,8 @@ using Doubles = std::vector<double>;
 
 inline std::size_t size(std::int64_t count) { return static_cast<std::size_t>(count); }
 
-/// Where the output gradient comes from: dy, or dy where y > 0 behind a fused ReLU.
-struct OutputGradient {
+/// The gradient behind a fused ReLU: dy where y > 0.
+struct GatedGradient {
   const float* dy;
   const float* y;  ///< null without ReLU
 };

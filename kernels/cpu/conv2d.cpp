@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <vector>
 
 #include "kernels/backends.h"
 #include "kernels/cpu/conv2d_algorithm.h"
@@ -83,15 +84,26 @@ Phase phase_of(std::int64_t phase, std::int64_t extent, std::int64_t window, std
           .pad = taps - 1 - (first + pad) / stride};
 }
 
-/// Inputs that no window reaches have no gradient.
-void clear_phase(const Exec& ex, const Conv2dShape& s, const Phase& rows, const Phase& columns,
-                 float* dx) {
+/// Inputs that no window reaches have no gradient but the addend.
+void unreached_phase(const Exec& ex, const Conv2dShape& s, const Phase& rows, const Phase& columns,
+                     const float* addend, PartWork* work, float* dx) {
+  const bool worked = work != nullptr && addend != nullptr;
+  if (worked) work->expect(s.n * rows.count);
+  std::vector<std::int64_t> offsets;
+  for (std::int64_t j = 0; j < columns.count; ++j) offsets.push_back(j * s.stride_w * s.c);
   parallel(ex, s.n * rows.count, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t row = rows.first + i % rows.count * s.stride_h;
-      float* to = dx + ((i / rows.count * s.h + row) * s.w + columns.first) * s.c;
-      for (std::int64_t j = 0; j < columns.count; ++j, to += s.stride_w * s.c)
-        std::fill(to, to + s.c, 0.0f);
+      const std::int64_t first = ((i / rows.count * s.h + row) * s.w + columns.first) * s.c;
+      for (const std::int64_t offset : offsets) {
+        float* const to = dx + first + offset;
+        if (addend == nullptr) {
+          std::fill(to, to + s.c, 0.0f);
+        } else if (addend != dx) {
+          std::copy_n(addend + first + offset, s.c, to);
+        }
+      }
+      if (worked) work->take(i, dx + first, {offsets.data(), columns.count});
     }
   });
 }
@@ -119,7 +131,7 @@ Correlation phase_correlation(const Conv2dShape& s, const Phase& rows, const Pha
 
 /// At stride 1 all inputs are one phase.
 void backward_data_winograd(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
-                            Write write, PartWork* work, float* dx) {
+                            const float* addend, PartWork* work, float* dx) {
   const Phase rows = phase_of(0, s.h, s.r, 1, s.pad_h), columns = phase_of(0, s.w, s.s, 1, s.pad_w);
   const std::int64_t tap = s.c * s.k;
   thread_local Scratch scratch;
@@ -127,12 +139,12 @@ void backward_data_winograd(const Exec& ex, const Conv2dShape& s, const float* d
   winograd_transform_weights(
       ex, s.k, s.c, {.w = w + (s.r * s.s - 1) * tap, .tap = -tap, .channel = 1, .filter = s.k}, u);
   winograd_correlate(ex, phase_correlation(s, rows, columns), {dy}, u,
-                     {.addend = write == Write::accumulate ? dx : nullptr, .work = work}, dx);
+                     {.addend = addend, .work = work}, dx);
 }
 
 void backward_data_phase(const Exec& ex, const Tiles& tiles, const Conv2dShape& s,
                          const Phase& rows, const Phase& columns, const float* dy, const float* w,
-                         Write write, PartWork* work, float* dx) {
+                         const float* addend, PartWork* work, float* dx) {
   const Panels panels{s.c, tiles.lanes};
   const std::int64_t terms = rows.taps * columns.taps * s.k;
   thread_local Scratch scratch;
@@ -146,9 +158,9 @@ void backward_data_phase(const Exec& ex, const Tiles& tiles, const Conv2dShape& 
         return w + (r * s.s + c) * s.c * s.k + j % s.k;
       },
       packed);
-  float* const to = dx + (rows.first * s.w + columns.first) * s.c;
+  const std::int64_t first = (rows.first * s.w + columns.first) * s.c;
   correlate(ex, tiles, phase_correlation(s, rows, columns), {dy}, packed,
-            {.addend = write == Write::accumulate ? to : nullptr, .work = work}, to);
+            {.addend = addend != nullptr ? addend + first : nullptr, .work = work}, dx + first);
 }
 
 }  // namespace
@@ -171,9 +183,9 @@ void packed_forward_pass(const Exec& ex, const Conv2dShape& s, const Source& sou
 }
 
 void backward_data_pass(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
-                        Write write, PartWork* work, float* dx) {
+                        const float* addend, PartWork* work, float* dx) {
   if (conv2d_algorithm(s, Conv2dPass::backward_data) == Conv2dAlgorithm::winograd) {
-    backward_data_winograd(ex, s, dy, w, write, work, dx);
+    backward_data_winograd(ex, s, dy, w, addend, work, dx);
     return;
   }
   const Tiles tiles = cpu::tiles();
@@ -182,9 +194,9 @@ void backward_data_pass(const Exec& ex, const Conv2dShape& s, const float* dy, c
       const Phase rows = phase_of(i, s.h, s.r, s.stride_h, s.pad_h);
       const Phase columns = phase_of(j, s.w, s.s, s.stride_w, s.pad_w);
       if (rows.taps > 0 && columns.taps > 0) {
-        backward_data_phase(ex, tiles, s, rows, columns, dy, w, write, work, dx);
-      } else if (write == Write::overwrite) {
-        clear_phase(ex, s, rows, columns, dx);
+        backward_data_phase(ex, tiles, s, rows, columns, dy, w, addend, work, dx);
+      } else {
+        unreached_phase(ex, s, rows, columns, addend, work, dx);
       }
     }
 }
@@ -229,7 +241,7 @@ void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
                           Write write, float* dx) {
   check(s);
-  backward_data_pass(ex, s, dy, w, write, nullptr, dx);
+  backward_data_pass(ex, s, dy, w, write == Write::accumulate ? dx : nullptr, nullptr, dx);
 }
 
 }  // namespace cpu

@@ -16,11 +16,11 @@ void forward_pass(const Exec& ex, const Conv2dShape& s, const Source& source, co
 void packed_forward_pass(const Exec& ex, const Conv2dShape& s, const Source& source,
                          const float* packed, const Finish& finish, float* y);
 
-/// dx, written or accumulated. `work`, unless null, is expected and given parts once or several
-/// times, one time after the other; it isn't given inputs that no window reaches, whose gradient is
-/// zero.
+/// dx, plus `addend` unless null, which may be dx. `work`, unless null, is expected and given parts
+/// once or several times, one time after the other; of inputs that no window reaches it is given
+/// those that have an addend, for the gradient of the others is zero.
 void backward_data_pass(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
-                        Write write, PartWork* work, float* dx);
+                        const float* addend, PartWork* work, float* dx);
 
 void backward_weight_pass(const Exec& ex, const Conv2dShape& s, const Source& source,
                           const float* dy, float* dw);

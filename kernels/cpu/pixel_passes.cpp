@@ -91,7 +91,7 @@ void moments(std::int64_t channels, const Pixels& pixels, const float* y, double
 }
 
 void gate(const InputNorm& norm, std::int64_t channels, const Pixels& pixels,
-          const std::int64_t* x_offsets, const float* x, float* g, double* sums) {
+          const std::int64_t* x_offsets, const float* x, const float* a, float* g, double* sums) {
   const Tag d;
   const bool gated = norm.act == Activation::relu;
   for (std::int64_t c = 0; c < channels; c += kLanes) {
@@ -104,8 +104,9 @@ void gate(const InputNorm& norm, std::int64_t channels, const Pixels& pixels,
       const Vec value = load_first(left, x + x_offsets[i] + c);
       Vec gradient = load_first(left, g + pixels.offsets[i] + c);
       if (gated) {
-        const auto open = hn::Gt(normalise(value, mean, scale, shift), hn::Zero(d));
-        gradient = hn::IfThenElseZero(open, gradient);
+        const Vec activation = a != nullptr ? load_first(left, a + pixels.offsets[i] + c)
+                                            : normalise(value, mean, scale, shift);
+        gradient = hn::IfThenElseZero(hn::Gt(activation, hn::Zero(d)), gradient);
         store_first(gradient, left, g + pixels.offsets[i] + c);
       }
       sum[way] = hn::Add(sum[way], gradient);
@@ -116,8 +117,22 @@ void gate(const InputNorm& norm, std::int64_t channels, const Pixels& pixels,
   }
 }
 
+void output_gradient(const OutputGradient& from, std::int64_t channels, std::int64_t first,
+                     std::int64_t count, float* dy) {
+  const float *g = from.g + first * channels, *y = from.y + first * channels;
+  for (std::int64_t i = 0; i < count; ++i, g += channels, y += channels, dy += channels) {
+    for (std::int64_t c = 0; c < channels; c += kLanes) {
+      const std::int64_t left = channels - c;
+      const Vec deviation = hn::Sub(load_first(left, y + c), load_first(left, from.mean + c));
+      const Vec centred = hn::Add(load_first(left, g + c), load_first(left, from.offset + c));
+      const Vec sum = hn::MulAdd(deviation, load_first(left, from.slope + c), centred);
+      store_first(hn::Mul(sum, load_first(left, from.scale + c)), left, dy + c);
+    }
+  }
+}
+
 PixelPasses passes_of_target() {
-  return {level_of_target(HWY_TARGET), normalise_pixels, moments, gate};
+  return {level_of_target(HWY_TARGET), normalise_pixels, moments, gate, output_gradient};
 }
 
 }  // namespace HWY_NAMESPACE

@@ -123,6 +123,23 @@ __global__ void __launch_bounds__(factor_threads)
   factors(c, ChannelMoments{moments[c], moments[channels + c], moments[2 * channels + c]});
 }
 
+/// A thread owns a channel.
+__global__ void __launch_bounds__(factor_threads)
+    batch_norm_gradient_factors_kernel(BatchNormShape s, const float* inv_std, const float* gamma,
+                                       const float* sums, float* scale, float* slope, float* offset,
+                                       float* dgamma, float* dbeta) {
+  const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * factor_threads + threadIdx.x;
+  if (c >= s.channels) return;
+  const auto rows = static_cast<double>(s.rows), inv = static_cast<double>(inv_std[c]);
+  const auto of_g = static_cast<double>(sums[c]);
+  const auto of_product = static_cast<double>(sums[s.channels + c]);
+  scale[c] = static_cast<float>(static_cast<double>(gamma[c]) * inv);
+  slope[c] = static_cast<float>(-inv * inv * of_product / rows);
+  offset[c] = static_cast<float>(-of_g / rows);
+  dgamma[c] = static_cast<float>(inv * of_product);
+  dbeta[c] = sums[c];
+}
+
 template <class Next>
 void reduce_moments(const Exec& ex, const BatchNormShape& s, const float* x, const Next& next) {
   channel_sums(ex, "batch_norm_moments", "batch_norm_statistics", s.rows, s.channels,
@@ -201,6 +218,15 @@ void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x
       ex, s,
       {x, nullptr, g, mean, inv_std, gamma, sums, 1.0f / static_cast<float>(s.rows),
        write == Write::accumulate, dx, dgamma, dbeta, s.channels, pitch_of(pitch, s)});
+}
+
+void batch_norm_gradient_factors(const Exec& ex, const BatchNormShape& s, const float* inv_std,
+                                 const float* gamma, const float* sums, float* scale, float* slope,
+                                 float* offset, float* dgamma, float* dbeta) {
+  check(s);
+  launch(ex, "batch_norm_gradient_factors", batch_norm_gradient_factors_kernel,
+         blocks_in_row(div_up(s.channels, factor_threads)), factor_threads, s, inv_std, gamma, sums,
+         scale, slope, offset, dgamma, dbeta);
 }
 
 void batch_norm_backward(const Exec& ex, const BatchNormShape& s, const float* x, const float* y,

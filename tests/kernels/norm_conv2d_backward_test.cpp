@@ -1,0 +1,271 @@
+/// kernels::norm_conv2d_backward, for each kind of gradient that comes in and of input.
+#include <cmath>
+
+#include "kernels/batch_norm.h"
+#include "kernels/cpu/conv2d_algorithm.h"
+#include "kernels/error.h"
+#include "kernels/norm_conv2d.h"
+#include "tests/kernels/support_conv2d.h"
+#include "tests/kernels/support_ops.h"
+#include "tests/oracle/norm_conv2d_backward.h"
+#include "tests/oracle/winograd.h"
+
+namespace trifold::kernels {
+namespace {
+
+using namespace test;
+using cpu::Conv2dAlgorithm;
+using oracle::Conv2dCase;
+
+constexpr double rounding = 64 * unit;  // what a part's sums and a few operations may lose
+constexpr double norm_error = 4;        // of a formed operand, in units of its magnitude
+
+Floats narrow(const Doubles& values) { return {values.begin(), values.end()}; }
+
+enum class Reads { plain, normed, rectified, pitched, joined };
+enum class Added { none, apart, in_place };
+constexpr std::array all_reads{Reads::plain, Reads::normed, Reads::rectified, Reads::pitched,
+                               Reads::joined};
+constexpr std::array all_added{Added::none, Added::apart, Added::in_place};
+
+struct Way {
+  bool behind_norm;
+  Reads reads;
+  Added added;
+  bool wants_g = true;
+};
+
+std::vector<Way> all_ways() {
+  std::vector<Way> ways;
+  for (const bool behind_norm : {false, true}) {
+    for (const Reads reads : all_reads) {
+      for (const Added added : all_added) ways.push_back({behind_norm, reads, added});
+      ways.push_back({behind_norm, reads, Added::none, false});
+    }
+  }
+  return ways;
+}
+
+std::string name(const Way& way) {
+  constexpr std::array reads{"a plain input", "a norm", "a norm with ReLU", "a wider array's norm",
+                             "a stored join"};
+  constexpr std::array added{"nothing added", "a gradient added", "a gradient added in place"};
+  return std::string(way.behind_norm ? "behind a norm, of " : "of ") +
+         reads[static_cast<std::size_t>(way.reads)] + ", " +
+         added[static_cast<std::size_t>(way.added)] + (way.wants_g ? "" : ", dw alone");
+}
+
+/// Values of either kind; whole numbers are small enough for every sum of products to be exact.
+struct Fill {
+  bool whole;
+  Floats operator()(std::int64_t count, std::uint64_t seed, double mean = 0, double std = 1) const {
+    return whole ? integers(count, seed, 2) : normals(count, seed, mean, std);
+  }
+};
+
+struct Inputs {
+  oracle::OutputGradient dy;
+  oracle::InputNorm norm;
+  oracle::ConvInput input;
+  Floats w, added;
+  std::int64_t pitch;
+};
+
+Inputs inputs(const Conv2dShape& s, const Way& way, bool whole) {
+  const Fill fill{whole};
+  Inputs in;
+  in.w = fill(s.w_size(), 1);
+  in.dy.g = fill(s.y_size(), 2);
+  if (way.behind_norm) {
+    in.dy.y = fill(s.y_size(), 3, 0.5, 2);
+    in.dy.mean = fill(s.k, 4, 0.5, 0.2);
+    in.dy.scale = fill(s.k, 5);
+    in.dy.slope = fill(s.k, 6, 0, 0.1);
+    in.dy.offset = fill(s.k, 7, 0, 0.1);
+  }
+  in.input.x = fill(s.x_size(), 8, 0.5, 2);
+  in.norm = {fill(s.c, 9, 0.5, 0.2), fill(s.c, 10, 0.5, 0.3), fill(s.c, 11),
+             way.reads != Reads::normed};
+  if (way.reads == Reads::joined) {
+    in.input.a = fill(s.x_size(), 12);
+    for (float& a : in.input.a) a = std::max(a, 0.0f);
+  }
+  in.pitch = way.reads == Reads::pitched ? s.c + 3 : s.c;
+  if (way.added != Added::none) in.added = fill(s.x_size(), 13);
+  return in;
+}
+
+class NormConv2dBackward : public testing::TestWithParam<Conv2dAlgorithm> {
+ protected:
+  void SetUp() override { cpu::force_conv2d_algorithm(GetParam()); }
+  void TearDown() override { cpu::force_conv2d_algorithm(std::nullopt); }
+
+  bool direct() const { return GetParam() == Conv2dAlgorithm::direct; }
+  bool takes(const Conv2dCase& t) const {
+    return direct() || (t.r == 3 && t.s == 3 && t.stride == 1);
+  }
+
+  void expect_oracle(const Conv2dCase& t, const Way& way, bool whole) const {
+    SCOPED_TRACE(test::name(t) + ", " + name(way));
+    const Conv2dShape s = shape_of(t);
+    Inputs in = inputs(s, way, whole);
+    const bool normed = way.reads != Reads::plain;
+    if (normed) in.input.norm = &in.norm;
+    oracle::ConvGradients exact =
+        oracle::norm_conv2d_backward(t, in.dy, in.input, in.w, in.added, norm_error * unit);
+    double extra = 2 + 2 * norm_error;
+    if (!direct()) {
+      extra += 32;
+      const Floats dy = narrow(oracle::formed(in.dy).magnitude);
+      const Floats a = narrow(in.input.value().magnitude);
+      exact.g.magnitude = oracle::winograd_magnitude_backward_data(t, dy, in.w);
+      for (std::size_t i = 0; i < in.added.size(); ++i) {
+        exact.g.magnitude[i] += std::abs(double{in.added[i]});
+      }
+      exact.dw.magnitude = oracle::winograd_magnitude_backward_weight(t, a, dy);
+    }
+    const auto bound = [&](std::int64_t terms) {
+      return whole ? 0 : (static_cast<double>(terms) + extra) * unit;
+    };
+    const bool sums = normed && way.wants_g;
+    run_everywhere(
+        {way.added == Added::in_place ? in.added : nans(s.x_size()), nans(2 * s.c),
+         nans(s.w_size())},
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          OutputGradient dy{ex.in(in.dy.g)};
+          if (way.behind_norm) {
+            dy = {ex.in(in.dy.g),     ex.in(in.dy.y),     ex.in(in.dy.mean),
+                  ex.in(in.dy.scale), ex.in(in.dy.slope), ex.in(in.dy.offset)};
+          }
+          const InputNorm norm{ex.in(in.norm.mean), ex.in(in.norm.scale), ex.in(in.norm.shift),
+                               in.norm.relu ? Activation::relu : Activation::none,
+                               in.pitch == s.c ? 0 : in.pitch};
+          const ConvInput input{ex.in(spread(in.input.x, s.c, in.pitch, nan)),
+                                normed ? &norm : nullptr,
+                                in.input.a.empty() ? nullptr : ex.in(in.input.a)};
+          const float* added = way.added == Added::apart ? ex.in(in.added) : nullptr;
+          if (way.added == Added::in_place) added = out[0];
+          norm_conv2d_backward(ex, s, dy, input, ex.in(in.w), added, way.wants_g ? out[0] : nullptr,
+                               sums ? out[1] : nullptr, out[2]);
+        },
+        [&](const std::vector<Floats>& out) {
+          expect_within(out[2], exact.dw.value, [&](std::size_t i) {
+            return bound(s.n * s.p() * s.q()) * exact.dw.magnitude[i];
+          });
+          if (!way.wants_g) return;
+          const double on_g = bound(s.r * s.s * s.k);
+          expect_within(out[0], exact.g.value, [&](std::size_t i) {
+            return on_g * exact.g.magnitude[i] + (whole ? 0 : exact.doubt_of_g[i]);
+          });
+          if (!sums) return;
+          expect_within(out[1], exact.sums.value, [&](std::size_t i) {
+            return (on_g + (whole ? unit : rounding)) * exact.sums.magnitude[i] +
+                   (whole ? 0 : exact.doubt_of_sums[i]);
+          });
+        });
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Algorithms, NormConv2dBackward,
+                         testing::Values(Conv2dAlgorithm::direct, Conv2dAlgorithm::winograd),
+                         [](const auto& algorithm) {
+                           return algorithm.param == Conv2dAlgorithm::direct ? "direct"
+                                                                             : "winograd";
+                         });
+
+/// 3 x 3 and 1 x 1 windows, odd and even channels, strides 1 and 2, inputs that no window reaches.
+const std::vector<Conv2dCase> cases{
+    {2, 5, 6, 5, 7, 3, 3, 1, 1}, {3, 9, 8, 8, 12, 3, 3, 1, 1}, {2, 7, 6, 5, 6, 3, 3, 2, 1},
+    {2, 7, 7, 5, 4, 1, 1, 2, 0}, {3, 5, 4, 4, 8, 1, 1, 1, 0},
+};
+
+TEST_P(NormConv2dBackward, StaysInBoundOnRealsEachWay) {
+  for (const Conv2dCase& t : cases) {
+    if (!takes(t)) continue;
+    for (const Way& way : all_ways()) {
+      expect_oracle(t, way, false);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+TEST_P(NormConv2dBackward, EqualsTheOracleOnIntegersEachWay) {
+  if (!direct()) GTEST_SKIP() << "Winograd's fractions are not exact";
+  for (const Conv2dCase& t : cases) {
+    for (const Way& way : all_ways()) {
+      expect_oracle(t, way, true);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+// Every shape some way.
+TEST_P(NormConv2dBackward, StaysInBoundForEveryShape) {
+  const std::vector<Way> ways = all_ways();
+  std::size_t next = 0;
+  for (const Conv2dCase& t : small_conv2d_cases()) {
+    next += 7;
+    if (!takes(t)) continue;
+    expect_oracle(t, ways[next % ways.size()], false);
+    if (HasFailure()) return;
+  }
+}
+
+// Formed as it is read, the gradient behind a batch norm is the one that a pass forms.
+TEST_P(NormConv2dBackward, FactorsGiveTheGradientOfTheBatchNorm) {
+  const Conv2dCase t{3, 9, 8, 8, 12, 3, 3, 1, 1};
+  const Conv2dShape s = shape_of(t);
+  const BatchNormShape rows{s.n * s.p() * s.q(), s.k};
+  const Floats x = normals(s.x_size(), 1), w = normals(s.w_size(), 2);
+  const Floats y = normals(s.y_size(), 3, 0.5, 2), g = normals(s.y_size(), 4);
+  const Floats mean = normals(s.k, 5, 0.5, 0.1), inv_std = normals(s.k, 6, 0.6, 0.05);
+  const Floats gamma = normals(s.k, 7), sums = normals(2 * s.k, 8, 0, 20);
+  run_everywhere(
+      {nans(s.k), nans(s.k), nans(s.k), nans(s.k), nans(s.k), nans(s.k), nans(s.k),
+       nans(s.y_size()), nans(s.x_size()), nans(s.w_size()), nans(s.x_size()), nans(s.w_size())},
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        const float *of_y = ex.in(g), *m = ex.in(mean), *inv = ex.in(inv_std);
+        batch_norm_gradient_factors(ex, rows, inv, ex.in(gamma), ex.in(sums), out[0], out[1],
+                                    out[2], out[3], out[4]);
+        batch_norm_gradient(ex, rows, ex.in(y), m, inv, ex.in(gamma), of_y, ex.in(sums),
+                            Write::overwrite, out[7], out[5], out[6]);
+        const ConvInput input{ex.in(x)};
+        norm_conv2d_backward(ex, s, {of_y, ex.in(y), m, out[0], out[1], out[2]}, input, ex.in(w),
+                             nullptr, out[8], nullptr, out[9]);
+        norm_conv2d_backward(ex, s, {out[7]}, input, ex.in(w), nullptr, out[10], nullptr, out[11]);
+      },
+      [&](const std::vector<Floats>& out) {
+        for (std::size_t c = 0; c < index(s.k); ++c) {
+          ASSERT_NEAR(out[3][c], out[5][c], 4 * unit * std::abs(out[5][c])) << "dgamma " << c;
+          ASSERT_NEAR(out[4][c], out[6][c], 4 * unit * std::abs(out[6][c])) << "dbeta " << c;
+        }
+        const auto expect_close = [](const Floats& actual, const Floats& expected) {
+          const double size = std::sqrt(dot(expected, expected) / double(expected.size()));
+          ASSERT_GT(size, 0.1);
+          expect_within(actual, widen(expected), [&](std::size_t) { return 1e-4 * size; });
+        };
+        expect_close(out[8], out[10]);
+        expect_close(out[9], out[11]);
+      });
+}
+
+TEST(NormConv2dBackwardContract, RefusesShapesThatDoNotFit) {
+  const Conv2dShape s{.n = 1, .h = 4, .w = 4, .c = 0, .k = 1, .r = 3, .s = 3};
+  const Conv2dShape wider{.n = 1, .h = 4, .w = 4, .c = 3, .k = 1, .r = 3, .s = 3};
+  const InputNorm narrow{nullptr, nullptr, nullptr, Activation::none, 2};
+  for (const Device device : devices()) {
+    const Exec ex{.device = device};
+    EXPECT_SHAPE_ERROR(norm_conv2d_backward(ex, s, {nullptr}, {nullptr}, nullptr, nullptr, nullptr,
+                                            nullptr, nullptr),
+                       "must be at least 1, but one is 0");
+    EXPECT_SHAPE_ERROR(norm_conv2d_backward(ex, wider, {nullptr}, {nullptr, &narrow}, nullptr,
+                                            nullptr, nullptr, nullptr, nullptr),
+                       "3 channels of an array that has a pitch of 2");
+    EXPECT_SHAPE_ERROR(batch_norm_gradient_factors(ex, {0, 3}, nullptr, nullptr, nullptr, nullptr,
+                                                   nullptr, nullptr, nullptr, nullptr),
+                       "0 rows and 3 channels");
+  }
+}
+
+}  // namespace
+}  // namespace trifold::kernels
