@@ -17,10 +17,8 @@ struct ConvGeometry {
   std::int64_t stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0;
 };
 
-/// x (n,h,w,c), w (r,s,c,k), b (k) or a null pointer -> (n,p,q,k). `moments`, unless null, becomes
-/// the moments (3,k) of the result, on the way and without a bias, for a batch norm that follows.
-Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& geometry,
-           Tensor* moments = nullptr);
+/// x (n,h,w,c), w (r,s,c,k), b (k) or a null pointer -> (n,p,q,k).
+Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& geometry);
 
 /// The learned scale and shift of a batch normalisation and its running statistics, (c) each.
 struct BatchNormState {
@@ -36,20 +34,9 @@ struct BatchNormState {
 /// running ones.
 enum class Statistics { batch, running };
 
-/// act(batch_norm(x) [+ residual]); residual is a null pointer or has the shape of x. `moments`,
-/// unless null, are those of x, (3,c), and save a pass over x where the statistics are the batch's.
+/// act(batch_norm(x) [+ residual]); residual is a null pointer or has the shape of x.
 Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics statistics,
-               const Var* residual, kernels::Activation act, const Tensor* moments = nullptr);
-
-/// The moments (3,c) of x: kernels::batch_norm_moments.
-Tensor batch_moments(const kernels::Exec& ex, const Tensor& x);
-
-/// conv2d(act(batch_norm(x)), w) with the statistics of the batch, as one op that doesn't store the
-/// normalised input, neither for itself nor for its gradient. Of an x of more channels than w it
-/// reads the first. `moments_of_x` (3,c) are of those; `moments` as conv2d's.
-Var norm_conv2d(Tape& tape, const Var& x, const Tensor& moments_of_x, const BatchNormState& state,
-                kernels::Activation act, const Var& w, const ConvGeometry& geometry,
-                Tensor* moments = nullptr);
+               const Var* residual, kernels::Activation act);
 
 Var relu(Tape& tape, const Var& x);
 Var add(Tape& tape, const Var& a, const Var& b);
@@ -73,8 +60,8 @@ Var linear(Tape& tape, const Var& x, const Var& w, const Var* b);
 Var concat(Tape& tape, std::span<const Var> inputs);
 
 /// A concat that grows in place: x becomes the first channels of a wider value, and append() writes
-/// y to its channels from `first` on. Who reads the value before an append, as norm_conv2d can,
-/// reads channels below its `first` alone.
+/// y to its channels from `first` on. Who reads the value before an append, as a norm that isn't
+/// stored can (engine/fused_ops.h), reads channels below its `first` alone.
 Var widen(Tape& tape, const Var& x, std::int64_t channels);
 void append(Tape& tape, const Var& wide, const Var& y, std::int64_t first);
 

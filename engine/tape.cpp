@@ -14,7 +14,13 @@ void Gradient::add(const kernels::Exec& ex, Tensor contribution) {
   }
   require<ShapeError>(sum_.shape() == contribution.shape(), "gradients of shapes {} and {} meet",
                       to_string(sum_.shape()), to_string(contribution.shape()));
+  sum_ = take_to_write();
   kernels::add(ex, sum_.size(), sum_.data(), contribution.data(), sum_.data());
+}
+
+Tensor Gradient::take_to_write() {
+  Tensor sum = take();
+  return !sum.defined() || sum.unique() ? sum : sum.clone();
 }
 
 Var Tape::result(Tensor value, std::initializer_list<const Var*> inputs) const {

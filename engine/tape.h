@@ -12,13 +12,16 @@
 
 namespace trifold::engine {
 
-/// The sum of the gradients that reach one value.
+/// The sum of the gradients that reach one value. Its array may be that of another gradient, too,
+/// so that it is written to only where it is unique().
 class Gradient {
  public:
-  /// Adds a contribution; the first is taken over without a copy, so the caller gives it up.
+  /// Adds a contribution; the first is taken over without a copy, so that who keeps it only reads it.
   void add(const kernels::Exec& ex, Tensor contribution);
   /// Takes the sum out, leaving nothing; undefined where nothing has arrived.
   Tensor take() { return std::move(sum_); }
+  /// The same for who writes to it: a copy where others read its array.
+  Tensor take_to_write();
   const Tensor& sum() const { return sum_; }
 
  private:

@@ -1,9 +1,11 @@
 /// One forward pass through a network, a node at a time.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "engine/fused_ops.h"
 #include "nn/network.h"
 
 namespace trifold::nn {
@@ -18,21 +20,22 @@ class ForwardPass {
   /// Computes the value of a node other than the Input from those of its inputs.
   void run(NodeId id);
 
-  /// The value of a node that has been run. A batch norm that is part of its convolution has that
-  /// of its input, and a Concat that grows into another has its channels first in that one's.
+  /// The value of a node that has been run. That of a batch norm that is part of its convolution has
+  /// no array, and a Concat that grows into another has its channels first in that one's.
   engine::Var& value(NodeId id) { return values_[static_cast<std::size_t>(id)]; }
   /// Gives up a value that nobody reads any more.
   void release(NodeId id);
 
  private:
-  engine::Tensor& moments(NodeId id) { return moments_[static_cast<std::size_t>(id)]; }
+  engine::Moments& moments(NodeId id) { return moments_[static_cast<std::size_t>(id)]; }
+  std::shared_ptr<engine::Norm>& norm(NodeId id) { return norms_[static_cast<std::size_t>(id)]; }
+  bool is_kept(NodeId id) const;
   bool wants_moments(NodeId id) const;
-  bool is_part_of_convolution(NodeId id) const;
 
   engine::Var compute(NodeId id);
-  engine::Var conv2d(const Node& node, const Conv2d& op, engine::Tensor* moments_of_result);
-  engine::Var batch_norm(const Node& node, const BatchNorm& op);
-  engine::Var concat(NodeId id, engine::Tensor* moments_of_result);
+  engine::Var conv2d(NodeId id, const Conv2d& op);
+  engine::Var batch_norm(NodeId id, const BatchNorm& op);
+  engine::Var concat(NodeId id);
   NodeId grows_into(NodeId id) const;
 
   const engine::Var& own(const Node& node, const char* suffix) const;
@@ -43,7 +46,8 @@ class ForwardPass {
   ForwardMode mode_;
   std::span<const NodeId> kept_;
   std::vector<engine::Var> values_;
-  std::vector<engine::Tensor> moments_;  // undefined where no batch norm wants them
+  std::vector<engine::Moments> moments_;              // undefined where no batch norm wants them
+  std::vector<std::shared_ptr<engine::Norm>> norms_;  // null but for norms that convolutions read
 };
 
 }  // namespace trifold::nn

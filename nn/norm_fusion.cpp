@@ -22,16 +22,39 @@ NodeId concat_grown_into(const Graph& graph, const NormFusion& fusion, NodeId id
   return next;
 }
 
+bool is_conv_without_bias(const Node& node) {
+  const auto* conv = std::get_if<Conv2d>(&node.op);
+  return conv != nullptr && !conv->bias;
+}
+
 }  // namespace
 
 NormFusion plan_norm_fusion(const Graph& graph) {
-  std::vector<std::int64_t> readers(graph.nodes.size(), 0);
-  for (const Node& node : graph.nodes) {
-    for (NodeId input : node.inputs) ++readers[static_cast<std::size_t>(input)];
+  const std::size_t nodes = graph.nodes.size();
+  std::vector<std::vector<NodeId>> readers(nodes);
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    for (NodeId input : graph.node(id).inputs) {
+      readers[static_cast<std::size_t>(input)].push_back(id);
+    }
   }
-  NormFusion fusion{std::vector<bool>(graph.nodes.size(), false),
-                    std::vector<bool>(graph.nodes.size(), false),
-                    std::vector<NodeId>(graph.nodes.size(), -1), infer_channels(graph)};
+  NormFusion fusion{.part_of_convolution = std::vector<bool>(nodes, false),
+                    .first_reader = std::vector<NodeId>(nodes, -1),
+                    .norm_alone_reads = std::vector<bool>(nodes, false),
+                    .moments = std::vector<bool>(nodes, false),
+                    .grows_into = std::vector<NodeId>(nodes, -1),
+                    .channels = infer_channels(graph)};
+  for (std::size_t id = 0; id < nodes; ++id) {
+    const Node& node = graph.nodes[id];
+    if (readers[id].empty()) continue;
+    const Node& first = graph.node(readers[id][0]);
+    if (std::holds_alternative<BatchNorm>(node.op) && is_conv_without_bias(first)) {
+      fusion.first_reader[id] = readers[id][0];
+      fusion.part_of_convolution[id] = readers[id].size() == 1 && node.inputs.size() == 1;
+    }
+    fusion.norm_alone_reads[id] = is_conv_without_bias(node) && readers[id].size() == 1 &&
+                                  std::holds_alternative<BatchNorm>(first.op) &&
+                                  first.inputs[0] == static_cast<NodeId>(id);
+  }
   // Backwards, so that what a Concat needs is known before its inputs are met.
   for (NodeId id = graph.output(); id >= 0; --id) {
     const Node& node = graph.node(id);
@@ -40,13 +63,6 @@ NormFusion plan_norm_fusion(const Graph& graph) {
     } else if (std::holds_alternative<Concat>(node.op)) {
       if (!fusion.moments[static_cast<std::size_t>(id)]) continue;
       for (NodeId input : node.inputs) fusion.moments[static_cast<std::size_t>(input)] = true;
-    } else if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
-      const auto source = static_cast<std::size_t>(node.inputs[0]);
-      const Node& norm = graph.nodes[source];
-      if (!conv->bias && readers[source] == 1 && std::holds_alternative<BatchNorm>(norm.op) &&
-          norm.inputs.size() == 1) {
-        fusion.part_of_convolution[source] = true;
-      }
     }
   }
   for (NodeId id = 0; id < graph.size(); ++id) {

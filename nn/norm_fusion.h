@@ -9,10 +9,16 @@ namespace trifold::nn {
 
 /// By node. With statistics of the batch, a batch norm needs the moments of what it reads, which
 /// whoever writes that can take on the way; then it is a scale and a shift, which whoever reads its
-/// result can apply on the way.
+/// result can apply on the way. In the backward pass it is the other way round: see
+/// engine/fused_ops.h.
 struct NormFusion {
   /// Whether the node is a batch norm without residual that a convolution without bias alone reads.
   std::vector<bool> part_of_convolution;
+  /// The convolution without bias that reads a batch norm's result first, before any other reader,
+  /// and so is the last to give it a gradient; -1 for all other nodes.
+  std::vector<NodeId> first_reader;
+  /// Whether the node is a convolution without bias whose result a batch norm alone reads.
+  std::vector<bool> norm_alone_reads;
   /// Whether batch norms take the moments of the node's result, themselves or from a Concat of it,
   /// whose channels keep their moments.
   std::vector<bool> moments;

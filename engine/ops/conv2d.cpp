@@ -4,7 +4,6 @@
 #include "engine/ops/conv2d_shape.h"
 #include "engine/ops/weight_gradients.h"
 #include "kernels/error.h"
-#include "kernels/norm_conv2d.h"
 
 namespace trifold::engine {
 
@@ -19,20 +18,11 @@ kernels::Conv2dShape conv2d_shape(const Shape& xs, const Shape& ws, const Shape*
   return s;
 }
 
-Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& g,
-           Tensor* moments) {
-  require<ShapeError>(b == nullptr || moments == nullptr,
-                      "conv2d takes the moments of its result where it has no bias");
+Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& g) {
   const kernels::Conv2dShape s = conv2d_shape(x.shape(), w.shape(), b ? &b->shape() : nullptr, g);
   Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, x.value.device());
-  if (moments != nullptr) {
-    *moments = Tensor::empty({3, s.k}, x.value.device());
-    kernels::norm_conv2d_forward(tape.exec(), s, x.value.data(), nullptr, w.value.data(), y.data(),
-                                 moments->data());
-  } else {
-    kernels::conv2d_forward(tape.exec(), s, x.value.data(), w.value.data(),
-                            b ? b->value.data() : nullptr, y.data());
-  }
+  kernels::conv2d_forward(tape.exec(), s, x.value.data(), w.value.data(),
+                          b ? b->value.data() : nullptr, y.data());
 
   const Var none = Var::constant({});
   Var result = tape.result(std::move(y), {&x, &w, b ? b : &none});
@@ -42,15 +32,13 @@ Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeome
     });
     if (x.requires_grad()) {
       // A gradient that has already arrived, at a residual join, is added to where it lies.
-      if (x.gradient->sum().defined()) {
-        kernels::conv2d_backward_data(ex, s, dy.data(), w.value.data(), kernels::Write::accumulate,
-                                      x.gradient->sum().data());
-      } else {
-        Tensor dx = Tensor::empty(x.shape(), dy.device());
-        kernels::conv2d_backward_data(ex, s, dy.data(), w.value.data(), kernels::Write::overwrite,
-                                      dx.data());
-        x.gradient->add(ex, std::move(dx));
-      }
+      Tensor dx = x.gradient->take_to_write();
+      const bool arrived = dx.defined();
+      if (!arrived) dx = Tensor::empty(x.shape(), dy.device());
+      kernels::conv2d_backward_data(
+          ex, s, dy.data(), w.value.data(),
+          arrived ? kernels::Write::accumulate : kernels::Write::overwrite, dx.data());
+      x.gradient->add(ex, std::move(dx));
     }
   });
   return result;

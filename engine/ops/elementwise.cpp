@@ -9,9 +9,10 @@ Var relu(Tape& tape, const Var& x) {
   Tensor y = Tensor::empty(x.shape(), x.value.device());
   kernels::relu_forward(tape.exec(), x.value.size(), x.value.data(), y.data());
   Var result = tape.result(y, {&x});
-  tape.record(result, [ex = tape.exec(), y, dx_sum = x.gradient](Tensor dy) {
-    kernels::relu_backward(ex, dy.size(), y.data(), dy.data(), dy.data());
-    dx_sum->add(ex, std::move(dy));
+  tape.record(result, [ex = tape.exec(), y, dx_sum = x.gradient](const Tensor& dy) {
+    Tensor dx = dy.unique() ? dy : Tensor::empty(dy.shape(), dy.device());
+    kernels::relu_backward(ex, dy.size(), y.data(), dy.data(), dx.data());
+    dx_sum->add(ex, std::move(dx));
   });
   return result;
 }
@@ -23,8 +24,7 @@ Var add(Tape& tape, const Var& a, const Var& b) {
   kernels::add(tape.exec(), y.size(), a.value.data(), b.value.data(), y.data());
   Var result = tape.result(std::move(y), {&a, &b});
   tape.record(result, [ex = tape.exec(), a = a.gradient, b = b.gradient](Tensor dy) {
-    // The gradients are added to in place later, so the two inputs can't share one array.
-    if (a) a->add(ex, b ? dy.clone() : dy);
+    if (a) a->add(ex, dy);
     if (b) b->add(ex, std::move(dy));
   });
   return result;

@@ -1,66 +1,67 @@
 #include "kernels/norm_conv2d.h"
 
-#include "engine/ops.h"
+#include "engine/fused_ops.h"
 #include "engine/ops/conv2d_shape.h"
-#include "engine/ops/norm_factors.h"
 
 namespace trifold::engine {
 namespace {
 
-/// Of the first channels of an x that has `pitch`.
-kernels::InputNorm input_norm(const NormFactors& f, kernels::Activation act, std::int64_t pitch) {
-  return {f.mean.data(), f.scale.data(), f.shift.data(), act, pitch};
+float* data_or_null(const Tensor& t) { return t.defined() ? t.data() : nullptr; }
+
+kernels::InputNorm input_norm(const Norm& norm) {
+  const NormFactors& f = norm.factors;
+  return {f.mean.data(), f.scale.data(), f.shift.data(), norm.act, norm.x.shape().channels()};
 }
 
-/// What a convolution with weights w reads of x: its first channels.
-Shape read_of(const Shape& x, const Shape& w) {
-  if (x.rank() != 4 || w.rank() != 4 || x[3] < w[2]) return x;
-  return {x[0], x[1], x[2], w[2]};
+kernels::OutputGradient output_gradient(const Tensor& g, const UnformedGradient* form) {
+  if (form == nullptr || !form->y.defined()) return {g.data()};
+  return {g.data(),           form->y.data(),     form->mean.data(),
+          form->scale.data(), form->slope.data(), form->offset.data()};
 }
 
 }  // namespace
 
-Var norm_conv2d(Tape& tape, const Var& x, const Tensor& moments_of_x, const BatchNormState& state,
-                kernels::Activation act, const Var& w, const ConvGeometry& g, Tensor* moments) {
-  const Shape read = read_of(x.shape(), w.shape());
-  const kernels::Conv2dShape s = conv2d_shape(read, w.shape(), nullptr, g);
-  check_state(state, read);
+Var norm_conv2d(Tape& tape, const Normed& input, const Var& w, const ConvGeometry& g,
+                Moments* moments) {
+  const bool stored = input.a.value.defined();
+  const Shape& shape = stored ? input.a.shape() : input.norm->shape;
+  const Tensor& x = stored ? input.a.value : input.norm->x;
+  const kernels::Conv2dShape s = conv2d_shape(shape, w.shape(), nullptr, g);
   const kernels::Exec& ex = tape.exec();
-  const Device device = x.value.device();
-  const NormFactors factors = norm_factors(ex, read, moments_of_x, state);
-  const kernels::InputNorm norm = input_norm(factors, act, x.shape()[3]);
-  Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, device);
-  if (moments != nullptr) *moments = Tensor::empty({3, s.k}, device);
-  kernels::norm_conv2d_forward(ex, s, x.value.data(), &norm, w.value.data(), y.data(),
-                               moments != nullptr ? moments->data() : nullptr);
+  Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, x.device());
+  if (moments != nullptr) moments->values = Tensor::empty({3, s.k}, x.device());
+  kernels::InputNorm norm;
+  if (!stored) norm = input_norm(*input.norm);
+  kernels::norm_conv2d_forward(ex, s, x.data(), stored ? nullptr : &norm, w.value.data(), y.data(),
+                               moments != nullptr ? moments->values.data() : nullptr);
 
-  const Var gamma = *state.gamma, beta = *state.beta;
-  Var result = tape.result(std::move(y), {&x, &w, &gamma, &beta});
-  tape.record(result, [ex, s, x, read, w, gamma, beta, factors, act](const Tensor& dy) {
-    const kernels::InputNorm again = input_norm(factors, act, x.shape()[3]);
-    const Device on = dy.device();
-    if (w.requires_grad()) {
-      Tensor dw = Tensor::empty(w.shape(), on);
-      kernels::norm_conv2d_backward_weight(ex, s, x.value.data(), again, dy.data(), dw.data());
-      w.gradient->add(ex, std::move(dw));
+  Var result = tape.result(std::move(y), {&input.a, &w});
+  std::shared_ptr<UnformedGradient> form;
+  if (moments != nullptr && result.requires_grad()) {
+    moments->gradient = form = std::make_shared<UnformedGradient>();
+  }
+  tape.record(result, [ex, s, shape, input, w, form](const Tensor& g_of_y) {
+    const Var& a = input.a;
+    Tensor dw = Tensor::empty(w.shape(), g_of_y.device());
+    Tensor added, g_of_a, sums;
+    if (a.requires_grad()) {
+      added = a.gradient->take();
+      g_of_a = added.unique() ? added : Tensor::empty(shape, g_of_y.device());
+      if (input.norm) sums = Tensor::empty({2, s.c}, g_of_y.device());
     }
-    if (!x.requires_grad() && !gamma.requires_grad() && !beta.requires_grad()) return;
-    Tensor gradient = Tensor::empty(read, on), sums = Tensor::empty({2, s.c}, on);
-    kernels::norm_conv2d_backward_data(ex, s, dy.data(), w.value.data(), x.value.data(), again,
-                                       gradient.data(), sums.data());
-    // A gradient of x that has already arrived is added to where it lies.
-    Tensor dx = x.requires_grad() ? x.gradient->sum() : Tensor{};
-    const bool arrived = dx.defined();
-    if (!arrived) dx = read == x.shape() ? gradient : Tensor::zeros(x.shape(), on);
-    Tensor dgamma = Tensor::empty(gamma.shape(), on), dbeta = Tensor::empty(beta.shape(), on);
-    kernels::batch_norm_gradient(ex, {s.n * s.h * s.w, s.c}, x.value.data(), factors.mean.data(),
-                                 factors.inv_std.data(), gamma.value.data(), gradient.data(),
-                                 sums.data(),
-                                 arrived ? kernels::Write::accumulate : kernels::Write::overwrite,
-                                 dx.data(), dgamma.data(), dbeta.data(), x.shape()[3]);
-    if (x.requires_grad() && !arrived) x.gradient->add(ex, std::move(dx));
-    if (gamma.requires_grad()) gamma.gradient->add(ex, std::move(dgamma));
-    if (beta.requires_grad()) beta.gradient->add(ex, std::move(dbeta));
+    kernels::InputNorm again;
+    kernels::ConvInput read{data_or_null(a.value)};
+    if (input.norm) {
+      again = input_norm(*input.norm);
+      read = {input.norm->x.data(), &again, data_or_null(a.value)};
+    }
+    kernels::norm_conv2d_backward(ex, s, output_gradient(g_of_y, form.get()), read, w.value.data(),
+                                  data_or_null(added), data_or_null(g_of_a), data_or_null(sums),
+                                  dw.data());
+    if (w.requires_grad()) w.gradient->add(ex, std::move(dw));
+    if (!a.requires_grad()) return;
+    a.gradient->add(ex, std::move(g_of_a));
+    if (input.norm) input.norm->sums = std::move(sums);
   });
   return result;
 }

@@ -2,19 +2,15 @@
 /// convolution.
 #pragma once
 
-#include "engine/ops.h"
+#include "engine/fused_ops.h"
 
 namespace trifold::engine {
 
 /// Errors    ShapeError: the state isn't that of a batch norm of an x of this shape.
 void check_state(const BatchNormState& state, const Shape& x);
 
-/// The coefficients of a batch norm of x, (c) each; see kernels::batch_norm_factors.
-struct NormFactors {
-  Tensor mean, inv_std, scale, shift;
-};
-
-/// From the moments of x. The running statistics move.
+/// The factors of a batch norm of an x of this shape from the moments of x. The running statistics
+/// move.
 /// Errors    ShapeError: moments of another shape than (3,c).
 NormFactors norm_factors(const kernels::Exec& ex, const Shape& x, const Tensor& moments,
                          const BatchNormState& state);

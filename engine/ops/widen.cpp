@@ -14,12 +14,13 @@ void copy_in(const kernels::Exec& ex, const Tensor& x, std::int64_t first, const
 /// Adds the channels of a wide gradient from `first` on to the gradient of what was copied there.
 void hand_on(const kernels::Exec& ex, const Tensor& wide, std::int64_t first, const Shape& x,
              Gradient& gradient) {
-  const bool arrived = gradient.sum().defined();
-  Tensor dx = arrived ? gradient.sum() : Tensor::empty(x, wide.device());
+  Tensor dx = gradient.take_to_write();
+  const bool arrived = dx.defined();
+  if (!arrived) dx = Tensor::empty(x, wide.device());
   kernels::copy_channels(
       ex, {x.rows(), x.channels(), wide.shape().channels(), first, x.channels(), 0},
       arrived ? kernels::Write::accumulate : kernels::Write::overwrite, wide.data(), dx.data());
-  if (!arrived) gradient.add(ex, std::move(dx));
+  gradient.add(ex, std::move(dx));
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <functional>
 #include <vector>
 
-#include "engine/ops.h"
+#include "engine/fused_ops.h"
 #include "kernels/error.h"
 #include "kernels/memory.h"
 #include "kernels/thread_pool.h"
@@ -41,10 +41,16 @@ class NormConv2dOp : public testing::TestWithParam<Device> {
 };
 INSTANTIATE_TEST_SUITE_P(Devices, NormConv2dOp, testing::ValuesIn(devices()), name_of);
 
+Var fused(Tape& tape, const Var& x, const Tensor& moments_of_x, const Layer& layer,
+          kernels::Activation act, const ConvGeometry& geometry, Moments* moments = nullptr) {
+  const Normed a = normalise(tape, x, {moments_of_x, nullptr}, layer.state, nullptr, act,
+                             Result::formed_by_reader);
+  return norm_conv2d(tape, a, layer.w, geometry, moments);
+}
+
 Var fused(Tape& tape, const Var& x, const Layer& layer, kernels::Activation act,
-          const ConvGeometry& geometry, Tensor* moments = nullptr) {
-  return norm_conv2d(tape, x, batch_moments(tape.exec(), x.value), layer.state, act, layer.w,
-                     geometry, moments);
+          const ConvGeometry& geometry, Moments* moments = nullptr) {
+  return fused(tape, x, batch_moments(tape.exec(), x.value), layer, act, geometry, moments);
 }
 
 Var plain(Tape& tape, const Var& x, const Layer& layer, kernels::Activation act,
@@ -68,11 +74,11 @@ TEST_P(NormConv2dOp, IsBatchNormThenConvolution) {
       const Var x = Var::parameter(uniform({3, 8, 6, c}, 4, GetParam()));
       const Var again = Var::parameter(x.value.clone());
       Tape first = tape(), second = tape();
-      Tensor moments;
+      Moments moments;
       const Var y = fused(first, x, one, act, geometry, &moments);
       const Var expected = plain(second, again, other, act, geometry);
       expect_close(y.value, expected.value, "y");
-      expect_close(moments, batch_moments(first.exec(), y.value), "moments");
+      expect_close(moments.values, batch_moments(first.exec(), y.value), "moments");
       expect_close(one.state.running_mean, other.state.running_mean, "running mean");
       expect_close(one.state.running_var, other.state.running_var, "running variance");
 
@@ -119,18 +125,90 @@ TEST_P(NormConv2dOp, GivesTheGradientsThatAreWanted) {
   EXPECT_FALSE(fused(silent, x, all, kernels::Activation::relu, {}).requires_grad());
 }
 
-TEST_P(NormConv2dOp, MomentsSaveABatchNormItsOwn) {
-  Layer one(GetParam(), 1), other(GetParam(), 1);
-  const Var x = Var::constant(uniform({2, 5, 5, c}, 4, GetParam()));
-  const auto act = kernels::Activation::relu;
-  Tape t = tape();
-  Tensor moments;
-  const Var h =
-      conv2d(t, x, Var::constant(uniform({1, 1, c, c}, 6, GetParam())), nullptr, {}, &moments);
-  expect_close(moments, batch_moments(t.exec(), h.value), "moments");
-  expect_close(batch_norm(t, h, one.state, Statistics::batch, &x, act, &moments).value,
-               batch_norm(t, h, other.state, Statistics::batch, &x, act).value, "y");
-  expect_close(one.state.running_var, other.state.running_var, "running variance");
+/// conv1, a norm with residual, and conv2 that reads the join first, before whoever `also` is; the
+/// join's gradient is formed and gated by the convolutions, or op by op.
+struct Join {
+  Var x, w1, w2, gamma, beta;
+  BatchNormState state;
+
+  explicit Join(Device device)
+      : x(Var::parameter(uniform({3, 6, 5, c}, 4, device))),
+        w1(Var::parameter(uniform({3, 3, c, c}, 6, device))),
+        w2(Var::parameter(uniform({3, 3, c, k}, 7, device))),
+        gamma(Var::parameter(uniform({c}, 1, device))),
+        beta(Var::parameter(uniform({c}, 2, device))),
+        state{&gamma, &beta, Tensor::filled({c}, 0.5f, device), Tensor::filled({c}, 2.0f, device)} {
+  }
+  Join(const Join&) = delete;
+  Join& operator=(const Join&) = delete;
+
+  static constexpr ConvGeometry same{.pad_h = 1, .pad_w = 1};
+
+  Var fused(Tape& tape, bool also, kernels::Activation act) const {
+    Moments moments;
+    const Var y = norm_conv2d(tape, {x, nullptr}, w1, same, &moments);
+    const Normed a = normalise(tape, y, moments, state, &x, act, Result::stored);
+    const Var z = norm_conv2d(tape, a, w2, same);
+    return also ? concat(tape, std::vector{z, relu(tape, a.a)}) : z;
+  }
+
+  Var plain(Tape& tape, bool also, kernels::Activation act) const {
+    const Var y = conv2d(tape, x, w1, nullptr, same);
+    const Var a = batch_norm(tape, y, state, Statistics::batch, &x, act);
+    const Var z = conv2d(tape, a, w2, nullptr, same);
+    return also ? concat(tape, std::vector{z, relu(tape, a)}) : z;
+  }
+};
+
+TEST_P(NormConv2dOp, IsTheSequenceAtAJoin) {
+  for (const bool also : {false, true}) {
+    for (const kernels::Activation act : {kernels::Activation::none, kernels::Activation::relu}) {
+      const Join one(GetParam()), other(GetParam());
+      Tape first = tape(), second = tape();
+      const Var y = one.fused(first, also, act), expected = other.plain(second, also, act);
+      expect_close(y.value, expected.value, "y");
+      expect_close(one.state.running_mean, other.state.running_mean, "running mean");
+      const Tensor dy = uniform(y.shape(), 5, GetParam());
+      first.backward(inner_product(first, y, dy));
+      second.backward(inner_product(second, expected, dy));
+      expect_close(one.x.gradient->sum(), other.x.gradient->sum(), "dx");
+      expect_close(one.w1.gradient->sum(), other.w1.gradient->sum(), "dw1");
+      expect_close(one.w2.gradient->sum(), other.w2.gradient->sum(), "dw2");
+      expect_close(one.gamma.gradient->sum(), other.gamma.gradient->sum(), "dgamma");
+      expect_close(one.beta.gradient->sum(), other.beta.gradient->sum(), "dbeta");
+    }
+  }
+}
+
+// The residual's gradient is the array that the convolution in front of the norm still reads.
+TEST_P(NormConv2dOp, LeavesAGradientThatOthersReadAsItIs) {
+  const auto run = [&](bool fuse) {
+    const Join join(GetParam());
+    const auto act = kernels::Activation::relu;
+    Tape t = tape();
+    Moments moments;
+    // Recorded behind conv1, so that in the backward pass both write to their gradients before it
+    // reads.
+    const auto residual = [&] { return relu(t, add(t, relu(t, join.x), join.x)); };
+    Var z;
+    if (fuse) {
+      const Var y = norm_conv2d(t, {join.x, nullptr}, join.w1, Join::same, &moments);
+      const Var r = residual();
+      z = norm_conv2d(t, normalise(t, y, moments, join.state, &r, act, Result::stored), join.w2,
+                      Join::same);
+    } else {
+      const Var y = conv2d(t, join.x, join.w1, nullptr, Join::same);
+      const Var r = residual();
+      z = conv2d(t, batch_norm(t, y, join.state, Statistics::batch, &r, act), join.w2, nullptr,
+                 Join::same);
+    }
+    t.backward(inner_product(t, z, uniform(z.shape(), 5, GetParam())));
+    return std::pair{join.x.gradient->take(), join.w1.gradient->take()};
+  };
+  const auto [dx, dw] = run(true);
+  const auto [expected_dx, expected_dw] = run(false);
+  expect_close(dx, expected_dx, "dx");
+  expect_close(dw, expected_dw, "dw");
 }
 
 TEST_P(NormConv2dOp, DoesNotKeepTheNormalisedInput) {
@@ -168,8 +246,7 @@ TEST_P(NormConv2dOp, ReadsTheFirstChannelsOfAValueThatGrows) {
       const Var wide = widen(t, x, c + k);
       append(t, wide, h, 3);
       const Tensor both = concat(t, std::vector{x, h}).value;
-      const Var y =
-          norm_conv2d(t, wide, batch_moments(t.exec(), both), layer.state, act, layer.w, same);
+      const Var y = fused(t, wide, batch_moments(t.exec(), both), layer, act, same);
       append(t, wide, y, c);
       joined = wide;
     } else {
@@ -198,10 +275,10 @@ TEST_P(NormConv2dOp, StartsTheGradientOfAWiderValue) {
   const Var x = Var::parameter(first.to(GetParam()));
   const Tensor moments = batch_moments(t.exec(), x.value);
   const auto act = kernels::Activation::relu;
-  const Var y = norm_conv2d(t, wide, moments, layer.state, act, layer.w, {});
+  const Var y = fused(t, wide, moments, layer, act, {});
   t.backward(inner_product(t, y, uniform(y.shape(), 5, GetParam())));
   Tape other = tape();
-  const Var expected = norm_conv2d(other, x, moments, narrow.state, act, narrow.w, {});
+  const Var expected = fused(other, x, moments, narrow, act, {});
   other.backward(inner_product(other, expected, uniform(y.shape(), 5, GetParam())));
   expect_close(y.value, expected.value, "y");
   const Doubles dwide = doubles(wide.gradient->sum()), dx = doubles(x.gradient->sum());
@@ -216,7 +293,7 @@ TEST(NormConv2dErrors, RefusesWhatDoesNotFit) {
   Layer layer({}, 3);
   const Var x = Var::constant(uniform({2, 5, 5, c}, 4));
   const auto run = [&](const Var& input, const Tensor& moments) {
-    norm_conv2d(tape, input, moments, layer.state, kernels::Activation::relu, layer.w, {});
+    fused(tape, input, moments, layer, kernels::Activation::relu, {});
   };
   const Tensor moments = batch_moments(tape.exec(), x.value);
   EXPECT_NO_THROW(run(x, moments));
@@ -225,9 +302,13 @@ TEST(NormConv2dErrors, RefusesWhatDoesNotFit) {
   EXPECT_THROW(run(Var::constant(Tensor::zeros({2, 5, 5, c - 1})), moments), ShapeError);
   layer.state.running_var = Tensor::zeros({c + 1});
   EXPECT_THROW(run(x, moments), ShapeError);
-  const Var b = Var::constant(Tensor::zeros({k}));
-  Tensor of_y;
-  EXPECT_THROW(conv2d(tape, x, layer.w, &b, {}, &of_y), ShapeError) << "moments beside a bias";
+  const auto residual = [&](const Var& r, Result result) {
+    layer.state.running_var = Tensor::zeros({c});
+    normalise(tape, x, {moments, nullptr}, layer.state, &r, kernels::Activation::relu, result);
+  };
+  EXPECT_NO_THROW(residual(x, Result::stored));
+  EXPECT_THROW(residual(Var::constant(Tensor::zeros({2, 5, 4, c})), Result::stored), ShapeError);
+  EXPECT_THROW(residual(x, Result::formed_by_reader), ShapeError) << "a residual that isn't added";
 
   EXPECT_THROW(widen(tape, x, c - 1), ShapeError);
   EXPECT_THROW(widen(tape, Var::constant(Tensor::zeros({})), 1), ShapeError);

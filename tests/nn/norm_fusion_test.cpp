@@ -71,6 +71,54 @@ TEST(NormFusion, LeavesWhatItCanNotTake) {
       << "a second reader";
 }
 
+TEST(NormFusion, FindsWhoCompletesAGradient) {
+  const Graph graph = cifar_resnet(8, Shortcut::B, 3, 10);
+  const NormFusion fusion = plan_norm_fusion(graph);
+  std::vector<std::string> completed, unformed;
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    const auto index = static_cast<std::size_t>(id);
+    const NodeId reader = fusion.first_reader[index];
+    if (reader != -1) completed.push_back(graph.node(id).name + " by " + graph.node(reader).name);
+    if (fusion.norm_alone_reads[index]) unformed.push_back(graph.node(id).name);
+  }
+  // Not those in front of a join, which adds them, or of the pool.
+  EXPECT_EQ(completed, (std::vector<std::string>{
+                           "bn1 by layer1.0.conv1", "layer1.0.bn1 by layer1.0.conv2",
+                           "layer1.0.bn2 by layer2.0.conv1", "layer2.0.bn1 by layer2.0.conv2",
+                           "layer2.0.bn2 by layer3.0.conv1", "layer3.0.bn1 by layer3.0.conv2"}));
+  EXPECT_EQ(unformed.size(), 9u) << "every convolution of a ResNet";
+}
+
+TEST(NormFusion, LeavesGradientsThatOthersCompleteOrRead) {
+  const auto plan = [](auto change) {
+    Graph g;
+    g.add("input", Input{4}, {});
+    g.add("conv1", Conv2d{.filters = 4}, {0});
+    g.add("bn", BatchNorm{.relu = true}, {1});
+    change(g);
+    g.add("conv2", Conv2d{.filters = 4}, {2});
+    g.add("sum", Add{}, {2, g.size() - 1});
+    return plan_norm_fusion(g);
+  };
+  const NormFusion usual = plan([](Graph&) {});
+  EXPECT_EQ(usual.first_reader[2], 3);
+  EXPECT_TRUE(usual.norm_alone_reads[1]);
+  EXPECT_EQ(plan([](Graph& g) { g.add("relu", Relu{}, {2}); }).first_reader[2], -1)
+      << "a relu first";
+  EXPECT_FALSE(plan([](Graph& g) { g.add("relu", Relu{}, {1}); }).norm_alone_reads[1]) << "a relu";
+  EXPECT_FALSE(plan([](Graph& g) {
+                 g.node(2).inputs = {1, 1};
+               }).norm_alone_reads[1])
+      << "the norm's residual";
+  EXPECT_FALSE(plan([](Graph& g) {
+                 g.node(2).inputs = {0, 1};
+               }).norm_alone_reads[1])
+      << "a residual";
+  EXPECT_FALSE(
+      plan([](Graph& g) { std::get<Conv2d>(g.node(1).op).bias = true; }).norm_alone_reads[1])
+      << "a bias";
+}
+
 TEST(NormFusion, WantsMomentsOfAllThatConcatsHandOn) {
   Graph g;
   g.add("input", Input{4}, {});
@@ -132,9 +180,22 @@ DenseNetSize dense(bool bottleneck) {
           .stem = 8};
 }
 
+// Inner widths as pruning leaves them.
+Graph odd_widths(Graph graph) {
+  std::int64_t width = 3;
+  for (Node& node : graph.nodes) {
+    if (node.name.starts_with("layer") && node.name.ends_with("conv1")) {
+      std::get<Conv2d>(node.op).filters = width += 2;
+    }
+  }
+  return graph;
+}
+
 INSTANTIATE_TEST_SUITE_P(Networks, FusedNetwork,
                          testing::Values(Named{"resnet20", cifar_resnet(20, Shortcut::A, 3, 10)},
                                          Named{"resnet14b", cifar_resnet(14, Shortcut::B, 3, 10)},
+                                         Named{"resnet14odd",
+                                               odd_widths(cifar_resnet(14, Shortcut::A, 3, 10))},
                                          Named{"densenet", densenet(dense(false), 3, 10)},
                                          Named{"densenet_bc", densenet(dense(true), 3, 10)}),
                          [](const auto& network) { return network.param.name; });
