@@ -60,8 +60,10 @@ struct Conv2dSplit {
 };
 
 /// Parts for the weight gradient: a product matrix of rows x columns is small there, and the
-/// reduction over all pixels is long. Enough parts to fill a large device, each long enough to be
-/// worth its partial result, which takes rows * columns floats of memory.
+/// reduction over all pixels is long. Each part leaves rows * columns floats, which are written and
+/// read again, a quarter of dy's own floats where it has 8 rows pixels. So parts are that long where
+/// this leaves a large device at least one block a multiprocessor, and shorter where it doesn't; and
+/// there are no more than two blocks need.
 Conv2dSplit split_conv2d_weight(std::int64_t rows, std::int64_t columns, std::int64_t pixels,
                                 Conv2dTile tile);
 
