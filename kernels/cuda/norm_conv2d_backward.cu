@@ -3,6 +3,7 @@
 #include "kernels/cuda/channel_sums.cuh"
 #include "kernels/cuda/columns.cuh"
 #include "kernels/cuda/conv2d_launch.cuh"
+#include "kernels/cuda/conv2d_narrow_backward.h"
 #include "kernels/cuda/scratch.cuh"
 
 namespace trifold::kernels::cuda {
@@ -91,6 +92,11 @@ void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGrad
                           const ConvInput& input, const float* w, const float* added, float* g,
                           float* sums, float* dw) {
   check(s);
+  const bool tensor_cores = ex.precision != Precision::fp32 && has_tensor_cores(ex.device);
+  if (const auto plan = choose_conv2d_narrow(s, tensor_cores)) {
+    narrow_backward(ex, s, *plan, dy, input, w, added, g, sums, dw);
+    return;
+  }
   const InputNorm* const norm = input.norm;
   const std::int64_t pitch = norm != nullptr ? kernels::pitch_of(*norm, s) : s.c;
   const Scratch<float> formed(ex, dy.y != nullptr ? s.y_size() : 0);
