@@ -185,8 +185,8 @@ class Converted {
       for (int i = 0; i < Vectors::count; ++i) {
         if (!Vectors::has(i)) break;
         simt::st(slice + Slice::at(Vectors::outer(i), Vectors::depth(i)),
-                 make_uint2(pair(values_[4 * i], values_[4 * i + 1]),
-                            pair(values_[4 * i + 2], values_[4 * i + 3])));
+                 make_uint2(bf16_pair(values_[4 * i], values_[4 * i + 1]),
+                            bf16_pair(values_[4 * i + 2], values_[4 * i + 3])));
       }
     } else {
 #pragma unroll
@@ -237,13 +237,6 @@ class Converted {
   __device__ void set(int i, const Floats<width>& v) {
 #pragma unroll
     for (int j = 0; j < width; ++j) values_[width * i + j] = v.v[j];
-  }
-
-  static __device__ std::uint32_t pair(float low, float high) {
-    const auto bits = [](float v) {
-      return static_cast<std::uint32_t>(__bfloat16_as_ushort(__float2bfloat16_rn(v)));
-    };
-    return bits(low) | bits(high) << 16;
   }
 
   static constexpr int most =

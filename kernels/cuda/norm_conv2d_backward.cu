@@ -1,6 +1,7 @@
 #include "kernels/cuda/norm_conv2d_backward.cuh"
 
 #include "kernels/backends.h"
+#include "kernels/cuda/conv2d_narrow_backward.h"
 #include "kernels/cuda/scratch.cuh"
 
 namespace trifold::kernels::cuda {
@@ -23,7 +24,12 @@ void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGrad
                           const ConvInput& input, const float* w, const float* added, float* g,
                           float* sums, float* dw) {
   check(s);
-  backward_in_halves(ex, s, dy, input, w, added, g, sums, dw);
+  const bool tensor_cores = ex.precision != Precision::fp32 && has_tensor_cores(ex.device);
+  if (const auto plan = choose_conv2d_narrow(s, tensor_cores)) {
+    narrow_backward(ex, s, *plan, dy, input, w, added, g, sums, dw);
+  } else {
+    backward_in_halves(ex, s, dy, input, w, added, g, sums, dw);
+  }
 }
 
 }  // namespace trifold::kernels::cuda

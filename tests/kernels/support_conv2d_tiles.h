@@ -13,14 +13,19 @@
 
 namespace trifold::kernels::test {
 
-/// Forces the tile for the length of a test, which is skipped where there is no GPU.
+/// Forces the tile, and the kernels that have it, for the length of a test, which is skipped where
+/// there is no GPU.
 class EachConv2dTile : public testing::TestWithParam<std::tuple<cuda::Conv2dTile, Precision>> {
  protected:
   void SetUp() override {
     if (devices().size() < 2) GTEST_SKIP() << "there is no GPU";
     cuda::force_conv2d_tile(std::get<0>(GetParam()));
+    cuda::force_conv2d_narrow(false);
   }
-  void TearDown() override { cuda::release_conv2d_tile(); }
+  void TearDown() override {
+    cuda::release_conv2d_tile();
+    cuda::release_conv2d_narrow();
+  }
 
   static Precision precision() { return std::get<1>(GetParam()); }
   static Trial trial() {
