@@ -142,8 +142,7 @@ template <class Terms, class Finish>
 void channel_sums(const Exec& ex, const char* name, const char* finish_name, std::int64_t rows,
                   std::int64_t channels, bool vectors_fit, const Terms& terms,
                   const Finish& finish) {
-  constexpr std::int64_t most_blocks = 1024;  // four or so for a multiprocessor of the largest GPUs
-  const Columns c = columns(rows, channels, vectors_fit ? 4 : 1, most_blocks);
+  const Columns c = columns(rows, channels, vectors_fit ? 4 : 1, most_sum_blocks);
   const Scratch<double> parts(ex, c.chunks * Terms::sums * channels);
   launch(ex, name, vectors_fit ? channel_sums_kernel<4, Terms> : channel_sums_kernel<1, Terms>,
          c.blocks(), c.threads(), terms, c, parts.data());

@@ -1,45 +1,25 @@
-/// How blocks share an array of (rows, channels): each thread keeps to V channels and walks down
-/// the rows, so that what belongs to a channel stays in its registers.
+/// Kernels whose blocks share an array of (rows, channels) as columns_plan.h cuts it.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include "kernels/cuda/check.cuh"
+#include "kernels/cuda/columns_plan.h"
 #include "kernels/cuda/vector.cuh"
 
 namespace trifold::kernels::cuda {
 
-constexpr int column_threads = 256;  ///< the most a block has
-constexpr int column_batch = 8;      ///< rows that a thread takes at least, where there are so many
-
-/// A block is `across` vectors of channels wide and `lanes` rows high. Its threads read
-/// neighbouring addresses: row after row, as the channels are contiguous. The grid's first
-/// dimension counts chunks of rows, its second the tiles of channels.
-struct Columns {
-  std::int64_t rows, channels;
-  std::int64_t chunk_rows = 0, chunks = 0;
-  int across = 0, lanes = 0, tiles = 0;
-
+/// The grid's first dimension counts chunks of rows, its second the tiles of channels.
+struct Columns : ColumnCut {
   dim3 blocks() const { return {static_cast<unsigned>(chunks), static_cast<unsigned>(tiles)}; }
   dim3 threads() const { return {static_cast<unsigned>(across), static_cast<unsigned>(lanes)}; }
 };
 
-/// The cut depends on the shape alone, so that sums come in the same order on every GPU. A chunk
-/// holds a batch of rows for each of its threads, or more where that would make over `most_blocks`.
+/// Errors: ShapeError where a grid can't have so many blocks.
 inline Columns columns(std::int64_t rows, std::int64_t channels, int width,
                        std::int64_t most_blocks) {
-  constexpr std::int64_t widest = 64;
-  const std::int64_t vectors = channels / width, tiles = div_up(vectors, widest);
-  if (tiles > 65535) throw ShapeError("an array has more channels than the GPU kernels take");
-  Columns c{.rows = rows, .channels = channels};
-  c.tiles = static_cast<int>(tiles);
-  c.across = static_cast<int>(div_up(vectors, tiles));
-  c.lanes = static_cast<int>(std::min<std::int64_t>(column_threads / c.across, rows));
-  const std::int64_t batch_rows = std::int64_t{column_batch} * c.lanes;
-  const std::int64_t most_chunks = std::max<std::int64_t>(most_blocks / tiles, 1);
-  c.chunk_rows = div_up(div_up(rows, most_chunks), batch_rows) * batch_rows;
-  c.chunks = to_int(div_up(rows, c.chunk_rows));
+  const Columns c{cut_columns(rows, channels, width, most_blocks)};
+  to_int(c.chunks);
   return c;
 }
 
