@@ -2,7 +2,7 @@
 /// multiplies, the least that it could, and the time that the device's peaks leave it.
 ///
 ///     cuda_roofline                          Markdown, for the networks and batches below
-///     cuda_roofline --count resnet20 --batch 2
+///     cuda_roofline --count resnet20 --batch 2 --side 32
 ///
 /// With --count, where kernels run under the checking emulator, one step of a network is run there
 /// and the bytes that it counts are compared with the model's. Exit status 1: they differ by more
@@ -32,76 +32,148 @@ using bench::Fusion;
 using bench::Launch;
 
 /// NVIDIA H100 SXM5, dense, from its data sheet.
-constexpr double bytes_per_s = 3.35e12;
+constexpr double bytes_per_s = 3.35e12, cache_bytes = 50e6;
 struct Peak {
   const char* precision;
   double macs_per_s;
 };
 constexpr std::array peaks{Peak{"fp32", 67e12 / 2}, Peak{"TF32", 495e12 / 2},
                            Peak{"bf16", 990e12 / 2}};
-constexpr std::int64_t side = 32, classes = 10;
+constexpr std::int64_t usual_side = 32, classes = 10;
 
 struct Total {
   std::int64_t launches = 0;
   double bytes = 0, least_bytes = 0, macs = 0, least_macs = 0;
   std::array<double, peaks.size()> seconds{}, arithmetic_seconds{};
 
-  void add(const Launch& l) {
+  void count(const Launch& l) {
     ++launches;
-    bytes += l.read_bytes + l.written_bytes;
+    bytes += l.bytes();
     least_bytes += l.least_bytes;
     macs += l.macs;
     least_macs += l.least_macs;
-    for (std::size_t i = 0; i < peaks.size(); ++i) {
-      const double memory = (l.read_bytes + l.written_bytes) / bytes_per_s;
-      const double arithmetic = l.macs / peaks[i].macs_per_s;
-      seconds[i] += std::max(memory, arithmetic);
-      if (arithmetic > memory) arithmetic_seconds[i] += arithmetic;
-    }
+  }
+  void time(const Launch& l, std::size_t peak) {
+    const double memory = l.bytes() / bytes_per_s;
+    const double arithmetic = l.macs / peaks[peak].macs_per_s;
+    seconds[peak] += std::max(memory, arithmetic);
+    if (arithmetic > memory) arithmetic_seconds[peak] += arithmetic;
   }
 };
 
-/// By kind, in the order of the alphabet.
-std::map<std::string, Total> by_kind(const std::vector<Launch>& launches) {
-  std::map<std::string, Total> kinds;
-  for (const Launch& l : launches) kinds[l.kind].add(l);
-  return kinds;
-}
+/// A step's launches on tensor cores, which are counted, and in float32.
+struct Step {
+  std::vector<Launch> launches, in_fp32;
 
-Total total(const std::vector<Launch>& launches) {
-  Total sum;
-  for (const Launch& l : launches) sum.add(l);
-  return sum;
-}
+  Step(const nn::Graph& graph, std::int64_t side, std::int64_t batch, Fusion fusion)
+      : launches(training_step(graph, side, batch, fusion, true)),
+        in_fp32(training_step(graph, side, batch, fusion, false)) {}
+
+  /// The totals of launches by what key(launch) says, in order.
+  template <class Key>
+  std::map<std::string, Total> totals(const Key& key) const {
+    std::map<std::string, Total> totals;
+    for (const Launch& l : launches) {
+      Total& t = totals[key(l)];
+      t.count(l);
+      for (std::size_t peak = 1; peak < peaks.size(); ++peak) t.time(l, peak);
+    }
+    for (const Launch& l : in_fp32) totals[key(l)].time(l, 0);
+    return totals;
+  }
+  std::map<std::string, Total> by_kind() const {
+    return totals([](const Launch& l) { return l.kind; });
+  }
+  Total total() const {
+    return totals([](const Launch&) { return std::string(); })[""];
+  }
+};
 
 void print_row(const std::string& name, const Total& t) {
   fmt::print("| {} | {} | {:.3f} | {:.3f} | {:.1f} | {:.1f} ", name, t.launches, 1e-9 * t.bytes,
              1e-9 * t.least_bytes, 2e-9 * t.macs, 2e-9 * t.least_macs);
   for (std::size_t i = 0; i < peaks.size(); ++i) {
-    fmt::print("| {:.3f} ({:.0f} %) ", 1e3 * t.seconds[i],
-               100 * (1 - t.arithmetic_seconds[i] / t.seconds[i]));
+    if (t.seconds[i] > 0) {
+      fmt::print("| {:.3f} ({:.0f} %) ", 1e3 * t.seconds[i],
+                 100 * (1 - t.arithmetic_seconds[i] / t.seconds[i]));
+    } else {
+      fmt::print("| ");
+    }
   }
   fmt::print("|\n");
 }
 
 void print_step(const std::string& network, const nn::Graph& graph, std::int64_t batch) {
-  const auto launches = [&](Fusion fusion) { return training_step(graph, side, batch, fusion); };
+  const auto step = [&](Fusion fusion) { return Step(graph, usual_side, batch, fusion); };
   fmt::print(
       "## {}, batch {}\n\n"
       "| kernels | launches | GB | least GB | GFLOP | least GFLOP | fp32 ms | TF32 ms | bf16 ms |\n"
       "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
       network, batch);
-  const std::vector<Launch> fused = launches(Fusion::convolutions);
-  for (const auto& [kind, sum] : by_kind(fused)) print_row(kind, sum);
-  print_row("**the step, fused**", total(fused));
-  print_row("the step, norms with addition and ReLU", total(launches(Fusion::norms)));
-  print_row("the step, unfused", total(launches(Fusion::none)));
+  const Step fused = step(Fusion::convolutions);
+  for (const auto& [kind, sum] : fused.by_kind()) print_row(kind, sum);
+  print_row("**the step, fused**", fused.total());
+  print_row("the step, norms with addition and ReLU", step(Fusion::norms).total());
+  print_row("the step, unfused", step(Fusion::none).total());
+  fmt::print("\n");
+}
+
+constexpr std::array networks{"resnet20", "resnet56", "densenet40"};
+constexpr std::array<std::int64_t, 2> batches{128, 512};
+
+/// Calls body(network, graph, batch) for each.
+template <class Body>
+void for_each_step(const Body& body) {
+  for (const char* network : networks) {
+    const nn::Graph graph = nn::make_architecture(network, 3, classes);
+    for (const std::int64_t batch : batches) body(network, graph, batch);
+  }
+}
+
+void print_summary() {
+  fmt::print(
+      "| network | batch | fused GB | norms GB | unfused GB | fused / norms | fused / unfused | "
+      "fused ms, bf16 | unfused ms, bf16 |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+  for_each_step([](const char* network, const nn::Graph& graph, std::int64_t batch) {
+    const auto of = [&](Fusion f) { return Step(graph, usual_side, batch, f).total(); };
+    const Total fused = of(Fusion::convolutions), norms = of(Fusion::norms),
+                none = of(Fusion::none);
+    fmt::print("| {} | {} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n",
+               network, batch, 1e-9 * fused.bytes, 1e-9 * norms.bytes, 1e-9 * none.bytes,
+               fused.bytes / norms.bytes, fused.bytes / none.bytes, 1e3 * fused.seconds[2],
+               1e3 * none.seconds[2]);
+  });
+  fmt::print("\n");
+}
+
+/// What is left of the bytes where a cache of the size of the device's keeps what was used last.
+void print_cached_summary() {
+  fmt::print(
+      "## With the L2 cache\n\n"
+      "An H100 has {:.0f} MB of it. If it kept exactly what was used last, as whole arrays, these "
+      "are\n"
+      "the bytes that would still come from or go to DRAM: an array is found in the cache where "
+      "all\n"
+      "that was used since, and the launch itself, fits beside it. Every write is taken to reach "
+      "DRAM.\n"
+      "A model of no device's cache, but of the most that one of the size gives.\n\n"
+      "| network | batch | fused GB | norms GB | unfused GB | fused / norms | fused / unfused |\n"
+      "|---|--:|--:|--:|--:|--:|--:|\n",
+      1e-6 * cache_bytes);
+  for_each_step([](const char* network, const nn::Graph& graph, std::int64_t batch) {
+    const auto of = [&](Fusion f) {
+      const Step step(graph, usual_side, batch, f);
+      return step.total().bytes - bytes_found_in_cache(step.launches, cache_bytes);
+    };
+    const double fused = of(Fusion::convolutions), norms = of(Fusion::norms),
+                 none = of(Fusion::none);
+    fmt::print("| {} | {} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n", network, batch,
+               1e-9 * fused, 1e-9 * norms, 1e-9 * none, fused / norms, fused / none);
+  });
   fmt::print("\n");
 }
 
 void print_report() {
-  const std::array networks{"resnet20", "resnet56", "densenet40"};
-  constexpr std::array<std::int64_t, 2> batches{128, 512};
   fmt::print(
       "# Training steps on an H100: predicted from counted bytes and operations\n\n"
       "By `cuda_roofline`; **nothing here was measured on a GPU**. Bytes and operations follow "
@@ -110,35 +182,29 @@ void print_report() {
       "counters;\n"
       "times are what the data sheet's peaks would leave: 3.35 TB/s, and 67, 495 and 990 TFLOP/s "
       "in\n"
-      "fp32, TF32 and bf16. The share of a time that memory bounds is in parentheses. Least bytes\n"
+      "fp32, TF32 and bf16. Launches, bytes and operations are those on tensor cores; in fp32 "
+      "other "
+      "kernels are chosen. The share of a time that memory bounds is in parentheses. Least bytes\n"
       "leave out partial results, least operations the padding of tiles. Images are 32 x 32. No\n"
       "launch's latency is in it, and no cache that would keep arrays from one launch to the "
       "next.\n\n"
-      "| network | batch | fused GB | norms GB | unfused GB | fused / norms | fused / unfused | "
-      "fused ms, bf16 | unfused ms, bf16 |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n");
-  for (const char* network : networks) {
-    const nn::Graph graph = nn::make_architecture(network, 3, classes);
-    for (const std::int64_t batch : batches) {
-      const auto of = [&](Fusion f) { return total(training_step(graph, side, batch, f)); };
-      const Total fused = of(Fusion::convolutions), norms = of(Fusion::norms),
-                  none = of(Fusion::none);
-      fmt::print("| {} | {} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n",
-                 network, batch, 1e-9 * fused.bytes, 1e-9 * norms.bytes, 1e-9 * none.bytes,
-                 fused.bytes / norms.bytes, fused.bytes / none.bytes, 1e3 * fused.seconds[2],
-                 1e3 * none.seconds[2]);
-    }
-  }
-  fmt::print("\n");
-  for (const char* network : networks) {
-    const nn::Graph graph = nn::make_architecture(network, 3, classes);
-    for (const std::int64_t batch : batches) print_step(network, graph, batch);
-  }
+      "Fused is this project's step. Norms: a batch norm takes addition and ReLU along. Unfused is "
+      "what\n"
+      "a framework does op by op with the kernels of cuDNN: convolution, statistics, "
+      "normalisation,\n"
+      "addition and ReLU read and write their arrays, and so do their gradients and the sums of "
+      "two\n"
+      "gradients. Its convolutions are taken to move what these do, partial results included.\n\n");
+  print_summary();
+  print_cached_summary();
+  for_each_step(print_step);
 }
 
 #if defined(SIMT_EMULATED)
 /// Which kernels make a kind: parts of their names, the first that fits.
-constexpr std::array<std::pair<const char*, const char*>, 22> kernels_of{
-    {{"backward_data_kernel", "convolution, data gradient"},
+constexpr std::array<std::pair<const char*, const char*>, 24> kernels_of{
+    {{"narrow_backward_kernel", "convolution, both gradients"},
+     {"backward_data_kernel", "convolution, data gradient"},
      {"backward_weight_kernel", "convolution, weight gradient"},
      {"forward_kernel", "convolution, forward"},
      {"finish_sums_kernel", "sums of parts"},
@@ -150,13 +216,14 @@ constexpr std::array<std::pair<const char*, const char*>, 22> kernels_of{
      {"CombineGradients", "norm, gradient"},
      {"Normalise", "norm, apply"},
      {"batch_norm_factors", "norm, factors"},
-     {"ReluForward", "ReLU"},
-     {"ReluBackward", "ReLU, gradient"},
+     {"batch_norm_gradient_factors", "norm, factors"},
+     {"ReluGradient>", "ReLU, gradient"},
+     {"Relu>", "ReLU"},
      {"Gather", "gather"},
      {"Copy", "concat"},
      {"Pool", "pool"},
      {"pool", "pool"},
-     {"Add", "add"},
+     {"Sum>", "add"},
      {"update_parameters", "update"},
      {"product_kernel", "linear"},
      {"reader_chains", "gather"}}};
@@ -172,8 +239,8 @@ struct Counted {
 };
 
 /// What the emulator counts in one step.
-std::map<std::string, Counted> count_step(const nn::Graph& graph, std::int64_t batch,
-                                          Fusion fusion) {
+std::map<std::string, Counted> count_step(const nn::Graph& graph, std::int64_t side,
+                                          std::int64_t batch, Fusion fusion) {
   const kernels::Exec ex{.device = {DeviceKind::cuda, 0}, .precision = kernels::Precision::bf16};
   nn::Network host(graph);
   nn::initialise(host, 1);
@@ -191,7 +258,7 @@ std::map<std::string, Counted> count_step(const nn::Graph& graph, std::int64_t b
   engine::Tape tape(ex);
   const engine::Var logits = network.forward(tape, engine::Var::constant(images), mode).logits;
   tape.backward(engine::softmax_cross_entropy(tape, logits, labels, 0.0f));
-  sgd.step(network, 1e-3);
+  sgd.step(network);
   simt::settings().profile = false;
 
   std::map<std::string, Counted> kinds;
@@ -203,11 +270,11 @@ std::map<std::string, Counted> count_step(const nn::Graph& graph, std::int64_t b
   return kinds;
 }
 
-int compare(const std::string& name, std::int64_t batch, Fusion fusion) {
+int compare(const std::string& name, std::int64_t side, std::int64_t batch, Fusion fusion) {
   const nn::Graph graph = nn::make_architecture(name, 3, classes);
-  const std::vector<Launch> model = training_step(graph, side, batch, fusion);
-  std::map<std::string, Counted> counted = count_step(graph, batch, fusion);
-  std::map<std::string, Total> predicted = by_kind(model);
+  const Step model(graph, side, batch, fusion);
+  std::map<std::string, Counted> counted = count_step(graph, side, batch, fusion);
+  std::map<std::string, Total> predicted = model.by_kind();
   Counted sum;
   for (const auto& [kind, c] : counted) {
     predicted[kind];
@@ -215,15 +282,16 @@ int compare(const std::string& name, std::int64_t batch, Fusion fusion) {
     sum.tensor_macs += c.tensor_macs;
   }
   fmt::print(
-      "{}, batch {}\n\n| kernels | counted MB | model MB | model / counted | counted tensor "
+      "{}, batch {}, {} x {} pixels\n\n| kernels | counted MB | model MB | model / counted | "
+      "counted tensor "
       "GFMA | model GFMA |\n|---|--:|--:|--:|--:|--:|\n",
-      name, batch);
+      name, batch, side, side);
   const auto print = [](const std::string& kind, const Counted& c, const Total& t) {
     fmt::print("| {} | {:.3f} | {:.3f} | {:.3f} | {:.4f} | {:.4f} |\n", kind, 1e-6 * c.bytes,
                1e-6 * t.bytes, t.bytes / c.bytes, 1e-9 * c.tensor_macs, 1e-9 * t.macs);
   };
   for (const auto& [kind, t] : predicted) print(kind, counted[kind], t);
-  const Total all = total(model);
+  const Total all = model.total();
   print("all", sum, all);
   return std::abs(all.bytes / sum.bytes - 1) < 0.05 ? 0 : 1;
 }
@@ -233,11 +301,12 @@ int compare(const std::string& name, std::int64_t batch, Fusion fusion) {
 
 int main(int argc, char** argv) {
   std::string network;
-  std::int64_t batch = 2;
+  std::int64_t batch = 2, side = usual_side;
   bool steps = false;
   CLI::App app("Tabulates the roofline of training steps on an H100");
   app.add_option("--count", network, "Compare one step of this network with the emulator's counts");
   app.add_option("--batch", batch);
+  app.add_option("--side", side);
   app.add_flag("--steps", steps, "Count batch norms as steps of their own");
   CLI11_PARSE(app, argc, argv);
   if (network.empty()) {
@@ -245,7 +314,7 @@ int main(int argc, char** argv) {
     return 0;
   }
 #if defined(SIMT_EMULATED)
-  return compare(network, batch, steps ? Fusion::norms : Fusion::convolutions);
+  return compare(network, side, batch, steps ? Fusion::norms : Fusion::convolutions);
 #else
   fmt::print(stderr, "--count needs a build with the preset emulated-check\n");
   return 2;

@@ -2,313 +2,351 @@
 
 #include <algorithm>
 
-#include "kernels/cuda/conv2d_plan.h"
-#include "nn/norm_fusion.h"
+#include "bench/conv2d_work.h"
+#include "bench/step_layout.h"
+#include "kernels/cuda/columns_plan.h"
 #include "nn/overloaded.h"
 
 namespace trifold::bench {
 namespace {
 
 using kernels::Conv2dShape;
-using namespace kernels::cuda;
 using nn::NodeId;
 
-std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+using Arrays = std::vector<Array>;
 
-/// Of `count` floats.
-double bytes(std::int64_t count) { return 4.0 * static_cast<double>(count); }
-
-/// Multiply-adds of a product of matrices in whole tiles and steps.
-double tiled_macs(Conv2dTile tile, std::int64_t rows, std::int64_t columns, std::int64_t depth) {
-  const Conv2dTileExtents e = extents(tile);
-  return static_cast<double>(div_up(rows, e.rows) * e.rows * div_up(columns, e.columns) *
-                             e.columns) *
-         static_cast<double>(div_up(depth, conv2d_step) * conv2d_step);
-}
-
-double exact_macs(const Conv2dShape& s) {
-  return static_cast<double>(s.y_size()) * static_cast<double>(s.r * s.s * s.c);
-}
-
-/// Places of one dimension of the input that a window reaches.
-std::int64_t reached(std::int64_t extent, std::int64_t outputs, std::int64_t window,
-                     std::int64_t stride, std::int64_t pad) {
-  std::int64_t count = 0, next = 0;
-  for (std::int64_t o = 0; o < outputs; ++o) {
-    const std::int64_t first = std::max(next, o * stride - pad);
-    const std::int64_t last = std::min(extent, o * stride - pad + window);
-    count += std::max<std::int64_t>(0, last - first);
-    next = std::max(next, last);
-  }
-  return count;
-}
-
-/// Of a convolution's input, what it reads.
-double input_bytes(const Conv2dShape& s) {
-  return bytes(s.n * reached(s.h, s.p(), s.r, s.stride_h, s.pad_h) *
-               reached(s.w, s.q(), s.s, s.stride_w, s.pad_w) * s.c);
-}
-
-/// The phases of a strided convolution's data gradient, one dimension: places, and taps of each.
-struct Phase {
-  std::int64_t places, taps;
-};
-Phase phase(std::int64_t index, std::int64_t extent, std::int64_t window, std::int64_t stride,
-            std::int64_t pad) {
-  const std::int64_t tap = (index + pad) % stride;
-  return {index < extent ? (extent - 1 - index) / stride + 1 : 0,
-          tap < window ? (window - 1 - tap) / stride + 1 : 0};
-}
-
-class Step {
+class Step : private StepLayout {
  public:
-  Step(const nn::Graph& graph, std::int64_t side, std::int64_t batch, Fusion fusion)
-      : graph_(graph),
+  Step(const nn::Graph& graph, std::int64_t side, std::int64_t batch, Fusion fusion,
+       bool tensor_cores)
+      : StepLayout(graph, side, batch, fusion == Fusion::convolutions),
         batch_(batch),
         fusion_(fusion),
-        plan_(nn::plan_norm_fusion(graph)),
-        extents_(nn::infer_extents(graph, side)),
-        arrived_(graph.nodes.size(), false) {}
+        tensor_cores_(tensor_cores),
+        gradients_(graph.nodes.size(), none),
+        unformed_(graph.nodes.size(), false) {}
 
   std::vector<Launch> launches() {
-    for (NodeId id = 1; id < graph_.size(); ++id) forward(id);
-    for (NodeId id = graph_.output(); id > 0; --id) backward(id);
-    move("update", 3 * parameters_, 2 * parameters_);
+    for (NodeId id = 0; id < graph().size(); ++id) {
+      forward(id);
+      if (gathers_moments(id) && !brings_moments(id)) {
+        sum_over_rows("norm, statistics", id, {value(id)}, {});
+      }
+    }
+    for (NodeId id = graph().output(); id > 0; --id) backward(id);
+    const Array all{fresh(), parameters_}, gradients{fresh(), parameters_},
+        momenta{fresh(), parameters_};
+    move("update", {all, gradients, momenta}, {all, momenta});
     return std::move(launches_);
   }
 
  private:
-  const nn::Extent& extent(NodeId id) const { return extents_[static_cast<std::size_t>(id)]; }
-  double size(NodeId id) const { return bytes(batch_ * extent(id).size()); }
-  bool is_part_of_convolution(NodeId id) const {
-    return fusion_ == Fusion::convolutions &&
-           plan_.part_of_convolution[static_cast<std::size_t>(id)];
-  }
-  bool gathers_moments(NodeId id) const {
-    return fusion_ == Fusion::convolutions && plan_.moments[static_cast<std::size_t>(id)];
+  static constexpr std::int64_t none = -1;
+
+  // Names of arrays: a node's value and weights, and whatever else is made.
+  std::int64_t fresh() { return 2 * graph().size() + made_++; }
+  Array weights(NodeId id, std::int64_t count) const { return {graph().size() + id, bytes(count)}; }
+  Array weights(NodeId id, const Conv2dShape& s) const { return weights(id, s.w_size()); }
+  Array gradient(NodeId id) const {
+    return {gradients_[static_cast<std::size_t>(id)], gradient_bytes(id)};
   }
 
-  /// Whether the Concat's first input grows into it in place.
-  bool grows(NodeId concat) const {
-    const NodeId first = graph_.node(concat).inputs[0];
-    return fusion_ == Fusion::convolutions &&
-           plan_.grows_into[static_cast<std::size_t>(first)] == concat;
+  void move(const char* kind, Arrays reads, Arrays writes) {
+    Launch launch{kind, std::move(reads), std::move(writes)};
+    launch.least_bytes = launch.bytes();
+    launches_.push_back(std::move(launch));
   }
-  /// What a Concat copies, and its gradient copies back.
-  std::vector<NodeId> moved_inputs(NodeId concat) const {
-    std::vector<NodeId> inputs = graph_.node(concat).inputs;
-    if (grows(concat)) inputs.erase(inputs.begin());
-    return inputs;
-  }
-
-  void move(const char* kind, double read, double written) {
-    launches_.push_back({kind, read, written, read + written});
-  }
-
-  /// Whether a gradient of the node's result has come before this one.
-  bool arrives_late(NodeId id) {
-    const bool late = arrived_[static_cast<std::size_t>(id)];
-    arrived_[static_cast<std::size_t>(id)] = true;
-    return late;
-  }
-  /// A gradient that its kernel has written to an array of its own.
-  void hand_on(NodeId id) {
-    if (id > 0 && arrives_late(id)) move("add", 2 * size(id), size(id));
+  /// Partial results of a launch, and how many they add up to.
+  struct Parts {
+    std::int64_t count, results;
+  };
+  /// A launch that leaves parts, and those that add them.
+  void move_in_parts(Launch launch, const std::vector<Parts>& left) {
+    launch.least_bytes += launch.bytes();
+    const std::size_t whole = launch.writes.size();
+    for (const Parts& p : left) launch.writes.push_back({fresh(), bytes(p.count * p.results)});
+    const Arrays parts(launch.writes.begin() + static_cast<std::ptrdiff_t>(whole),
+                       launch.writes.end());
+    launches_.push_back(std::move(launch));
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      launches_.push_back({"sums of parts", {parts[i]}, {{fresh(), bytes(left[i].results)}}});
+    }
   }
 
-  Conv2dShape shape(const nn::Node& node, const nn::Conv2d& op) const {
-    const nn::Extent& x = extent(node.inputs[0]);
-    return {.n = batch_,
-            .h = x.h,
-            .w = x.w,
-            .c = x.c,
-            .k = op.filters,
-            .r = op.window,
-            .s = op.window,
-            .stride_h = op.stride,
-            .stride_w = op.stride,
-            .pad_h = op.pad,
-            .pad_w = op.pad};
+  /// A pass over the rows of x that leaves two sums a channel, in double for each of its chunks.
+  void sum_over_rows(const char* kind, NodeId x, Arrays reads, Arrays writes) {
+    const std::int64_t c = extent(x).c;
+    const auto cut = kernels::cuda::cut_columns(pixels(x), c, c % 4 == 0 ? 4 : 1,
+                                                kernels::cuda::most_sum_blocks);
+    move_in_parts({kind, std::move(reads), std::move(writes)}, {{2 * cut.chunks, 2 * c}});
+  }
+
+  bool is_unformed(NodeId id) const { return unformed_[static_cast<std::size_t>(id)]; }
+  bool has_gradient(NodeId id) const { return gradient(id).name != none; }
+  /// The array of the node's gradient, with those that have arrived so far in it.
+  Array own_gradient(NodeId id) {
+    std::int64_t& name = gradients_[static_cast<std::size_t>(id)];
+    if (name == none) name = fresh();
+    return gradient(id);
+  }
+  /// A gradient that its kernel has written to an array of its own, or that is another node's too.
+  void hand_on(NodeId id, std::int64_t name) {
+    if (id == 0) return;
+    if (has_gradient(id)) {
+      move("add", {gradient(id), {name, size(id)}}, {gradient(id)});
+    } else {
+      gradients_[static_cast<std::size_t>(id)] = name;
+    }
   }
 
   void forward(NodeId id) {
-    const nn::Node& node = graph_.node(id);
+    const nn::Node& node = graph().node(id);
+    if (node.inputs.empty()) return;
     const NodeId x = node.inputs[0];
     std::visit(
-        nn::Overloaded{[&](const nn::Input&) {},
-                       [&](const nn::Conv2d& op) { forward(id, shape(node, op)); },
-                       [&](const nn::BatchNorm& op) { forward(id, op); },
-                       [&](const nn::Relu&) { move("ReLU", size(x), size(id)); },
-                       [&](const nn::Add&) { move("add", 2 * size(id), size(id)); },
-                       [&](const nn::Concat&) {
-                         for (NodeId input : moved_inputs(id)) {
-                           move("concat", size(input), size(input));
-                         }
-                       },
-                       [&](const nn::ChannelGather&) {
-                         move("gather", size(id) * std::min(1.0, channel_share(x, id)), size(id));
-                       },
-                       [&](const nn::Pool&) { move("pool", size(x), size(id)); },
-                       [&](const nn::GlobalAvgPool&) { move("pool", size(x), size(id)); },
-                       [&](const nn::Linear& op) {
-                         const std::int64_t weights = extent(x).c * op.outputs;
-                         parameters_ += bytes(weights + op.outputs);
-                         const double macs = static_cast<double>(batch_ * weights);
-                         launches_.push_back({"linear", size(x) + bytes(weights), size(id),
-                                              size(x) + bytes(weights) + size(id), macs, macs});
-                       }},
+        nn::Overloaded{
+            [&](const nn::Input&) {}, [&](const nn::Conv2d& op) { forward(id, shape(node, op)); },
+            [&](const nn::BatchNorm& op) { forward(id, op); },
+            [&](const nn::Relu&) { move("ReLU", {value(x)}, {value(id)}); },
+            [&](const nn::Add&) {
+              move("add", {value(x), value(node.inputs[1])}, {value(id)});
+            },
+            [&](const nn::Concat&) {
+              for (const auto& [input, bytes] : moved_inputs(id)) {
+                move("concat", {value(input)}, {{value(id).name, bytes}});
+              }
+              if (gathers_moments(id)) concat_moments(id);
+            },
+            [&](const nn::ChannelGather&) { move("gather", {gathered(x, id)}, {value(id)}); },
+            [&](const nn::Pool&) { move("pool", {value(x)}, {value(id)}); },
+            [&](const nn::GlobalAvgPool&) { move("pool", {value(x)}, {value(id)}); },
+            [&](const nn::Linear& op) {
+              const std::int64_t count = extent(x).c * op.outputs;
+              parameters_ += bytes(count + op.outputs);
+              move("linear", {value(x), weights(id, count)}, {value(id)});
+              launches_.back().macs = launches_.back().least_macs =
+                  static_cast<double>(batch_ * count);
+            }},
         node.op);
   }
 
-  double channel_share(NodeId x, NodeId y) const {
-    return static_cast<double>(extent(x).c) / static_cast<double>(extent(y).c);
+  /// What a ChannelGather takes of x.
+  Array gathered(NodeId x, NodeId id) const {
+    const double share = static_cast<double>(extent(x).c) / static_cast<double>(extent(id).c);
+    return {value(x).name, size(id) * std::min(1.0, share)};
   }
 
   void forward(NodeId id, const Conv2dShape& s) {
     parameters_ += bytes(s.w_size());
-    const std::int64_t rows = s.n * s.p() * s.q();
-    const Conv2dTile tile = choose_conv2d_tile(rows, s.k);
-    const double read = input_bytes(s) + bytes(s.w_size()), written = bytes(s.y_size());
-    const double parts =
-        gathers_moments(id) ? bytes(3 * s.k * div_up(rows, extents(tile).rows)) : 0;
-    launches_.push_back({"convolution, forward", read, written + parts, read + written,
-                         tiled_macs(tile, rows, s.k, s.r * s.s * s.c), exact_macs(s)});
-    if (parts > 0) add_parts(parts, 3 * s.k);
+    const Conv2dWork work = forward_work(s);
+    Launch launch{"convolution, forward", {input(id, s), weights(id, s)}, {value(id)}};
+    launch.macs = work.macs, launch.least_macs = least_macs(s);
+    std::vector<Parts> parts;
+    if (gathers_moments(id)) parts.push_back({work.parts, 3 * s.k});
+    move_in_parts(std::move(launch), parts);
+  }
+
+  void concat_moments(NodeId id) {
+    const Array all{fresh(), bytes(3 * extent(id).c)};
+    for (NodeId input : graph().node(id).inputs) {
+      const double part = bytes(3 * extent(input).c);
+      move("concat", {{fresh(), part}}, {{all.name, part}});
+    }
   }
 
   void forward(NodeId id, const nn::BatchNorm& op) {
-    const nn::Node& node = graph_.node(id);
+    const nn::Node& node = graph().node(id);
+    const NodeId x = node.inputs[0];
     const bool residual = node.inputs.size() == 2;
     const std::int64_t channels = extent(id).c;
     parameters_ += bytes(2 * channels);
-    if (fusion_ == Fusion::convolutions) {
-      move("norm, factors", bytes(7 * channels), bytes(6 * channels));
+    if (fused()) {
+      move("norm, factors", {{fresh(), bytes(7 * channels)}}, {{fresh(), bytes(6 * channels)}});
     } else {
-      move("norm, statistics", size(id), 0);
+      sum_over_rows("norm, statistics", x, {value(x)}, {});
     }
     if (is_part_of_convolution(id)) return;
     const bool alone = fusion_ == Fusion::none;
-    move("norm, apply", size(id) * (residual && !alone ? 2 : 1), size(id));
-    if (alone && residual) move("add", 2 * size(id), size(id));
-    if (alone && op.relu) move("ReLU", size(id), size(id));
+    Arrays reads{value(x)};
+    if (residual && !alone) reads.push_back(value(node.inputs[1]));
+    move("norm, apply", reads, {value(id)});
+    if (alone && residual) move("add", {value(id), value(node.inputs[1])}, {value(id)});
+    if (alone && op.relu) move("ReLU", {value(id)}, {value(id)});
   }
 
   void backward(NodeId id) {
-    const nn::Node& node = graph_.node(id);
+    const nn::Node& node = graph().node(id);
     const NodeId x = node.inputs[0];
-    std::visit(nn::Overloaded{[&](const nn::Input&) {},
-                              [&](const nn::Conv2d& op) { backward(x, shape(node, op)); },
-                              [&](const nn::BatchNorm& op) {
-                                if (!is_part_of_convolution(id)) backward(id, op);
-                              },
-                              [&](const nn::Relu&) {
-                                move("ReLU, gradient", 2 * size(id), size(x));
-                                hand_on(x);
-                              },
-                              [&](const nn::Add&) {
-                                for (NodeId input : node.inputs) hand_on(input);
-                              },
-                              [&](const nn::Concat&) {
-                                if (grows(id)) arrives_late(x);  // where it lies
-                                for (NodeId input : moved_inputs(id)) {
-                                  const bool late = arrives_late(input);
-                                  move("concat", size(input) * (late ? 2 : 1), size(input));
-                                }
-                              },
-                              [&](const nn::ChannelGather&) {
-                                move("gather", size(id) * std::min(1.0, channel_share(x, id)),
-                                     size(x));
-                                hand_on(x);
-                              },
-                              [&](const nn::Pool&) {
-                                move("pool", size(id), size(x));
-                                hand_on(x);
-                              },
-                              [&](const nn::GlobalAvgPool&) {
-                                move("pool", size(id), size(x));
-                                hand_on(x);
-                              },
-                              [&](const nn::Linear& op) {
-                                const double weights = bytes(extent(x).c * op.outputs);
-                                move("linear", size(id) + weights, size(x));
-                                move("linear", size(id) + size(x), weights);
-                                hand_on(x);
-                              }},
-               node.op);
+    const auto hand_on_new = [&](const char* kind, Arrays reads) {
+      const Array dx{fresh(), size(x)};
+      move(kind, std::move(reads), {dx});
+      hand_on(x, dx.name);
+    };
+    std::visit(
+        nn::Overloaded{[&](const nn::Input&) {},
+                       [&](const nn::Conv2d& op) { backward(id, shape(node, op), op.bias); },
+                       [&](const nn::BatchNorm& op) { backward(id, op); },
+                       [&](const nn::Relu&) {
+                         hand_on_new("ReLU, gradient", {value(id), gradient(id)});
+                       },
+                       [&](const nn::Add&) {
+                         for (NodeId input : node.inputs) hand_on(input, gradient(id).name);
+                       },
+                       [&](const nn::Concat&) {
+                         if (grows(id)) hand_on_in_place(x, id);
+                         for (const auto& [input, bytes] : moved_inputs(id)) {
+                           Arrays reads{{gradient(id).name, bytes}};
+                           if (has_gradient(input)) reads.push_back(gradient(input));
+                           move("concat", reads, {own_gradient(input)});
+                         }
+                       },
+                       [&](const nn::ChannelGather&) {
+                         hand_on_new("gather", {{gradient(id).name, gathered(x, id).bytes}});
+                       },
+                       [&](const nn::Pool&) { hand_on_new("pool", {gradient(id)}); },
+                       [&](const nn::GlobalAvgPool&) { hand_on_new("pool", {gradient(id)}); },
+                       [&](const nn::Linear& op) {
+                         const std::int64_t count = extent(x).c * op.outputs;
+                         move("linear", {own_gradient(id), value(x)}, {{fresh(), bytes(count)}});
+                         hand_on_new("linear", {gradient(id), weights(id, count)});
+                       }},
+        node.op);
   }
 
-  void backward(NodeId x, const Conv2dShape& s) {
-    backward_weight(s);
-    if (x == 0) return;
-    const bool normed = is_part_of_convolution(x);
-    std::int64_t rows = s.n * div_up(s.h, s.stride_h) * div_up(s.w, s.stride_w);
-    const std::int64_t phases = s.stride_h * s.stride_w;
-    const Conv2dTile tile = choose_conv2d_tile(rows * phases, s.c);
-    double macs = 0;
-    for (std::int64_t i = 0; i < s.stride_h; ++i) {
-      for (std::int64_t j = 0; j < s.stride_w; ++j) {
-        const Phase down = phase(i, s.h, s.r, s.stride_h, s.pad_h);
-        const Phase across = phase(j, s.w, s.s, s.stride_w, s.pad_w);
-        macs +=
-            tiled_macs(tile, s.n * down.places * across.places, s.c, down.taps * across.taps * s.k);
+  /// The gradient of what has grown in place lies where that of the whole does.
+  void hand_on_in_place(NodeId x, NodeId concat) {
+    gradients_[static_cast<std::size_t>(x)] = gradient(concat).name;
+  }
+
+  void backward(NodeId id, const Conv2dShape& s, bool has_bias) {
+    const bool both = graph().node(id).inputs[0] != 0;
+    if (fused() && !has_bias) {
+      if (const auto work = narrow_backward_work(s, tensor_cores_, both)) {
+        return backward_at_once(id, s, *work, both);
       }
     }
-    const double parts = normed ? bytes(2 * s.c * phases * div_up(rows, extents(tile).rows)) : 0;
-    const double dx = bytes(s.x_size());
-    double read = bytes(s.y_size() + s.w_size());
-    // With a norm in between, the kernel writes its own array, and the norm's gradient is added.
-    const NodeId to = normed ? graph_.node(x).inputs[0] : x;
-    const bool late = arrives_late(to);
-    if (normed || (late && fusion_ != Fusion::none)) read += dx;
-    launches_.push_back(
-        {"convolution, data gradient", read, dx + parts, read + dx, macs, exact_macs(s)});
-    if (normed) {
-      add_parts(parts, 2 * s.c);
-      move("norm, gradient", dx * (late ? 3 : 2), dx);
-    } else if (late && fusion_ == Fusion::none) {
-      move("add", 2 * dx, dx);
+    const bool kept = is_unformed(id) && both;
+    const Array dy = kept ? Array{fresh(), size(id)} : gradient(id);
+    backward_weight(id, s, kept ? Arrays{dy} : Arrays{});
+    if (both) backward_data(id, s, dy);
+  }
+
+  /// What gives the gradient of a convolution's result: itself, or that of a norm behind and y.
+  Arrays output_gradient(NodeId id) const {
+    return is_unformed(id) ? Arrays{gradient(id), value(id)} : Arrays{gradient(id)};
+  }
+  /// What the gate of a convolution's input and its sums need beside the input itself, as it is
+  /// stored or formed.
+  Arrays gate(NodeId id) const {
+    const NodeId x = graph().node(id).inputs[0];
+    if (!sums_up(id) || is_part_of_convolution(x)) return {};
+    return {value(graph().node(x).inputs[0])};
+  }
+  /// Notes the partial results of a gradient of the filters, or the gradient itself.
+  void leave_filters(Launch& launch, std::vector<Parts>& left, const Conv2dShape& s,
+                     std::int64_t parts) {
+    if (parts > 1) {
+      left.push_back({parts, s.w_size()});
+      launch.least_bytes += bytes(s.w_size());
+    } else {
+      launch.writes.push_back({fresh(), bytes(s.w_size())});
     }
   }
-
-  void backward_weight(const Conv2dShape& s) {
-    const std::int64_t rows = s.r * s.s * s.c, pixels = s.n * s.p() * s.q();
-    const Conv2dTile tile = choose_conv2d_split_tile(rows, s.k);
-    const std::int64_t count = split_conv2d_weight(rows, s.k, pixels, tile).parts;
-    const double read = input_bytes(s) + bytes(s.y_size()), dw = bytes(s.w_size());
-    const double parts = count > 1 ? static_cast<double>(count) * dw : 0;
-    launches_.push_back({"convolution, weight gradient", read, parts > 0 ? parts : dw, read + dw,
-                         tiled_macs(tile, rows, s.k, pixels), exact_macs(s)});
-    if (parts > 0) add_parts(parts, s.w_size());
+  static void append(Arrays& to, const Arrays& from) {
+    to.insert(to.end(), from.begin(), from.end());
   }
 
-  void add_parts(double parts, std::int64_t results) {
-    launches_.push_back({"sums of parts", parts, bytes(results), 0});
+  void backward_at_once(NodeId id, const Conv2dShape& s, const Conv2dWork& work, bool both) {
+    const NodeId x = graph().node(id).inputs[0];
+    Launch launch{"convolution, both gradients", {input(id, s), weights(id, s)}, {}};
+    append(launch.reads, output_gradient(id));
+    launch.macs = work.macs, launch.least_macs = (both ? 2 : 1) * least_macs(s);
+    std::vector<Parts> parts;
+    if (both) {
+      append(launch.reads, gate(id));
+      if (has_gradient(x)) launch.reads.push_back(gradient(x));
+      launch.writes.push_back(own_gradient(x));
+    }
+    leave_filters(launch, parts, s, work.parts);
+    if (sums_up(id)) parts.push_back({work.parts, 2 * s.c});
+    move_in_parts(std::move(launch), parts);
+  }
+
+  /// `kept` is where dy is kept that is formed.
+  void backward_weight(NodeId id, const Conv2dShape& s, const Arrays& kept) {
+    const Conv2dWork work = weight_gradient_work(s);
+    Launch launch{"convolution, weight gradient", {input(id, s)}, kept};
+    append(launch.reads, output_gradient(id));
+    launch.macs = work.macs, launch.least_macs = least_macs(s);
+    std::vector<Parts> parts;
+    leave_filters(launch, parts, s, work.parts);
+    move_in_parts(std::move(launch), parts);
+  }
+
+  void backward_data(NodeId id, const Conv2dShape& s, const Array& dy) {
+    const NodeId x = graph().node(id).inputs[0];
+    const Conv2dWork work = data_gradient_work(s);
+    Launch launch{"convolution, data gradient", {dy, weights(id, s)}, {}};
+    launch.macs = work.macs, launch.least_macs = least_macs(s);
+    if (sums_up(id)) {
+      const nn::Node& norm = graph().node(x);
+      if (is_part_of_convolution(x) || std::get<nn::BatchNorm>(norm.op).relu) {
+        launch.reads.push_back(value(x));
+      }
+      append(launch.reads, gate(id));
+    }
+    const bool adds_later = has_gradient(x) && fusion_ == Fusion::none;
+    if (has_gradient(x) && !adds_later) launch.reads.push_back(gradient(x));
+    const Array dx = adds_later ? Array{fresh(), size(x)} : own_gradient(x);
+    launch.writes.push_back(dx);
+    move_in_parts(std::move(launch),
+                  sums_up(id) ? std::vector<Parts>{{work.parts, 2 * s.c}} : std::vector<Parts>{});
+    if (adds_later) hand_on(x, dx.name);
   }
 
   void backward(NodeId id, const nn::BatchNorm& op) {
-    const nn::Node& node = graph_.node(id);
+    const nn::Node& node = graph().node(id);
+    const NodeId x = node.inputs[0];
     const bool residual = node.inputs.size() == 2;
-    if (fusion_ == Fusion::none) {
-      if (op.relu) move("ReLU, gradient", 2 * size(id), size(id));
-      if (residual) hand_on(node.inputs[1]);
-      move("norm, gradient sums", 2 * size(id), 0);
-      move("norm, gradient", 2 * size(id), size(id));
-    } else {
-      // With a residual the sums leave its gradient, the gated one, for the second pass too.
-      const int gated = op.relu ? 3 : 2;
-      move("norm, gradient sums", size(id) * gated, residual ? size(id) : 0);
-      move("norm, gradient", size(id) * (residual ? 2 : gated), size(id));
-      if (residual) hand_on(node.inputs[1]);
+    Array g = gradient(id);
+    Arrays gate;
+    if (!is_summed_up(id)) {
+      if (fusion_ == Fusion::none) {
+        if (op.relu) move("ReLU, gradient", {value(id), g}, {g});
+        sum_over_rows("norm, gradient sums", x, {value(x), g}, {});
+      } else {
+        // With a residual the sums leave its gradient, the gated one, for the second pass too.
+        if (op.relu) gate = {value(id)};
+        Arrays reads{value(x), g};
+        reads.insert(reads.end(), gate.begin(), gate.end());
+        sum_over_rows("norm, gradient sums", x, reads, residual ? Arrays{g} : Arrays{});
+        if (residual) gate.clear();
+      }
     }
-    hand_on(node.inputs[0]);
+    if (residual) hand_on(node.inputs[1], g.name);
+    if (leaves_unformed(id)) {
+      unformed_[static_cast<std::size_t>(x)] = true;
+      const std::int64_t channels = extent(id).c;
+      move("norm, factors", {{fresh(), bytes(4 * channels)}}, {{fresh(), bytes(5 * channels)}});
+      gradients_[static_cast<std::size_t>(x)] = g.name;
+      return;
+    }
+    Arrays reads{value(x), g};
+    reads.insert(reads.end(), gate.begin(), gate.end());
+    // With sums from a convolution the gradient is added to where that of x lies.
+    const bool adds = is_summed_up(id) && has_gradient(x);
+    if (adds) reads.push_back(gradient(x));
+    const Array dx = adds ? gradient(x) : Array{fresh(), size(x)};
+    move("norm, gradient", reads, {dx});
+    if (!adds) hand_on(x, dx.name);
   }
 
-  const nn::Graph& graph_;
   std::int64_t batch_;
   Fusion fusion_;
-  nn::NormFusion plan_;
-  std::vector<nn::Extent> extents_;
-  std::vector<bool> arrived_;
+  bool tensor_cores_;
+  std::vector<std::int64_t> gradients_;  // names
+  std::vector<bool> unformed_;           // gradients of which a batch norm left factors
+  std::int64_t made_ = 0;
   double parameters_ = 0;  // bytes
   std::vector<Launch> launches_;
 };
@@ -316,8 +354,8 @@ class Step {
 }  // namespace
 
 std::vector<Launch> training_step(const nn::Graph& graph, std::int64_t side, std::int64_t batch,
-                                  Fusion fusion) {
-  return Step(graph, side, batch, fusion).launches();
+                                  Fusion fusion, bool tensor_cores) {
+  return Step(graph, side, batch, fusion, tensor_cores).launches();
 }
 
 }  // namespace trifold::bench

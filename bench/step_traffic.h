@@ -15,22 +15,38 @@ namespace trifold::bench {
 ///   norms         a batch norm takes the addition and the ReLU along, a convolution's gradient is
 ///                 added where it goes;
 ///   convolutions  nn/norm_fusion.h: norms are worked where convolutions read, and statistics taken
-///                 where they write; a dense block grows in place.
+///                 where they write; gradients of norms are formed where convolutions' gradients
+///                 read them, gated and summed up where they are written; a dense block grows in
+///                 place.
 enum class Fusion { none, norms, convolutions };
+
+/// An array, or what a kernel takes of it; the same name is the same memory.
+struct Array {
+  std::int64_t name;
+  double bytes;
+};
 
 /// One kernel's launch. An array counts once, however often it is read: what lies between is taken
 /// to come from caches, and nothing to stay in them from one launch to the next.
 struct Launch {
   std::string kind;
-  double read_bytes = 0, written_bytes = 0;
+  std::vector<Array> reads, writes;
   double least_bytes = 0;  ///< without partial results
   double macs = 0;         ///< multiply-adds, those of tiles' paddings included
   double least_macs = 0;   ///< without them
+
+  double bytes() const;
 };
 
 /// The launches of one step of training on `batch` images of side x side: forward, backward and the
-/// update of the parameters. Left out is what has no size to speak of, such as the loss.
+/// update of the parameters. Left out is what has no size to speak of, such as the loss. On tensor
+/// cores other kernels are chosen than in float32.
 std::vector<Launch> training_step(const nn::Graph& graph, std::int64_t side, std::int64_t batch,
-                                  Fusion fusion);
+                                  Fusion fusion, bool tensor_cores);
+
+/// Of what the launches read, what a cache of `capacity_bytes` still has from those before: arrays
+/// between whose uses all arrays that are used, once each, fit. What is written is taken to go to
+/// memory in any case.
+double bytes_found_in_cache(const std::vector<Launch>& launches, double capacity_bytes);
 
 }  // namespace trifold::bench
