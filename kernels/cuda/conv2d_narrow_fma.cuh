@@ -61,7 +61,7 @@ class FloatWeightProduct {
  public:
   /// Of one strip: a, and dy shifted by the tap.
   __device__ void add(const float* a, const float* dy) {
-#pragma unroll 2
+#pragma unroll 1  // registers are short
     for (int pixel = copy(); pixel < strip_pixels; pixel += copies) {
       const Floats<4> rows = load<4>(a + Layout::InputColumns::at(channel(), pixel));
 #pragma unroll

@@ -129,7 +129,7 @@ __device__ void load_patches(const Conv2dExtents& e, const NarrowGradient& dy,
     return load_some(array + place_of(pixel, e.k, k), count, dy.vectors);
   };
 #pragma unroll 1
-  for (int first = static_cast<int>(threadIdx.x) / vectors; first < places;
+  for (int first = line_order(static_cast<int>(threadIdx.x) / vectors, lanes); first < places;
        first += batch * lanes) {
     Floats<4> g[batch], y[batch];
     unsigned inside = 0;

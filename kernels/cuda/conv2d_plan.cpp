@@ -113,7 +113,7 @@ Conv2dSplit split_conv2d_weight(std::int64_t rows, std::int64_t columns, std::in
 }
 
 std::optional<Conv2dNarrow> plan_conv2d_narrow(const Conv2dShape& s) {
-  constexpr std::int64_t most_pixels = std::numeric_limits<std::int32_t>::max();
+  constexpr std::int64_t most_pixels = std::int64_t{1} << 30;
   constexpr std::int64_t least_tiles = 2;  // worth a part's gradient of the filters
   constexpr std::int64_t most_tiles = 64;  // whose sums in float32 stay exact enough
   if (s.stride_h != 1 || s.stride_w != 1 || s.k > 64 || std::max(s.r, s.s) > conv2d_narrow_window ||

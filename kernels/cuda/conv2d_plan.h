@@ -83,7 +83,7 @@ struct Conv2dNarrow {
 };
 
 /// The plan of that kernel where it takes the shape, which is with unit stride, windows of up to
-/// 3x3, up to 64 filters and fewer than 2^31 pixels.
+/// 3x3, up to 64 filters and up to 2^30 pixels.
 std::optional<Conv2dNarrow> plan_conv2d_narrow(const Conv2dShape& s);
 
 /// That plan where the kernel is expected to take less time than a sequence of them, or is forced.
