@@ -78,8 +78,8 @@ void backward_to_convolution(const Exec& ex, Way way, Layer& l, const float* x, 
                              const float* dy, float* g) {
   const kernels::InputNorm norm = l.norm();
   if (way == Way::fused) {
-    kernels::norm_conv2d_backward_weight(ex, l.s, x, norm, dy, l.dw.data());
-    kernels::norm_conv2d_backward_data(ex, l.s, dy, l.w.data(), x, norm, g, l.sums.data());
+    kernels::norm_conv2d_backward(ex, l.s, {dy}, {x, &norm}, l.w.data(), nullptr, g, l.sums.data(),
+                                  l.dw.data());
   } else {
     kernels::conv2d_backward_weight(ex, l.s, a, dy, l.dw.data(), nullptr);
     kernels::conv2d_backward_data(ex, l.s, dy, l.w.data(), kernels::Write::overwrite, g);

@@ -11,7 +11,10 @@
 /// gives with all matrices, x and w replaced by their magnitudes.
 #pragma once
 
+#include <memory>
+
 #include "kernels/cpu/conv2d_panels.h"
+#include "kernels/cpu/conv2d_passes.h"
 
 namespace trifold::kernels::cpu {
 
@@ -32,8 +35,8 @@ void winograd_transform_weights(const Exec& ex, std::int64_t channels, std::int6
 void winograd_correlate(const Exec& ex, const Correlation& s, const Source& source, const float* u,
                         const Finish& finish, float* y);
 
-/// dw (3,3,c,k) of a correlation with contiguous dy (n,p,q,k).
-void winograd_backward_weight(const Exec& ex, const Correlation& s, const Source& source,
-                              const float* dy, float* dw);
+/// The gradient dw (3,3,c,k) of a correlation with contiguous dy (n,p,q,k), of at most s.n images at
+/// a time.
+std::unique_ptr<WeightGradient> winograd_weight_gradient(const Correlation& s, Scratch& scratch);
 
 }  // namespace trifold::kernels::cpu

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "kernels/backends.h"
@@ -61,13 +62,44 @@ class InputGradient : public PartWork {
   Doubles total_, sums_;
 };
 
-/// dy as an array.
-const float* formed(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy) {
-  if (dy.y == nullptr) return dy.g;
-  thread_local Scratch scratch;
-  float* const to = scratch.floats(s.y_size());
-  for_ranges(ex, s.y_size() / s.k, grain_of(s.k), [&](std::int64_t begin, std::int64_t end) {
-    pixel_passes().output_gradient(dy, s.k, begin, end - begin, to + begin * s.k);
+/// Images that are worked together, so that what one step reads or leaves is still in the cache for
+/// the next. Enough of them for a step to be worth sharing, and for their arrays to outweigh the
+/// weights, which every step goes through. By the shape alone.
+std::int64_t images_at_a_time(const Conv2dShape& s) {
+  constexpr std::int64_t cache_floats = 3 << 19;
+  const std::int64_t image = 3 * (s.x_size() + s.y_size()) / s.n;
+  const std::int64_t least = 16 * s.w_size();
+  const std::int64_t fitting =
+      std::clamp<std::int64_t>(std::max(cache_floats, least) / image, 1, s.n);
+  const std::int64_t times = (s.n + fitting - 1) / fitting;
+  return (s.n + times - 1) / times;
+}
+
+/// The arrays of the images from `first` on.
+struct FromImage {
+  const Conv2dShape& s;
+  std::int64_t first;
+
+  template <class Float>
+  Float* input(Float* x, std::int64_t pitch) const {
+    return x != nullptr ? x + first * s.h * s.w * pitch : nullptr;
+  }
+  template <class Float>
+  Float* input(Float* x) const {
+    return input(x, s.c);
+  }
+  const float* output(const float* y) const { return y + first * s.p() * s.q() * s.k; }
+};
+
+/// dy of `images` images as an array, formed in `scratch` unless it is given as one.
+const float* output_gradient(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
+                             const FromImage& at, std::int64_t images, Scratch& scratch) {
+  if (dy.y == nullptr) return at.output(dy.g);
+  const std::int64_t image_pixels = s.p() * s.q(), pixels = images * image_pixels;
+  float* const to = scratch.floats(pixels * s.k);
+  const PixelPasses passes = pixel_passes();
+  for_ranges(ex, pixels, grain_of(s.k), [&](std::int64_t begin, std::int64_t end) {
+    passes.output_gradient(dy, s.k, at.first * image_pixels + begin, end - begin, to + begin * s.k);
   });
   return to;
 }
@@ -78,18 +110,28 @@ void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGrad
                           const ConvInput& input, const float* w, const float* added, float* g,
                           float* sums, float* dw) {
   check(s);
-  if (input.norm != nullptr) pitch_of(*input.norm, s);
-  const float* const gradient = formed(ex, s, dy);
-  const Source source = input.a != nullptr ? Source{input.a} : Source{input.x, input.norm};
-  backward_weight_pass(ex, s, source, gradient, dw);
-  if (g == nullptr) return;
-  if (input.norm == nullptr) {
-    backward_data_pass(ex, s, gradient, w, added, nullptr, g);
-    return;
+  const std::int64_t pitch = input.norm != nullptr ? pitch_of(*input.norm, s) : s.c;
+  const std::int64_t images = images_at_a_time(s);
+  thread_local Scratch of_dy, of_data, of_weights;
+  const auto weights = weight_gradient(s, images, of_weights);
+  std::optional<DataGradient> data;
+  if (g != nullptr) data.emplace(ex, s, w, of_data);
+  std::optional<InputGradient> gated;
+  if (g != nullptr && input.norm != nullptr) gated.emplace(input, s, g);
+
+  for (std::int64_t first = 0; first < s.n; first += images) {
+    const std::int64_t count = std::min(images, s.n - first);
+    const FromImage at{s, first};
+    const float* const gradient = output_gradient(ex, s, dy, at, count, of_dy);
+    const Source source = input.a != nullptr ? Source{at.input(input.a)}
+                                             : Source{at.input(input.x, pitch), input.norm};
+    weights->add(ex, count, source, gradient);
+    if (data) {
+      data->run(ex, count, gradient, at.input(added), gated ? &*gated : nullptr, at.input(g));
+    }
   }
-  InputGradient gated(input, s, g);
-  backward_data_pass(ex, s, gradient, w, added, &gated, g);
-  gated.total(sums);
+  weights->finish(ex, dw);
+  if (gated) gated->total(sums);
 }
 
 void norm_conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy,
@@ -97,7 +139,8 @@ void norm_conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float
                                float* sums) {
   check(s);
   InputGradient gated({x, &norm}, s, g);
-  backward_data_pass(ex, s, dy, w, nullptr, &gated, g);
+  thread_local Scratch scratch;
+  DataGradient(ex, s, w, scratch).run(ex, s.n, dy, nullptr, &gated, g);
   gated.total(sums);
 }
 
@@ -105,7 +148,10 @@ void norm_conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const flo
                                  const InputNorm& norm, const float* dy, float* dw) {
   check(s);
   pitch_of(norm, s);
-  backward_weight_pass(ex, s, {x, &norm}, dy, dw);
+  thread_local Scratch scratch;
+  const auto gradient = weight_gradient(s, s.n, scratch);
+  gradient->add(ex, s.n, {x, &norm}, dy);
+  gradient->finish(ex, dw);
 }
 
 }  // namespace trifold::kernels::cpu

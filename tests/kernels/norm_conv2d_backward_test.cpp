@@ -211,6 +211,22 @@ TEST_P(NormConv2dBackward, StaysInBoundForEveryShape) {
   }
 }
 
+// More than the CPU works at a time, and a last time with fewer images.
+TEST_P(NormConv2dBackward, StaysInBoundForLargeBatches) {
+  const std::vector<Way> ways{{true, Reads::joined, Added::in_place},
+                              {true, Reads::pitched, Added::apart},
+                              {false, Reads::plain, Added::none}};
+  for (const Conv2dCase& t :
+       {Conv2dCase{5, 128, 100, 5, 7, 1, 1, 1, 0}, Conv2dCase{11, 128, 100, 4, 3, 1, 1, 2, 0},
+        Conv2dCase{4, 128, 100, 5, 7, 3, 3, 1, 1}}) {
+    if (!takes(t)) continue;
+    for (const Way& way : ways) {
+      expect_oracle(t, way, false);
+      if (HasFailure()) return;
+    }
+  }
+}
+
 // Formed as it is read, the gradient behind a batch norm is the one that a pass forms.
 TEST_P(NormConv2dBackward, FactorsGiveTheGradientOfTheBatchNorm) {
   const Conv2dCase t{3, 9, 8, 8, 12, 3, 3, 1, 1};

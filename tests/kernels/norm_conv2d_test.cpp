@@ -124,8 +124,7 @@ class NormConv2d : public testing::TestWithParam<Conv2dAlgorithm> {
           const float *x = ex.in(in.x), *w = ex.in(in.w), *dy = ex.in(in.dy);
           const InputNorm norm = in.on(ex);
           norm_conv2d_forward(ex, s, x, &norm, w, out[0], out[1]);
-          norm_conv2d_backward_data(ex, s, dy, w, x, norm, out[2], out[3]);
-          norm_conv2d_backward_weight(ex, s, x, norm, dy, out[4]);
+          norm_conv2d_backward(ex, s, {dy}, {x, &norm}, w, nullptr, out[2], out[3], out[4]);
           norm_conv2d_forward(ex, s, x, nullptr, w, out[5], out[6]);
           norm_conv2d_forward(ex, s, x, &norm, w, out[7], nullptr);
         },
@@ -189,23 +188,22 @@ TEST_P(NormConv2d, GivesTheBitsOfItsSteps) {
       const Conv2dShape s = shape_of(t);
       const NormConv2dInputs in = reals(s, true);
       const BatchNormShape rows{s.n * s.h * s.w, s.c};
-      const std::vector<Floats> out =
-          outputs_of(Trial(Device{}),
-                     {nans(s.x_size()), nans(s.y_size()), nans(s.x_size()), nans(s.w_size()),
-                      nans(s.y_size()), nans(s.x_size()), nans(2 * s.c), nans(s.w_size())},
-                     [&](const Trial& ex, const std::vector<float*>& to) {
-                       const float *x = ex.in(in.x), *w = ex.in(in.w), *dy = ex.in(in.dy);
-                       const InputNorm norm = in.on(ex);
-                       batch_norm_apply(ex, rows, x, norm.mean, norm.scale, norm.shift, nullptr,
-                                        norm.act, to[0]);
-                       conv2d_forward(ex, s, to[0], w, nullptr, to[1]);
-                       conv2d_backward_data(ex, s, dy, w, Write::overwrite, to[2]);
-                       relu_backward(ex, s.x_size(), to[0], to[2], to[2]);
-                       conv2d_backward_weight(ex, s, to[0], dy, to[3], nullptr);
-                       norm_conv2d_forward(ex, s, x, &norm, w, to[4], nullptr);
-                       norm_conv2d_backward_data(ex, s, dy, w, x, norm, to[5], to[6]);
-                       norm_conv2d_backward_weight(ex, s, x, norm, dy, to[7]);
-                     });
+      const std::vector<Floats> out = outputs_of(
+          Trial(Device{}),
+          {nans(s.x_size()), nans(s.y_size()), nans(s.x_size()), nans(s.w_size()), nans(s.y_size()),
+           nans(s.x_size()), nans(2 * s.c), nans(s.w_size())},
+          [&](const Trial& ex, const std::vector<float*>& to) {
+            const float *x = ex.in(in.x), *w = ex.in(in.w), *dy = ex.in(in.dy);
+            const InputNorm norm = in.on(ex);
+            batch_norm_apply(ex, rows, x, norm.mean, norm.scale, norm.shift, nullptr, norm.act,
+                             to[0]);
+            conv2d_forward(ex, s, to[0], w, nullptr, to[1]);
+            conv2d_backward_data(ex, s, dy, w, Write::overwrite, to[2]);
+            relu_backward(ex, s.x_size(), to[0], to[2], to[2]);
+            conv2d_backward_weight(ex, s, to[0], dy, to[3], nullptr);
+            norm_conv2d_forward(ex, s, x, &norm, w, to[4], nullptr);
+            norm_conv2d_backward(ex, s, {dy}, {x, &norm}, w, nullptr, to[5], to[6], to[7]);
+          });
       EXPECT_TRUE(same_bits(out[4], out[1])) << "y";
       EXPECT_TRUE(same_bits(out[5], out[2])) << "g";
       EXPECT_TRUE(same_bits(out[7], out[3])) << "dw";
@@ -230,8 +228,8 @@ TEST_P(NormConv2d, TakesTheFirstChannelsOfAWiderArray) {
             const float *w = ex.in(in.w), *dy = ex.in(in.dy);
             const auto run = [&](const float* x, const InputNorm& norm, std::size_t first) {
               norm_conv2d_forward(ex, s, x, &norm, w, out[first], nullptr);
-              norm_conv2d_backward_data(ex, s, dy, w, x, norm, out[first + 1], out[first + 3]);
-              norm_conv2d_backward_weight(ex, s, x, norm, dy, out[first + 2]);
+              norm_conv2d_backward(ex, s, {dy}, {x, &norm}, w, nullptr, out[first + 1],
+                                   out[first + 3], out[first + 2]);
             };
             InputNorm norm = in.on(ex);
             run(ex.in(in.x), norm, 0);
@@ -292,18 +290,10 @@ TEST(NormConv2dContract, RefusesShapesThatDoNotFit) {
     const Exec ex{.device = device};
     const char* part = "must be at least 1, but one is 0";
     EXPECT_SHAPE_ERROR(norm_conv2d_forward(ex, s, nullptr, &norm, nullptr, nullptr, nullptr), part);
-    EXPECT_SHAPE_ERROR(
-        norm_conv2d_backward_data(ex, s, nullptr, nullptr, nullptr, norm, nullptr, nullptr), part);
-    EXPECT_SHAPE_ERROR(norm_conv2d_backward_weight(ex, s, nullptr, norm, nullptr, nullptr), part);
     const Conv2dShape wider{.n = 1, .h = 4, .w = 4, .c = 3, .k = 1, .r = 3, .s = 3};
     const InputNorm narrow{nullptr, nullptr, nullptr, Activation::none, 2};
     part = "3 channels of an array that has a pitch of 2";
     EXPECT_SHAPE_ERROR(norm_conv2d_forward(ex, wider, nullptr, &narrow, nullptr, nullptr, nullptr),
-                       part);
-    EXPECT_SHAPE_ERROR(
-        norm_conv2d_backward_data(ex, wider, nullptr, nullptr, nullptr, narrow, nullptr, nullptr),
-        part);
-    EXPECT_SHAPE_ERROR(norm_conv2d_backward_weight(ex, wider, nullptr, narrow, nullptr, nullptr),
                        part);
   }
 }
