@@ -36,6 +36,7 @@
   X(batch_norm_moments)            \
   X(batch_norm_factors)            \
   X(batch_norm_apply)              \
+  X(batch_norm_gradient_sums)      \
   X(batch_norm_gradient)           \
   X(batch_norm_gradient_factors)   \
   X(batch_norm_eval)               \

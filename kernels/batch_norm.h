@@ -62,8 +62,18 @@ void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, c
                       const float* scale, const float* shift, const float* residual, Activation act,
                       float* y);
 
+/// The gradient g of what the ReLU of a batch norm takes, dy where y > 0, else 0, from that of its
+/// result y, with sums[0] = sum g and sums[1] = sum g (x - mean). Without ReLU y is null and g dy.
+/// Shapes    x, y, dy, g (rows, channels), mean (channels), sums (2, channels).
+/// Effects   overwrites sums and, unless null, g, which may be dy.
+/// Numerics  summed in double over parts, in fixed order; the same bits for any thread count.
+void batch_norm_gradient_sums(const Exec& ex, const BatchNormShape& s, const float* x,
+                              const float* y, const float* mean, const float* dy, float* g,
+                              float* sums);
+
 /// The gradients of batch_norm_train from the gradient g of what its ReLU takes and from
-/// sums[0] = sum g and sums[1] = sum g (x - mean), as norm_conv2d_backward gives them:
+/// sums[0] = sum g and sums[1] = sum g (x - mean), as norm_conv2d_backward and
+/// batch_norm_gradient_sums give them:
 ///   dbeta = sums[0], dgamma = inv_std sums[1],
 ///   dx = gamma inv_std (g - dbeta/rows - xhat dgamma/rows), xhat = (x - mean) inv_std.
 /// Shapes    g (rows, channels); sums (2, channels); the others (channels). x and dx likewise, or

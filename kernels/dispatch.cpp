@@ -82,6 +82,12 @@ void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, c
   run(ex, TRIFOLD_TWINS(batch_norm_apply), s, x, mean, scale, shift, residual, act, y);
 }
 
+void batch_norm_gradient_sums(const Exec& ex, const BatchNormShape& s, const float* x,
+                              const float* y, const float* mean, const float* dy, float* g,
+                              float* sums) {
+  run(ex, TRIFOLD_TWINS(batch_norm_gradient_sums), s, x, y, mean, dy, g, sums);
+}
+
 void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
                          const float* inv_std, const float* gamma, const float* g,
                          const float* sums, Write write, float* dx, float* dgamma, float* dbeta,

@@ -1,5 +1,4 @@
 #include "engine/fused_ops.h"
-#include "engine/ops/batch_norm_gradients.h"
 #include "engine/ops/norm_factors.h"
 #include "kernels/error.h"
 
@@ -21,38 +20,33 @@ struct NormGradient {
   Tensor a;  ///< where a ReLU made it
   std::shared_ptr<UnformedGradient> unformed;
 
-  void operator()(const Tensor& g) const {
-    if (norm->sums.defined()) {
-      of_summed(g);
+  void operator()(Tensor g) const {
+    if (!norm->sums.defined()) gate_and_sum(g);
+    Tensor dgamma = per_channel(), dbeta = per_channel();
+    if (residual.requires_grad()) residual.gradient->add(ex, g);
+    if (unformed && x.requires_grad()) {
+      leave_unformed(dgamma, dbeta);
+      x.gradient->add(ex, std::move(g));
     } else {
-      of_whole(g);
+      form(g, dgamma, dbeta);
     }
+    if (gamma.requires_grad()) gamma.gradient->add(ex, std::move(dgamma));
+    if (beta.requires_grad()) beta.gradient->add(ex, std::move(dbeta));
   }
 
  private:
   kernels::BatchNormShape shape() const { return {norm->shape.rows(), norm->shape.channels()}; }
   Tensor per_channel() const { return Tensor::empty({norm->shape.channels()}, norm->x.device()); }
 
-  /// Other readers gave a its gradient.
-  void of_whole(const Tensor& g) const {
-    BatchNormGradients gradients(norm->shape, residual, g);
-    gradients.compute(ex, shape(), norm->x, a, norm->factors.mean, norm->factors.inv_std,
-                      gamma.value, g);
-    std::move(gradients).hand_on(ex, x, gamma, beta, residual);
-  }
-
-  /// A convolution has gated g and summed it up.
-  void of_summed(const Tensor& g) const {
-    Tensor dgamma = per_channel(), dbeta = per_channel();
-    if (residual.requires_grad()) residual.gradient->add(ex, g);
-    if (unformed && x.requires_grad()) {
-      leave_unformed(dgamma, dbeta);
-      x.gradient->add(ex, g);
-    } else {
-      form(g, dgamma, dbeta);
-    }
-    if (gamma.requires_grad()) gamma.gradient->add(ex, std::move(dgamma));
-    if (beta.requires_grad()) beta.gradient->add(ex, std::move(dbeta));
+  /// What a convolution does for its norm, where others have given a its gradient.
+  void gate_and_sum(Tensor& g) const {
+    const bool gated = a.defined();
+    Tensor to = gated && !g.unique() ? Tensor::empty(norm->shape, g.device()) : g;
+    norm->sums = Tensor::empty({2, norm->shape.channels()}, g.device());
+    kernels::batch_norm_gradient_sums(ex, shape(), norm->x.data(), gated ? a.data() : nullptr,
+                                      norm->factors.mean.data(), g.data(),
+                                      gated ? to.data() : nullptr, norm->sums.data());
+    g = std::move(to);
   }
 
   void leave_unformed(const Tensor& dgamma, const Tensor& dbeta) const {

@@ -62,13 +62,14 @@ void moments(const Exec& ex, const BatchNormShape& s, const float* x, float* res
 }
 
 /// Sums a channel of g and of g (x - mean), in sums[c] and sums[channels + c]. Stores g in
-/// `g_copy` and scale g in `dx` on the way, unless they are null.
-Doubles gradient_sums(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
+/// `g_copy` and scale g in `dx` on the way, unless they are null; scale may be null with dx.
+Doubles sum_gradients(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
                       const GatedGradient& gradient, float* g_copy, const float* scale, float* dx) {
   const RowGroup group(s.channels);
   const std::int64_t c = s.channels, block = group.block_rows();
   const std::int64_t blocks = (s.rows + block - 1) / block;
-  const Floats means = group.repeat(mean), scales = group.repeat(scale);
+  const Floats means = group.repeat(mean),
+               scales = scale != nullptr ? group.repeat(scale) : Floats{};
   const float *centre = means.data(), *factor = scales.data();
   Doubles parts(size(2 * blocks * c));
   const auto terms = [=](auto d, std::int64_t i, std::int64_t k, auto& acc) HWY_ATTR {
@@ -171,9 +172,8 @@ void combine_gradients(const Exec& ex, const BatchNormShape& s, const float* x, 
 void backward(const Exec& ex, const BatchNormShape& s, const float* x, const float* y,
               const float* mean, const float* inv_std, const float* gamma, const float* dy,
               float* dx, float* dgamma, float* dbeta, float* dresidual) {
-  const Floats none(size(s.channels), 0.0f);
   const GatedGradient gradient{dy, y};
-  const Doubles sums = gradient_sums(ex, s, x, mean, gradient, dresidual, none.data(), nullptr);
+  const Doubles sums = sum_gradients(ex, s, x, mean, gradient, dresidual, nullptr, nullptr);
   // dresidual holds g by now, and may have replaced dy.
   const GatedGradient again = dresidual != nullptr ? GatedGradient{dresidual, nullptr} : gradient;
   combine_gradients(ex, s, x, mean, inv_std, gamma, again, sums, Write::overwrite, dx, dgamma,
@@ -189,7 +189,7 @@ void eval_backward(const Exec& ex, const BatchNormShape& s, const float* x, cons
     scale[size(j)] = static_cast<float>(static_cast<double>(gamma[j]) * inv_std[size(j)]);
   }
   const Doubles sums =
-      gradient_sums(ex, s, x, mean, GatedGradient{dy, y}, dresidual, scale.data(), dx);
+      sum_gradients(ex, s, x, mean, GatedGradient{dy, y}, dresidual, scale.data(), dx);
   for (std::int64_t j = 0; j < c; ++j) {
     dbeta[j] = static_cast<float>(sums[size(j)]);
     dgamma[j] = static_cast<float>(sums[size(c + j)] * inv_std[size(j)]);
@@ -204,6 +204,7 @@ namespace trifold::kernels::cpu {
 
 HWY_EXPORT(moments);
 HWY_EXPORT(apply);
+HWY_EXPORT(sum_gradients);
 HWY_EXPORT(combine_gradients);
 HWY_EXPORT(backward);
 HWY_EXPORT(eval_backward);
@@ -231,6 +232,15 @@ void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, c
                       float* y) {
   check(s);
   TRIFOLD_DISPATCH(apply)(ex, s, x, mean, scale, shift, residual, act, y);
+}
+
+void batch_norm_gradient_sums(const Exec& ex, const BatchNormShape& s, const float* x,
+                              const float* y, const float* mean, const float* dy, float* g,
+                              float* sums) {
+  check(s);
+  const Doubles total =
+      TRIFOLD_DISPATCH(sum_gradients)(ex, s, x, mean, GatedGradient{dy, y}, g, nullptr, nullptr);
+  std::copy(total.begin(), total.end(), sums);
 }
 
 void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,

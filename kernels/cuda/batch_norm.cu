@@ -209,6 +209,18 @@ void batch_norm_eval(const Exec& ex, const BatchNormShape& s, const float* x, co
                                       s.channels});
 }
 
+void batch_norm_gradient_sums(const Exec& ex, const BatchNormShape& s, const float* x,
+                              const float* y, const float* mean, const float* dy, float* g,
+                              float* sums) {
+  check(s);
+  const std::int64_t c = s.channels;
+  // Without dx to scale it needs no inv_std and no gamma.
+  channel_sums(ex, "batch_norm_gradient_sums", "batch_norm_gradient_totals", s.rows, c,
+               c % 4 == 0 && aligned({x, y, dy, g, mean}),
+               GradientTerms<BatchStatistics>{x, y, dy, {mean, nullptr}, nullptr, g, nullptr, c},
+               StoreSums<2>{sums, c});
+}
+
 void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
                          const float* inv_std, const float* gamma, const float* g,
                          const float* sums, Write write, float* dx, float* dgamma, float* dbeta,
@@ -237,11 +249,7 @@ void batch_norm_backward(const Exec& ex, const BatchNormShape& s, const float* x
   const std::int64_t c = s.channels;
   const float* gate = act == Activation::relu ? y : nullptr;
   const Scratch<float> sums(ex, 2 * c);
-  channel_sums(
-      ex, "batch_norm_gradient_sums", "batch_norm_gradient_totals", s.rows, c,
-      c % 4 == 0 && aligned({x, gate, dy, dresidual, mean}),
-      GradientTerms<BatchStatistics>{x, gate, dy, {mean, inv_std}, gamma, dresidual, nullptr, c},
-      StoreSums<2>{sums.data(), c});
+  cuda::batch_norm_gradient_sums(ex, s, x, gate, mean, dy, dresidual, sums.data());
   // dresidual holds g by now, and may have replaced dy.
   const bool has_g = dresidual != nullptr;
   combine_gradients(

@@ -104,6 +104,43 @@ TEST(BatchNormSteps, TrainingIsMomentsThenFactorsThenApply) {
   }
 }
 
+TEST(BatchNormSteps, GradientSumsFollowTheirFormulas) {
+  for (const BatchNormShape& s : shapes) {
+    const std::int64_t size = s.rows * s.channels;
+    const std::size_t k = index(s.channels);
+    const Floats x = normals(size, 1, 0.5, 2), y = normals(size, 2), dy = normals(size, 3);
+    const Floats mean = normals(s.channels, 4, 0.5, 0.1);
+    run_everywhere(
+        {nans(size), nans(2 * s.channels), dy, nans(2 * s.channels), nans(2 * s.channels)},
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          const float *a = ex.in(x), *m = ex.in(mean), *gate = ex.in(y);
+          batch_norm_gradient_sums(ex, s, a, gate, m, ex.in(dy), out[0], out[1]);
+          batch_norm_gradient_sums(ex, s, a, gate, m, out[2], out[2], out[3]);
+          batch_norm_gradient_sums(ex, s, a, nullptr, m, ex.in(dy), nullptr, out[4]);
+        },
+        [&](const std::vector<Floats>& out) {
+          const auto expect_sums = [&](const Floats& sums, const Floats& g) {
+            Doubles exact(2 * k, 0.0), sizes(2 * k, 0.0);
+            for (std::size_t i = 0; i < g.size(); ++i) {
+              const double product = g[i] * (double{x[i]} - mean[i % k]);
+              exact[i % k] += g[i];
+              exact[k + i % k] += product;
+              sizes[i % k] += std::abs(double{g[i]});
+              sizes[k + i % k] += std::abs(product);
+            }
+            expect_within(sums, exact, [&](std::size_t i) { return rounding * sizes[i]; });
+          };
+          Floats g = dy;
+          for (std::size_t i = 0; i < g.size(); ++i) g[i] = y[i] > 0 ? dy[i] : 0.0f;
+          EXPECT_TRUE(same_bits(out[0], g));
+          EXPECT_TRUE(same_bits(out[2], g)) << "in place of dy";
+          expect_sums(out[1], g);
+          EXPECT_TRUE(same_bits(out[3], out[1]));
+          expect_sums(out[4], dy);
+        });
+  }
+}
+
 TEST(BatchNormSteps, GradientFollowsTheOracle) {
   for (const BatchNormShape& s : shapes) {
     const std::int64_t size = s.rows * s.channels;
@@ -188,6 +225,9 @@ TEST(BatchNormSteps, RefuseEmptyExtents) {
     EXPECT_SHAPE_ERROR(batch_norm_apply(ex, s, a.data(), a.data(), a.data(), a.data(), nullptr,
                                         Activation::none, b.data()),
                        part);
+    EXPECT_SHAPE_ERROR(
+        batch_norm_gradient_sums(ex, s, a.data(), nullptr, a.data(), a.data(), nullptr, b.data()),
+        part);
     EXPECT_SHAPE_ERROR(
         batch_norm_gradient(ex, s, a.data(), a.data(), a.data(), a.data(), a.data(), a.data(),
                             Write::overwrite, b.data(), c.data(), d.data()),
