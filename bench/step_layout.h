@@ -45,8 +45,7 @@ class StepLayout {
   bool sums_up(NodeId convolution) const;
   /// Whether the gradient behind the batch norm is left to the convolution before it to form.
   bool leaves_unformed(NodeId norm) const {
-    return is_summed_up(norm) &&
-           plan_.norm_alone_reads[static_cast<std::size_t>(graph_.node(norm).inputs[0])];
+    return fused_ && plan_.norm_alone_reads[static_cast<std::size_t>(graph_.node(norm).inputs[0])];
   }
 
   /// The node's value under the name of the node in whose array it lies: a norm that is formed where

@@ -308,20 +308,19 @@ class Step : private StepLayout {
     const nn::Node& node = graph().node(id);
     const NodeId x = node.inputs[0];
     const bool residual = node.inputs.size() == 2;
-    Array g = gradient(id);
+    const Array g = gradient(id);
     Arrays gate;
-    if (!is_summed_up(id)) {
-      if (fusion_ == Fusion::none) {
-        if (op.relu) move("ReLU, gradient", {value(id), g}, {g});
-        sum_over_rows("norm, gradient sums", x, {value(x), g}, {});
-      } else {
-        // With a residual the sums leave its gradient, the gated one, for the second pass too.
-        if (op.relu) gate = {value(id)};
-        Arrays reads{value(x), g};
-        reads.insert(reads.end(), gate.begin(), gate.end());
-        sum_over_rows("norm, gradient sums", x, reads, residual ? Arrays{g} : Arrays{});
-        if (residual) gate.clear();
-      }
+    if (op.relu && fusion_ == Fusion::none) move("ReLU, gradient", {value(id), g}, {g});
+    if (op.relu && fusion_ != Fusion::none) gate = {value(id)};
+    if (is_summed_up(id)) {
+      gate.clear();
+    } else {
+      // The sums leave the gated gradient where others want it, too.
+      Arrays reads{value(x), g};
+      append(reads, gate);
+      const bool leaves = !gate.empty() && (residual || fused());
+      sum_over_rows("norm, gradient sums", x, reads, leaves ? Arrays{g} : Arrays{});
+      if (leaves) gate.clear();
     }
     if (residual) hand_on(node.inputs[1], g.name);
     if (leaves_unformed(id)) {
@@ -332,9 +331,9 @@ class Step : private StepLayout {
       return;
     }
     Arrays reads{value(x), g};
-    reads.insert(reads.end(), gate.begin(), gate.end());
-    // With sums from a convolution the gradient is added to where that of x lies.
-    const bool adds = is_summed_up(id) && has_gradient(x);
+    append(reads, gate);
+    // In a fused step the gradient is added to where that of x lies.
+    const bool adds = fused() && has_gradient(x);
     if (adds) reads.push_back(gradient(x));
     const Array dx = adds ? gradient(x) : Array{fresh(), size(x)};
     move("norm, gradient", reads, {dx});
