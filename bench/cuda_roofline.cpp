@@ -149,14 +149,14 @@ void print_summary() {
 /// What is left of the bytes where a cache of the size of the device's keeps what was used last.
 void print_cached_summary() {
   fmt::print(
-      "## With the L2 cache\n\n"
-      "An H100 has {:.0f} MB of it. If it kept exactly what was used last, as whole arrays, these "
-      "are\n"
-      "the bytes that would still come from or go to DRAM: an array is found in the cache where "
-      "all\n"
-      "that was used since, and the launch itself, fits beside it. Every write is taken to reach "
-      "DRAM.\n"
-      "A model of no device's cache, but of the most that one of the size gives.\n\n"
+      R"(## With the L2 cache
+
+An H100 has {:.0f} MB of it. If it kept exactly what was used last, as whole arrays, these are the bytes
+that would still come from or go to DRAM: an array is found in the cache where all that was used
+since, and the launch itself, fits beside it. Every write is taken to reach DRAM. No device's cache
+works so; it is the most that one of the size gives to steps as they are.
+
+)"
       "| network | batch | fused GB | norms GB | unfused GB | fused / norms | fused / unfused |\n"
       "|---|--:|--:|--:|--:|--:|--:|\n",
       1e-6 * cache_bytes);
@@ -174,27 +174,22 @@ void print_cached_summary() {
 }
 
 void print_report() {
-  fmt::print(
-      "# Training steps on an H100: predicted from counted bytes and operations\n\n"
-      "By `cuda_roofline`; **nothing here was measured on a GPU**. Bytes and operations follow "
-      "from\n"
-      "the shapes (`bench/step_traffic.h` says how) and are checked against the emulator's "
-      "counters;\n"
-      "times are what the data sheet's peaks would leave: 3.35 TB/s, and 67, 495 and 990 TFLOP/s "
-      "in\n"
-      "fp32, TF32 and bf16. Launches, bytes and operations are those on tensor cores; in fp32 "
-      "other "
-      "kernels are chosen. The share of a time that memory bounds is in parentheses. Least bytes\n"
-      "leave out partial results, least operations the padding of tiles. Images are 32 x 32. No\n"
-      "launch's latency is in it, and no cache that would keep arrays from one launch to the "
-      "next.\n\n"
-      "Fused is this project's step. Norms: a batch norm takes addition and ReLU along. Unfused is "
-      "what\n"
-      "a framework does op by op with the kernels of cuDNN: convolution, statistics, "
-      "normalisation,\n"
-      "addition and ReLU read and write their arrays, and so do their gradients and the sums of "
-      "two\n"
-      "gradients. Its convolutions are taken to move what these do, partial results included.\n\n");
+  fmt::print(R"(# Training steps on an H100: predicted from counted bytes and operations
+
+By `cuda_roofline`; **nothing here was measured on a GPU**. Bytes and operations follow from the
+shapes (`bench/step_traffic.h` says how) and are checked against the emulator's counters; times are
+what the data sheet's peaks would leave: 3.35 TB/s, and 67, 495 and 990 TFLOP/s in fp32, TF32 and
+bf16. The share of a time that memory bounds is in parentheses. Launches, bytes and operations are
+those on tensor cores; in fp32 other kernels are chosen. Least bytes leave out partial results,
+least operations the padding of tiles. Images are 32 x 32. No launch's latency is in it, and, but
+for the second table, no cache that would keep arrays from one launch to the next.
+
+Fused is this project's step. Norms: a batch norm takes addition and ReLU along. Unfused is what a
+framework does op by op with the kernels of cuDNN: convolution, statistics, normalisation, addition
+and ReLU read and write their arrays, and so do their gradients and the sums of two gradients. Its
+convolutions are taken to move what these do, partial results included.
+
+)");
   print_summary();
   print_cached_summary();
   for_each_step(print_step);
