@@ -1,4 +1,4 @@
-/// The normalisation of a batch norm, channel by channel.
+/// The normalisation of a batch norm and its gradient, channel by channel.
 #pragma once
 
 #include "kernels/cuda/vector.cuh"
@@ -28,6 +28,30 @@ struct ChannelAffine {
   template <int V>
   __device__ Affine<V> at(std::int64_t c) const {
     return {load<V>(mean + c), load<V>(scale + c), load<V>(shift + c)};
+  }
+};
+
+/// The factors of V channels of a batch norm's gradient.
+template <int V>
+struct AffineGradient {
+  Floats<V> mean, scale, slope, offset;
+
+  /// (g + (y - mean) slope + offset) scale, the product fused by name as above.
+  __device__ Floats<V> operator()(Floats<V> g, const Floats<V>& y) const {
+    for (int v = 0; v < V; ++v) {
+      g.v[v] = fmaf(y.v[v] - mean.v[v], slope.v[v], g.v[v] + offset.v[v]) * scale.v[v];
+    }
+    return g;
+  }
+};
+
+/// The factors of all channels, one float each.
+struct ChannelAffineGradient {
+  const float *mean, *scale, *slope, *offset;
+
+  template <int V>
+  __device__ AffineGradient<V> at(std::int64_t c) const {
+    return {load<V>(mean + c), load<V>(scale + c), load<V>(slope + c), load<V>(offset + c)};
   }
 };
 

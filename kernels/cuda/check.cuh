@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "kernels/exec.h"
@@ -27,12 +28,20 @@ void check_call(cudaError_t status, const char* call);
 /// the kernel that has it, and not by a later call.
 void check_launch(cudaError_t status, const Exec& ex, const char* kernel_name);
 
-/// Launches `kernel` on ex.stream with static shared memory alone, and checks it.
+/// Launches `kernel` on ex.stream with so much dynamic shared memory, and checks it.
+template <class... Parameters, class... Args>
+void launch_with(std::int64_t shared_bytes, const Exec& ex, const char* kernel_name,
+                 void (*kernel)(Parameters...), dim3 blocks, dim3 threads, Args&&... args) {
+  check_launch(simt::launch(kernel, blocks, threads, static_cast<std::size_t>(shared_bytes),
+                            stream_of(ex), std::forward<Args>(args)...),
+               ex, kernel_name);
+}
+
+/// The same with static shared memory alone.
 template <class... Parameters, class... Args>
 void launch(const Exec& ex, const char* kernel_name, void (*kernel)(Parameters...), dim3 blocks,
             dim3 threads, Args&&... args) {
-  check_launch(simt::launch(kernel, blocks, threads, 0, stream_of(ex), std::forward<Args>(args)...),
-               ex, kernel_name);
+  launch_with(0, ex, kernel_name, kernel, blocks, threads, std::forward<Args>(args)...);
 }
 
 }  // namespace trifold::kernels::cuda

@@ -18,6 +18,10 @@ struct PhaseGrid {
       : rows(s.n * div_up(s.h, s.stride_h) * div_up(s.w, s.stride_w)),
         phases(grid_extent(s.stride_h * s.stride_w)) {}
   Conv2dTile tile(const Conv2dShape& s) const { return choose_conv2d_tile(rows * phases, s.c); }
+  /// Of one column, all phases together.
+  std::int64_t tiles(const Conv2dShape& s) const {
+    return phases * div_up(rows, extents(tile(s)).rows);
+  }
 };
 
 /// A block computes one tile of one phase: Tile::rows input pixels by Tile::columns channels. The
@@ -74,5 +78,26 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
   write_tile<Layout, Tile>(
       product, memory, to, [&](int row) { return targets[row]; }, epilogue);
 }
+
+/// `dx_vectors` speaks of rows of dx and of what the epilogue reads beside it.
+template <class Epilogue>
+void backward_data(const Exec& ex, const char* name, const Conv2dShape& s, const PhaseGrid& grid,
+                   const float* dy, const float* w, const Epilogue& epilogue, float* dx,
+                   bool dx_vectors) {
+  const Conv2dExtents e = checked_extents(s);
+  with_math(ex, [&](auto math) {
+    with_tile(grid.tile(s), [&](auto tile) {
+      using Math = decltype(math);
+      using Tile = decltype(tile);
+      launch(ex, name, backward_data_kernel<Math, Tile, Epilogue>,
+             dim3(TileIndex<Tile>::grid(grid.rows, s.c), grid.phases), Tile::threads, e, dy,
+             is_vector(dy, s.k), w, is_vector(w, s.k), epilogue, dx, dx_vectors);
+    });
+  });
+}
+
+/// dx = gradient + added, which may be null, or dx.
+void backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
+                   const float* added, float* dx);
 
 }  // namespace trifold::kernels::cuda

@@ -4,23 +4,35 @@
 /// no atomics, and the same bits on every run and device.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/cuda/column_sums.cuh"
 #include "kernels/cuda/conv2d_launch.cuh"
 #include "kernels/cuda/scratch.cuh"
 
 namespace trifold::kernels::cuda {
 
+/// Blocks that a multiprocessor should hold. In float32, with a norm and a gradient that is formed,
+/// the widest tile would spill registers at three.
+template <class Math, class Tile, class Norm, class Gradient>
+constexpr int weight_blocks =
+    Tile::blocks == 3 && std::is_same_v<Math, Fp32> && !std::is_same_v<Norm, NoNorm> &&
+            std::is_same_v<Gradient, FormedGradient>
+        ? 2
+        : Tile::blocks;
+
 /// A block computes one tile of one part: Tile::rows of (r, s, c) by Tile::columns filters. The
 /// grid's second dimension counts the parts; part i is written to dw + i * r * s * c * k.
-template <class Math, class Tile, class Norm>
-__global__ void __launch_bounds__(Tile::threads, Tile::blocks)
+///
+/// A dy that is formed is so by every tile that reads it, and kept by those of the first rows.
+template <class Math, class Tile, class Norm, class Gradient>
+__global__ void __launch_bounds__(Tile::threads, (weight_blocks<Math, Tile, Norm, Gradient>))
     backward_weight_kernel(Conv2dExtents e, std::int64_t steps_per_part,
                            const float* __restrict__ x, bool x_vectors, Norm norm,
-                           const float* __restrict__ dy, bool dy_vectors, float* __restrict__ dw,
-                           bool dw_vectors) {
+                           Gradient gradient, float* __restrict__ dw, bool dw_vectors) {
   using Pixels = PixelOperand<Tile::rows, Tile::threads>;
   using A = WithNorm<Pixels, Norm>;
-  using B = MatrixOperand<Tile::columns>;
+  using B = GradientOperand<Tile::columns, Gradient>;
   using Layout = cuda::Layout<Math, Tile, A, B>;
   SIMT_SHARED(float4, memory, [Layout::vectors]);
 
@@ -31,7 +43,9 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
   const std::int64_t steps = min(steps_per_part, (pixels - first + Tile::step - 1) / Tile::step);
   const auto product = multiply<Layout, Tile>(
       with_norm(Pixels(x, e, pitch_of(norm, e.c), tile.first_row, first, x_vectors), norm),
-      B(dy, pixels, e.k, first, tile.first_column, dy_vectors), steps, memory);
+      gradient_operand<Tile::columns>(gradient, pixels, e.k, first, tile.first_column,
+                                      tile.first_row == 0),
+      steps, memory);
   write_tile<Layout, Tile>(
       product, memory, tile.target(dw + blockIdx.y * rows * e.k, rows, e.k, dw_vectors),
       [&](int row) -> std::int64_t {
@@ -42,9 +56,9 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
 }
 
 /// Launches the two passes.
-template <class Norm>
+template <class Norm, class Gradient>
 void backward_weight(const Exec& ex, const char* name, const Conv2dShape& s, const float* x,
-                     bool x_vectors, const Norm& norm, const float* dy, float* dw) {
+                     bool x_vectors, const Norm& norm, const Gradient& gradient, float* dw) {
   const Conv2dExtents e = checked_extents(s);
   const std::int64_t rows = s.r * s.s * s.c, pixels = s.n * s.p() * s.q();
   const Conv2dTile chosen = choose_conv2d_split_tile(rows, s.k);
@@ -55,10 +69,9 @@ void backward_weight(const Exec& ex, const char* name, const Conv2dShape& s, con
     with_tile(chosen, [&](auto tile) {
       using Math = decltype(math);
       using Tile = decltype(tile);
-      launch(ex, name, backward_weight_kernel<Math, Tile, Norm>,
+      launch(ex, name, backward_weight_kernel<Math, Tile, Norm, Gradient>,
              dim3(TileIndex<Tile>::grid(rows, s.k), grid_extent(split.parts)), Tile::threads, e,
-             split.steps_per_part, x, x_vectors, norm, dy, is_vector(dy, s.k), target,
-             is_vector(target, s.k));
+             split.steps_per_part, x, x_vectors, norm, gradient, target, is_vector(target, s.k));
     });
   });
   if (split.parts > 1) column_sums(ex, split.parts, rows * s.k, parts.data(), dw);

@@ -96,14 +96,17 @@ struct GatherMoments {
   }
 };
 
-/// Of a gradient with respect to a = act(norm(x)), the gate of the activation and the sums that the
-/// gradient of the norm needs: c = g = sums where a > 0 or there is no ReLU, else 0, and
-/// parts[(2 part + i) columns + c] is for i = 0 the sum of g, for 1 that of g (x - mean).
+/// Of a gradient with respect to a = act(norm(x) [+ residual]), the gate of the activation and the
+/// sums that the gradient of the norm needs: c = g = sums + added where a > 0 or there is no ReLU,
+/// else 0, and parts[(2 part + i) columns + c] is for i = 0 the sum of g, for 1 that of
+/// g (x - mean).
 struct GatherGradient {
   const float* x;  ///< as c, with pixels `x_pitch` floats apart
   int x_pitch;
   ChannelAffine factors;
   bool relu;
+  const float* a;      ///< as c, or null: it is norm(x)
+  const float* added;  ///< as c, or null; may be c itself
   float* parts;
 
   template <class Share, class Offset>
@@ -112,25 +115,29 @@ struct GatherGradient {
     constexpr int width = Share::width;
     const Affine<width> norm = factors.template at<width>(column);
     ColumnSums<width> sums;
-    // Batches of 16 floats are loaded before the first store, which loads can't pass.
+    // Batches of 16 floats of each array are loaded before the first store, which loads can't pass.
     constexpr int batch = Share::rows < 16 / width ? Share::rows : 16 / width;
 #pragma unroll 1
     for (int first = 0; first < Share::rows; first += batch) {
-      Floats<width> inputs[batch];
+      Floats<width> inputs[batch], gates[batch], others[batch];
 #pragma unroll
       for (int i = 0; i < batch; ++i) {
         const int row = Share::row(first + i);
-        if (row < to.rows)
-          inputs[i] = load<width>(x + (x_offset(offset(row), to.columns) + column));
+        if (row >= to.rows) continue;
+        const std::int64_t at = offset(row);
+        inputs[i] = load<width>(x + (x_offset(at, to.columns) + column));
+        if (relu && a != nullptr) gates[i] = load<width>(a + (at + column));
+        if (added != nullptr) others[i] = load<width>(added + (at + column));
       }
 #pragma unroll
       for (int i = 0; i < batch; ++i) {
         const int row = Share::row(first + i);
         if (row >= to.rows) continue;
-        const Floats<width> a = norm(inputs[i]);
+        const Floats<width> gate = a != nullptr ? gates[i] : norm(inputs[i]);
         Floats<width> g = load<width>(tile + row * pitch);
+        if (added != nullptr) add_to(g, others[i]);
         for (int j = 0; j < width; ++j) {
-          if (relu && !(a.v[j] > 0)) g.v[j] = 0;
+          if (relu && !(gate.v[j] > 0)) g.v[j] = 0;
           sums.first.v[j] += g.v[j];
           sums.second.v[j] = fmaf(g.v[j], inputs[i].v[j] - norm.mean.v[j], sums.second.v[j]);
         }

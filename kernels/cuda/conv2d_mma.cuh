@@ -91,6 +91,26 @@ struct Bf16Fragments {
   }
 };
 
+/// Adds the products of 16 rows of A and of 16 columns of B, as load_b leaves them.
+template <class Fragments>
+__device__ void multiply_pair(const std::uint32_t (&a)[4], const std::uint32_t (&b)[4],
+                              float (&left)[4], float (&right)[4]) {
+  Fragments::multiply(a, {b[0], b[1]}, left);
+  Fragments::multiply(a, {b[2], b[3]}, right);
+}
+
+/// Writes 16 rows of sums to a row-major matrix in shared memory. A lane holds pairs of columns.
+template <int eights>
+__device__ void store_sums(const float (&sum)[eights][4], float* matrix, int pitch) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+#pragma unroll
+  for (int j = 0; j < eights; ++j) {
+    float* to = matrix + lane / 4 * pitch + 8 * j + lane % 4 * 2;
+    simt::st(to, make_float2(sum[j][0], sum[j][1]));
+    simt::st(to + 8 * pitch, make_float2(sum[j][2], sum[j][3]));
+  }
+}
+
 /// One warp's part of a tile of C. Each fragment that is loaded serves a row or a column of 16 x 8
 /// products.
 template <class Fragments, class Tile, class SliceA, class SliceB>
@@ -113,27 +133,18 @@ class TensorProduct {
       for (int j = 0; j < columns / 16; ++j) {
         std::uint32_t fb[4];
         Fragments::template load_b<SliceB>(b, column_ + 16 * j, k, fb);
-        const std::uint32_t left[2] = {fb[0], fb[1]}, right[2] = {fb[2], fb[3]};
 #pragma unroll
-        for (int i = 0; i < rows / 16; ++i) {
-          Fragments::multiply(fa[i], left, sum_[i][2 * j]);
-          Fragments::multiply(fa[i], right, sum_[i][2 * j + 1]);
-        }
+        for (int i = 0; i < rows / 16; ++i)
+          multiply_pair<Fragments>(fa[i], fb, sum_[i][2 * j], sum_[i][2 * j + 1]);
       }
     }
   }
 
-  /// Writes the sums to a row-major tile in shared memory. A lane holds pairs of columns.
+  /// Writes the sums to a row-major tile in shared memory.
   __device__ void store(float* tile, int pitch) const {
-    const int lane = static_cast<int>(threadIdx.x) % 32;
 #pragma unroll
     for (int i = 0; i < rows / 16; ++i)
-#pragma unroll
-      for (int j = 0; j < columns / 8; ++j) {
-        float* to = tile + (row_ + 16 * i + lane / 4) * pitch + column_ + 8 * j + lane % 4 * 2;
-        simt::st(to, make_float2(sum_[i][j][0], sum_[i][j][1]));
-        simt::st(to + 8 * pitch, make_float2(sum_[i][j][2], sum_[i][j][3]));
-      }
+      store_sums(sum_[i], tile + (row_ + 16 * i) * pitch + column_, pitch);
   }
 
  private:

@@ -122,11 +122,29 @@ class MatrixOperand {
 
   template <class Share>
   __device__ const float* address(int i) const {
-    const std::int64_t depth = at_depth_ + Share::depth(i), column = at_column_ + Share::outer(i);
-    return depth < depth_ && column < columns_ ? matrix_ + (depth * columns_ + column) : nullptr;
+    const std::int64_t at = offset<Share>(i, at_depth_);
+    return at < 0 ? nullptr : matrix_ + at;
   }
   __device__ void next_vector() {}
   __device__ void next_step() { at_depth_ += conv2d_step; }
+
+  /// Where the current step begins.
+  __device__ std::int64_t depth() const { return at_depth_; }
+
+  /// The place in the matrix of the i-th vector of this thread's share of the step that begins at
+  /// `first_depth`, negative outside.
+  template <class Share>
+  __device__ std::int64_t offset(int i, std::int64_t first_depth) const {
+    const std::int64_t depth = first_depth + Share::depth(i);
+    const std::int64_t column = at_column_ + Share::outer(i);
+    return depth < depth_ && column < columns_ ? depth * columns_ + column : -1;
+  }
+
+  /// The column of all this thread's vectors, or the last one's where they lie past it.
+  template <class Share, int width>
+  __device__ std::int64_t column() const {
+    return min(at_column_ + Share::outer(0), static_cast<std::int64_t>(columns_ - width));
+  }
 
   /// Whether the operand is read in vectors of four floats.
   __device__ bool vectors() const { return vectors_; }

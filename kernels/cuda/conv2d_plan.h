@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "kernels/conv2d.h"
 
@@ -60,9 +61,45 @@ struct Conv2dSplit {
 };
 
 /// Parts for the weight gradient: a product matrix of rows x columns is small there, and the
-/// reduction over all pixels is long. Enough parts to fill a large device, each long enough to be
-/// worth its partial result, which takes rows * columns floats of memory.
+/// reduction over all pixels is long. Each part leaves rows * columns floats, which are written and
+/// read again, a quarter of dy's own floats where it has 8 rows pixels. So parts are that long where
+/// this leaves a large device at least one block a multiprocessor, and shorter where it doesn't; and
+/// there are no more than two blocks need.
 Conv2dSplit split_conv2d_weight(std::int64_t rows, std::int64_t columns, std::int64_t pixels,
                                 Conv2dTile tile);
+
+/// The side of the squares of pixels that the narrow backward pass works on, and its largest window.
+constexpr int conv2d_square = 8, conv2d_narrow_window = 3;
+
+/// Squares of one of its tiles: two, or the one whose patch of so many filters shared memory holds.
+constexpr int conv2d_narrow_squares(int filters) { return filters > 32 ? 1 : 2; }
+
+/// The whole backward pass of a narrow convolution in one kernel (conv2d_narrow_backward.cuh). A
+/// block computes `channels` of c, with all k <= `filters`, over tiles of pixels; the blocks of one
+/// part share its tiles.
+struct Conv2dNarrow {
+  int channels, filters;
+  std::int64_t tiles_per_part, parts;
+};
+
+/// The plan of that kernel where it takes the shape, which is with unit stride, windows of up to
+/// 3x3, up to 64 filters and up to 2^30 pixels.
+std::optional<Conv2dNarrow> plan_conv2d_narrow(const Conv2dShape& s);
+
+/// That plan where the kernel is expected to take less time than a sequence of them, or is forced.
+///
+/// In floats a pixel, the sequence moves 4 k + 3 c: dy is written and read once beside the two arrays
+/// it is formed of, x twice, g once. The one kernel moves 2 k + 2 c, but each block reads the
+/// patches of dy, with their halos, from the L2 cache, which is taken to be 1.6 times as fast as
+/// DRAM. It multiplies with smaller register tiles: on CUDA cores it is chosen only where 10
+/// multiply-adds or less meet a byte of DRAM, so that arithmetic isn't the bound.
+std::optional<Conv2dNarrow> choose_conv2d_narrow(const Conv2dShape& s, bool tensor_cores);
+
+/// Has the kernel chosen wherever it takes the shape, or never, in the whole process: for tests and
+/// comparisons.
+void force_conv2d_narrow(bool chosen);
+
+/// Back to the choice by shape.
+void release_conv2d_narrow();
 
 }  // namespace trifold::kernels::cuda

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "kernels/cuda/conv2d_fma.cuh"
+#include "kernels/cuda/conv2d_gradient.cuh"
 #include "kernels/cuda/conv2d_mma.cuh"
 #include "kernels/cuda/conv2d_norm.cuh"
 #include "kernels/cuda/conv2d_operands.cuh"
@@ -42,9 +43,12 @@ struct Layout {
   static constexpr bool asynchronous = std::is_same_v<Element, float>;
   static constexpr int stages = asynchronous ? 3 : 2;
   static constexpr int stage = SliceA::size + SliceB::size;  ///< elements
+  /// What a formed B is copied from beside its slice: a thread forms what it copied itself, before
+  /// the barrier, so that the next step but one may overwrite it.
+  static constexpr int beside = asynchronous && is_formed<B> ? SliceB::size : 0;
 
   static constexpr int tile_pitch = Tile::columns + 8;  ///< pairs of 4 columns by 8 rows: all banks
-  static constexpr int loop_bytes = stages * stage * sizeof(Element);
+  static constexpr int loop_bytes = (stages * stage + 2 * beside) * sizeof(Element);
   static constexpr int tile_bytes = Tile::rows * tile_pitch * sizeof(float);
   static constexpr int vectors = (loop_bytes > tile_bytes ? loop_bytes : tile_bytes) / 16;
 };
@@ -99,6 +103,33 @@ __device__ void normalise(const Operand& a, float* slice) {
   }
 }
 
+/// Forms this thread's share of a step of `b` in the slice where g has arrived, from y beside it.
+template <int width, int threads, class Slice, class Operand>
+__device__ void form_vectors(Operand& b, float* slice, const float* beside) {
+  using Share = cuda::Share<Slice, width, threads>;
+  const auto factors = b.template factors<Share, width>();
+#pragma unroll
+  for (int i = 0; i < Share::count; ++i) {
+    if (!Share::has(i)) break;
+    const std::int64_t offset = b.template offset_of_formed<Share>(i);
+    if (offset < 0) continue;
+    const int at = Slice::at(Share::outer(i), Share::depth(i));
+    const Floats<width> dy = factors(load<width>(slice + at), load<width>(beside + at));
+    store(slice + at, dy);
+    b.keep(offset, dy);
+  }
+  b.next_formed();
+}
+
+template <int threads, class Slice, class Operand>
+__device__ void form(Operand& b, float* slice, const float* beside) {
+  if (b.vectors()) {
+    form_vectors<4, threads, Slice>(b, slice, beside);
+  } else {
+    form_vectors<1, threads, Slice>(b, slice, beside);
+  }
+}
+
 /// One thread's share of one step of an operand, on its way through registers to bf16.
 template <int threads, class Slice>
 class Converted {
@@ -137,6 +168,16 @@ class Converted {
     }
   }
 
+  /// Forms what was loaded of `b`, `y` holding what was loaded beside it.
+  template <class Operand>
+  __device__ void form(Operand& b, const Converted& y) {
+    if (b.vectors()) {
+      form_vectors<Vectors, 4>(b, y);
+    } else {
+      form_vectors<Scalars, 1>(b, y);
+    }
+  }
+
   /// Rounds to nearest even. A vector of four is one 8-byte store.
   __device__ void store(bool vectors, __nv_bfloat16* slice) const {
     if (vectors) {
@@ -144,8 +185,8 @@ class Converted {
       for (int i = 0; i < Vectors::count; ++i) {
         if (!Vectors::has(i)) break;
         simt::st(slice + Slice::at(Vectors::outer(i), Vectors::depth(i)),
-                 make_uint2(pair(values_[4 * i], values_[4 * i + 1]),
-                            pair(values_[4 * i + 2], values_[4 * i + 3])));
+                 make_uint2(bf16_pair(values_[4 * i], values_[4 * i + 1]),
+                            bf16_pair(values_[4 * i + 2], values_[4 * i + 3])));
       }
     } else {
 #pragma unroll
@@ -166,21 +207,36 @@ class Converted {
 #pragma unroll
     for (int i = 0; i < Share::count; ++i) {
       if (!Share::has(i)) break;
-      if (!a.has(i)) continue;
-      Floats<width> v;
-#pragma unroll
-      for (int j = 0; j < width; ++j) v.v[j] = values_[width * i + j];
-      v = norm(v);
-#pragma unroll
-      for (int j = 0; j < width; ++j) values_[width * i + j] = v.v[j];
+      if (a.has(i)) set(i, norm(at<width>(i)));
     }
   }
 
-  static __device__ std::uint32_t pair(float low, float high) {
-    const auto bits = [](float v) {
-      return static_cast<std::uint32_t>(__bfloat16_as_ushort(__float2bfloat16_rn(v)));
-    };
-    return bits(low) | bits(high) << 16;
+  template <class Share, int width, class Operand>
+  __device__ void form_vectors(Operand& b, const Converted& y) {
+    const auto factors = b.template factors<Share, width>();
+#pragma unroll
+    for (int i = 0; i < Share::count; ++i) {
+      if (!Share::has(i)) break;
+      const std::int64_t offset = b.template offset_of_formed<Share>(i);
+      if (offset < 0) continue;
+      const Floats<width> dy = factors(at<width>(i), y.template at<width>(i));
+      set(i, dy);
+      b.keep(offset, dy);
+    }
+    b.next_formed();
+  }
+
+  template <int width>
+  __device__ Floats<width> at(int i) const {
+    Floats<width> v;
+#pragma unroll
+    for (int j = 0; j < width; ++j) v.v[j] = values_[width * i + j];
+    return v;
+  }
+  template <int width>
+  __device__ void set(int i, const Floats<width>& v) {
+#pragma unroll
+    for (int j = 0; j < width; ++j) values_[width * i + j] = v.v[j];
   }
 
   static constexpr int most =
@@ -194,15 +250,22 @@ class Converted {
 /// the barrier that shows them to the others. That is a read and a write of 16 bytes more a vector,
 /// 8 a step beside the 64 reads of the widest tile's products. Through registers, as in
 /// multiply_converted, it would be none, but a thread's step of a is then 16 registers that live as
-/// long as the products, which that tile hasn't got.
+/// long as the products, which that tile hasn't got. A formed b is formed there in the same way.
 template <class Layout, int threads, class A, class B>
 __device__ void multiply_ahead(typename Layout::Product& product, A& a, B& b, std::int64_t steps,
                                float* memory) {
+  const auto beside = [&](std::int64_t step) {
+    return memory + Layout::stages * Layout::stage + (step & 1) * Layout::beside;
+  };
   const auto start = [&](std::int64_t step, int stage) {
     float* to = memory + stage * Layout::stage;
     if constexpr (is_normalised<A>) a.arrive();
     if (step < steps) {
       copy<threads, typename Layout::SliceA>(a, to);
+      if constexpr (is_formed<B>) {
+        auto y = b.beside();
+        copy<threads, typename Layout::SliceB>(y, beside(step));
+      }
       copy<threads, typename Layout::SliceB>(b, to + Layout::SliceA::size);
     }
     simt::cp_async_commit();  // a group each step, empty at the end, so that waits are uniform
@@ -215,6 +278,10 @@ __device__ void multiply_ahead(typename Layout::Product& product, A& a, B& b, st
     simt::cp_async_wait<ahead - 1>();
     if constexpr (is_normalised<A>) {
       normalise<threads, typename Layout::SliceA>(a, memory + read * Layout::stage);
+    }
+    if constexpr (is_formed<B>) {
+      form<threads, typename Layout::SliceB>(
+          b, memory + read * Layout::stage + Layout::SliceA::size, beside(step));
     }
     __syncthreads();  // this step has arrived, and all have read the stage that is filled next
     start(step + ahead, fill);
@@ -231,9 +298,13 @@ template <class Layout, int threads, class A, class B>
 __device__ void multiply_converted(typename Layout::Product& product, A& a, B& b,
                                    std::int64_t steps, __nv_bfloat16* memory) {
   Converted<threads, typename Layout::SliceA> next_a;
-  Converted<threads, typename Layout::SliceB> next_b;
+  Converted<threads, typename Layout::SliceB> next_b, beside_b;
   const auto load = [&] {
     next_a.load(a);
+    if constexpr (is_formed<B>) {
+      auto y = b.beside();
+      beside_b.load(y);
+    }
     next_b.load(b);
   };
   const auto store = [&](int stage) {
@@ -241,6 +312,7 @@ __device__ void multiply_converted(typename Layout::Product& product, A& a, B& b
       a.arrive();
       next_a.normalise(a);
     }
+    if constexpr (is_formed<B>) next_b.form(b, beside_b);
     next_a.store(a.vectors(), memory + stage * Layout::stage);
     next_b.store(b.vectors(), memory + stage * Layout::stage + Layout::SliceA::size);
   };

@@ -1,31 +1,39 @@
 #include "kernels/backends.h"
 #include "kernels/cuda/channel_sums.cuh"
 #include "kernels/cuda/conv2d_backward_data.cuh"
+#include "kernels/cuda/norm_conv2d_backward.cuh"
 
 namespace trifold::kernels::cuda {
+
+void data_gradient(const Exec& ex, const Conv2dShape& s, const float* dy, const ConvInput& input,
+                   const float* w, const float* added, float* g, float* sums) {
+  if (input.norm == nullptr) {
+    backward_data(ex, s, dy, w, added, g);
+    return;
+  }
+  const InputNorm& norm = *input.norm;
+  const PhaseGrid grid(s);
+  const std::int64_t tiles = grid.tiles(s);
+  const Scratch<float> parts(ex, tiles * 2 * s.c);
+  const Norm factors = norm_of(norm, s);
+  backward_data(ex, "norm_conv2d_backward_data", s, grid, dy, w,
+                GatherGradient{.x = input.x,
+                               .x_pitch = factors.pitch,
+                               .factors = factors.factors,
+                               .relu = factors.relu,
+                               .a = input.a,
+                               .added = added,
+                               .parts = parts.data()},
+                g, is_vector(g, s.c) && has_vectors(norm, s, input.x) && aligned({input.a, added}));
+  tile_sums(ex, "norm_conv2d_tile_gradients", "norm_conv2d_gradient_sums", tiles, s.c,
+            PartTerms<float, 2>{parts.data(), s.c}, StoreSums<2>{sums, s.c});
+}
 
 void norm_conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy,
                                const float* w, const float* x, const InputNorm& norm, float* g,
                                float* sums) {
-  const Conv2dExtents e = checked_extents(s);
-  const PhaseGrid grid(s);
-  const Conv2dTile chosen = grid.tile(s);
-  const std::int64_t tiles = grid.phases * div_up(grid.rows, extents(chosen).rows);
-  const Scratch<float> parts(ex, tiles * 2 * s.c);
-  const Norm factors = norm_of(norm, s);
-  const GatherGradient gather{x, factors.pitch, factors.factors, factors.relu, parts.data()};
-  const bool vectors = is_vector(g, s.c) && has_vectors(norm, s, x);
-  with_math(ex, [&](auto math) {
-    with_tile(chosen, [&](auto tile) {
-      using Math = decltype(math);
-      using Tile = decltype(tile);
-      launch(ex, "norm_conv2d_backward_data", backward_data_kernel<Math, Tile, GatherGradient>,
-             dim3(TileIndex<Tile>::grid(grid.rows, s.c), grid.phases), Tile::threads, e, dy,
-             is_vector(dy, s.k), w, is_vector(w, s.k), gather, g, vectors);
-    });
-  });
-  tile_sums(ex, "norm_conv2d_tile_gradients", "norm_conv2d_gradient_sums", tiles, s.c,
-            PartTerms<float, 2>{parts.data(), s.c}, StoreSums<2>{sums, s.c});
+  check(s);
+  data_gradient(ex, s, dy, {x, &norm}, w, nullptr, g, sums);
 }
 
 }  // namespace trifold::kernels::cuda

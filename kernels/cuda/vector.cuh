@@ -65,6 +65,14 @@ __device__ __forceinline__ void add_to(Floats<V>& sum, const Floats<V>& value) {
   for (int v = 0; v < V; ++v) sum.v[v] += value.v[v];
 }
 
+/// Two floats rounded to nearest even, the first in the low half.
+inline __device__ std::uint32_t bf16_pair(float low, float high) {
+  const auto bits = [](float v) {
+    return static_cast<std::uint32_t>(__bfloat16_as_ushort(__float2bfloat16_rn(v)));
+  };
+  return bits(low) | bits(high) << 16;
+}
+
 /// Whether every pointer may be accessed 16 bytes at a time; null counts as such.
 inline bool aligned(std::initializer_list<const void*> pointers) {
   for (const void* p : pointers) {

@@ -61,7 +61,11 @@ TEST(Conv2dSplitRule, CoversEveryPixelOnce) {
 
 TEST(Conv2dSplitRule, FillsADeviceWithTheSmallWeightsOfCifarNetworks) {
   const Conv2dSplit split = split_conv2d_weight(144, 16, 128 * 32 * 32, Conv2dTile::r128c16);
-  EXPECT_EQ(split.parts, 131) << "2 tiles each, so 262 blocks";
+  EXPECT_EQ(split.parts, 113) << "1152 pixels each or a step more, and 226 blocks";
+  EXPECT_EQ(split_conv2d_weight(144, 16, 512 * 32 * 32, Conv2dTile::r128c16).parts, 132)
+      << "2 tiles each, so two blocks for each of 132 multiprocessors";
+  EXPECT_EQ(split_conv2d_weight(576, 64, 128 * 8 * 8, Conv2dTile::r128c64).parts, 27)
+      << "5 tiles each, so one block for each";
   EXPECT_EQ(split_conv2d_weight(144, 16, 100, Conv2dTile::r128c16).parts, 1) << "too short to cut";
 }
 

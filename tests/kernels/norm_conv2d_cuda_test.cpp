@@ -4,9 +4,9 @@
 
 #include "kernels/batch_norm.h"
 #include "kernels/conv2d.h"
-#include "kernels/cuda/conv2d_plan.h"
 #include "kernels/norm_conv2d.h"
 #include "tests/kernels/support_conv2d.h"
+#include "tests/kernels/support_conv2d_tiles.h"
 #include "tests/kernels/support_norm_conv2d.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/batch_norm.h"
@@ -85,41 +85,17 @@ void expect_sums_of(const Results& r, const NormConv2dInputs& in) {
   expect_within(r.sums, sums, [&](std::size_t i) { return 64 * unit * sizes[i]; });
 }
 
-class NormConv2dOnGpu : public testing::TestWithParam<std::tuple<Conv2dTile, Precision>> {
+class NormConv2dOnGpu : public EachConv2dTile {
  protected:
-  void SetUp() override {
-    if (devices().size() < 2) GTEST_SKIP() << "there is no GPU";
-    cuda::force_conv2d_tile(std::get<0>(GetParam()));
-  }
-  void TearDown() override { cuda::release_conv2d_tile(); }
-
-  Trial trial() const {
-    Trial t(devices()[1]);
-    t.precision = std::get<1>(GetParam());
-    return t;
-  }
-
   /// Of a sum of `terms` products, relative to their sizes; tensor cores may truncate.
-  double bound(std::int64_t terms) const {
-    const double u = operand_error(std::get<1>(GetParam()));
+  static double bound(std::int64_t terms) {
+    const double u = operand_error(precision());
     return u * (2 + u) + static_cast<double>(terms + 6) * unit * (u > 0 ? 2 : 1);
   }
 };
 
-std::string name_of(const testing::TestParamInfo<NormConv2dOnGpu::ParamType>& way) {
-  const cuda::Conv2dTileExtents e = cuda::extents(std::get<0>(way.param));
-  constexpr std::array names{"fp32", "tf32", "bf16"};
-  std::ostringstream out;
-  out << "r" << e.rows << "c" << e.columns << "_"
-      << names[static_cast<std::size_t>(std::get<1>(way.param))];
-  return out.str();
-}
-
-INSTANTIATE_TEST_SUITE_P(TilesAndPrecisions, NormConv2dOnGpu,
-                         testing::Combine(testing::ValuesIn(cuda::all_conv2d_tiles),
-                                          testing::Values(Precision::fp32, Precision::tf32,
-                                                          Precision::bf16)),
-                         name_of);
+INSTANTIATE_TEST_SUITE_P(TilesAndPrecisions, NormConv2dOnGpu, all_conv2d_tiles_and_precisions(),
+                         name_of_tile);
 
 TEST_P(NormConv2dOnGpu, EqualsTheOracleOnWholeNumbers) {
   bool relu = false;

@@ -1,0 +1,16 @@
+/// The two halves of norm_conv2d_backward, each a kernel and the sum of its parts.
+#pragma once
+
+#include "kernels/norm_conv2d.h"
+
+namespace trifold::kernels::cuda {
+
+/// dw. Where dy is formed on the way, `formed` (n,p,q,k) keeps it for the other half, unless null.
+void weight_gradient(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
+                     const ConvInput& input, float* formed, float* dw);
+
+/// g and sums, from dy (n,p,q,k) as it is.
+void data_gradient(const Exec& ex, const Conv2dShape& s, const float* dy, const ConvInput& input,
+                   const float* w, const float* added, float* g, float* sums);
+
+}  // namespace trifold::kernels::cuda
