@@ -42,8 +42,7 @@ Results run_all(const Trial& trial, const Conv2dShape& s, const NormConv2dInputs
                              in.norm.relu ? Activation::relu : Activation::none};
         norm_conv2d_forward(ex, s, x, &norm, w, to[0] + shift, to[1]);
         norm_conv2d_forward(ex, s, x, nullptr, w, to[2] + shift, to[3]);
-        norm_conv2d_backward_data(ex, s, dy, w, x, norm, to[4] + shift, to[5]);
-        norm_conv2d_backward_weight(ex, s, x, norm, dy, to[6]);
+        norm_conv2d_backward(ex, s, {dy}, {x, &norm}, w, nullptr, to[4] + shift, to[5], to[6]);
       });
   for (const std::size_t i : {0u, 2u, 4u}) out[i].erase(out[i].begin(), out[i].begin() + shift);
   return {out[0], out[1], out[2], out[3], out[4], out[5], out[6]};
