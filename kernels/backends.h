@@ -29,8 +29,6 @@
   X(conv2d_backward_data)          \
   X(conv2d_backward_weight)        \
   X(norm_conv2d_forward)           \
-  X(norm_conv2d_backward_data)     \
-  X(norm_conv2d_backward_weight)   \
   X(norm_conv2d_backward)          \
   X(batch_norm_train)              \
   X(batch_norm_moments)            \

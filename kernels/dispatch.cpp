@@ -39,17 +39,6 @@ void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
   run(ex, TRIFOLD_TWINS(norm_conv2d_forward), s, x, norm, w, y, moments);
 }
 
-void norm_conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy,
-                               const float* w, const float* x, const InputNorm& norm, float* g,
-                               float* sums) {
-  run(ex, TRIFOLD_TWINS(norm_conv2d_backward_data), s, dy, w, x, norm, g, sums);
-}
-
-void norm_conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x,
-                                 const InputNorm& norm, const float* dy, float* dw) {
-  run(ex, TRIFOLD_TWINS(norm_conv2d_backward_weight), s, x, norm, dy, dw);
-}
-
 void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
                           const ConvInput& input, const float* w, const float* added, float* g,
                           float* sums, float* dw) {

@@ -36,25 +36,6 @@ std::int64_t pitch_of(const InputNorm& norm, const Conv2dShape& s);
 void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
                          const InputNorm* norm, const float* w, float* y, float* moments);
 
-/// g is the gradient of <dy, conv2d_forward(a, w)> with respect to (x - mean) scale + shift: that
-/// with respect to a, and zero where act is relu and a <= 0.
-/// Shapes    dy (n,p,q,k), w (r,s,c,k), x and g (n,h,w,c), sums (2,c).
-/// Effects   overwrites g and sums: sums[0] is the sum of g over n, h and w, sums[1] that of
-///           g (x - mean), as batch_norm_gradient takes them. g overlaps nothing else.
-/// Numerics  g as conv2d_backward_data's dx. Sums of parts, cut by the shape alone, are added in
-///           double in fixed order; an error doesn't grow with |mean| / std.
-void norm_conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy,
-                               const float* w, const float* x, const InputNorm& norm, float* g,
-                               float* sums);
-
-/// dw is the gradient of <dy, conv2d_forward(a, w)> with respect to w, a = norm(x) being formed
-/// again as x is read.
-/// Shapes    x (n,h,w,c), dy (n,p,q,k), dw (r,s,c,k).
-/// Effects   overwrites dw.
-/// Numerics  as conv2d_backward_weight, with a in the place of x.
-void norm_conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x,
-                                 const InputNorm& norm, const float* dy, float* dw);
-
 /// The gradient dy of a convolution's result y: g itself where y is null, or that behind a batch
 /// norm of y, formed as it is read:
 ///   dy = (g + (y - mean) slope + offset) scale, channel by channel,

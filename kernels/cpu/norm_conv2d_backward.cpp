@@ -134,24 +134,4 @@ void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGrad
   if (gated) gated->total(sums);
 }
 
-void norm_conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy,
-                               const float* w, const float* x, const InputNorm& norm, float* g,
-                               float* sums) {
-  check(s);
-  InputGradient gated({x, &norm}, s, g);
-  thread_local Scratch scratch;
-  DataGradient(ex, s, w, scratch).run(ex, s.n, dy, nullptr, &gated, g);
-  gated.total(sums);
-}
-
-void norm_conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x,
-                                 const InputNorm& norm, const float* dy, float* dw) {
-  check(s);
-  pitch_of(norm, s);
-  thread_local Scratch scratch;
-  const auto gradient = weight_gradient(s, s.n, scratch);
-  gradient->add(ex, s.n, {x, &norm}, dy);
-  gradient->finish(ex, dw);
-}
-
 }  // namespace trifold::kernels::cpu

@@ -1,4 +1,3 @@
-#include "kernels/backends.h"
 #include "kernels/cuda/channel_sums.cuh"
 #include "kernels/cuda/conv2d_backward_data.cuh"
 #include "kernels/cuda/norm_conv2d_backward.cuh"
@@ -27,13 +26,6 @@ void data_gradient(const Exec& ex, const Conv2dShape& s, const float* dy, const 
                 g, is_vector(g, s.c) && has_vectors(norm, s, input.x) && aligned({input.a, added}));
   tile_sums(ex, "norm_conv2d_tile_gradients", "norm_conv2d_gradient_sums", tiles, s.c,
             PartTerms<float, 2>{parts.data(), s.c}, StoreSums<2>{sums, s.c});
-}
-
-void norm_conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy,
-                               const float* w, const float* x, const InputNorm& norm, float* g,
-                               float* sums) {
-  check(s);
-  data_gradient(ex, s, dy, {x, &norm}, w, nullptr, g, sums);
 }
 
 }  // namespace trifold::kernels::cuda

@@ -1,4 +1,3 @@
-#include "kernels/backends.h"
 #include "kernels/cuda/conv2d_backward_weight.cuh"
 #include "kernels/cuda/norm_conv2d_backward.cuh"
 
@@ -34,12 +33,6 @@ void weight_gradient(const Exec& ex, const Conv2dShape& s, const OutputGradient&
   weight_gradient_of(
       ex, s, input,
       FormedGradient{dy.g, dy.y, {dy.mean, dy.scale, dy.slope, dy.offset}, formed, vectors}, dw);
-}
-
-void norm_conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x,
-                                 const InputNorm& norm, const float* dy, float* dw) {
-  check(s);
-  weight_gradient(ex, s, {dy}, {x, &norm}, nullptr, dw);
 }
 
 }  // namespace trifold::kernels::cuda
