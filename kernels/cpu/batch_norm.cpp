@@ -18,9 +18,10 @@ namespace trifold::kernels::cpu::HWY_NAMESPACE {
 
 /// The moments of blocks of rows, joined.
 ///
-/// A block's mean is first estimated in a sweep that fetches the block into the cache; the second
-/// sweep sums the deviations from the estimate and their squares. However large the mean, the
-/// deviations are small, and the estimate's own rounding is corrected by their sum.
+/// Deviations and their squares are summed from a centre, the mean of a block's first eighth. Its
+/// distance from the mean of all is at most sqrt(8) standard deviations, for the eighth's sum of
+/// squares is no larger than that of all: so the sums lose next to nothing, however large the mean.
+/// What the sum of the deviations is not zero by corrects the centre.
 void moments(const Exec& ex, const BatchNormShape& s, const float* x, float* result) {
   const RowGroup group(s.channels);
   const std::int64_t c = s.channels, block = group.block_rows();
@@ -29,32 +30,34 @@ void moments(const Exec& ex, const BatchNormShape& s, const float* x, float* res
   std::vector<std::int64_t> samples(size(blocks), block);
   samples.back() = s.rows - (blocks - 1) * block;
   for_ranges(ex, blocks, 1, [&](std::int64_t first, std::int64_t last) HWY_ATTR {
-    Floats sums(size(2 * group.width)), estimate(size(c)), shift(size(group.width));
+    Floats sums(size(2 * group.width)), centre(size(c)), centres(size(group.width));
     for (std::int64_t b = first; b < last; ++b) {
       const std::int64_t begin = b * block * c, end = std::min(s.rows, (b + 1) * block) * c;
-      const auto rows = static_cast<double>((end - begin) / c);
+      const std::int64_t rows = (end - begin) / c, sample = std::max<std::int64_t>(rows / 8, 1);
       double* mean = parts.data() + 2 * b * c;
       double* squares = mean + c;
       channel_sums<1>(
-          group, begin, end,
+          group, begin, begin + sample * c,
           [=](auto d, std::int64_t i, std::int64_t, auto& acc)
               HWY_ATTR { acc[0] = hn::Add(acc[0], hn::LoadU(d, x + i)); },
           sums.data(), mean);
-      for (std::int64_t j = 0; j < c; ++j) estimate[size(j)] = static_cast<float>(mean[j] / rows);
-      group.repeat(estimate.data(), shift.data());
-      const float* centre = shift.data();
+      for (std::int64_t j = 0; j < c; ++j) {
+        centre[size(j)] = static_cast<float>(mean[j] / static_cast<double>(sample));
+      }
+      group.repeat(centre.data(), centres.data());
+      const float* from = centres.data();
       channel_sums<2>(
           group, begin, end,
           [=](auto d, std::int64_t i, std::int64_t k, auto& acc) HWY_ATTR {
-            const auto deviation = hn::Sub(hn::LoadU(d, x + i), hn::LoadU(d, centre + k));
+            const auto deviation = hn::Sub(hn::LoadU(d, x + i), hn::LoadU(d, from + k));
             acc[0] = hn::Add(acc[0], deviation);
             acc[1] = hn::MulAdd(deviation, deviation, acc[1]);
           },
           sums.data(), mean);
       for (std::int64_t j = 0; j < c; ++j) {
-        const double off = mean[j] / rows;
+        const double off = mean[j] / static_cast<double>(rows);
         squares[j] -= off * mean[j];
-        mean[j] = estimate[size(j)] + off;
+        mean[j] = centre[size(j)] + off;
       }
     }
   });
