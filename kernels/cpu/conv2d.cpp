@@ -82,7 +82,7 @@ void packed_forward_pass(const Exec& ex, const Conv2dShape& s, const Source& sou
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y) {
   check(s);
-  forward_pass(ex, s, {x}, w, {.b = b}, y);
+  forward_pass(ex, s, {x, s.c}, w, {.b = b}, y);
 }
 
 // A form is an algorithm for one instruction set.
@@ -103,16 +103,16 @@ void conv2d_pack(const Exec& ex, const Conv2dShape& s, const float* w, float* pa
     return;
   }
   pack_panels(
-      Panels{s.k, tiles().lanes}, s.r * s.s * s.c, 1, [&](std::int64_t j) { return w + j * s.k; },
-      packed);
+      ex, Panels{s.k, tiles().lanes}, s.r * s.s * s.c, 1,
+      [&](std::int64_t j) { return w + j * s.k; }, packed);
 }
 
 void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
                            const InputNorm* norm, const float* packed, const float* b,
                            const float* residual, Activation act, float* y) {
   check(s);
-  if (norm != nullptr) pitch_of(*norm, s);
-  packed_forward_pass(ex, s, {x, norm}, packed,
+  const std::int64_t pitch = norm != nullptr ? pitch_of(*norm, s) : s.c;
+  packed_forward_pass(ex, s, {x, pitch, norm}, packed,
                       {.b = b, .addend = residual, .relu = act == Activation::relu}, y);
 }
 

@@ -67,10 +67,10 @@ Correlation phase_correlation(const Conv2dShape& s, const DataPhase& rows,
           .y_pixel = s.stride_w * s.c};
 }
 
-void pack_phase(const Conv2dShape& s, const DataPhase& rows, const DataPhase& columns,
-                const Panels& panels, const float* w, float* packed) {
+void pack_phase(const Exec& ex, const Conv2dShape& s, const DataPhase& rows,
+                const DataPhase& columns, const Panels& panels, const float* w, float* packed) {
   pack_panels(
-      panels, rows.taps * columns.taps * s.k, s.k,
+      ex, panels, rows.taps * columns.taps * s.k, s.k,
       [&](std::int64_t j) {
         const std::int64_t tap = j / s.k;
         const std::int64_t r = rows.last - tap / columns.taps * s.stride_h;
@@ -101,7 +101,7 @@ DataGradient::DataGradient(const Exec& ex, const Conv2dShape& s, const float* w,
         winograd_transform_weights(ex, s.k, s.c,
                                    {.w = last, .tap = -tap, .channel = 1, .filter = s.k}, to);
       } else {
-        pack_phase(s, rows, columns, panels, w, to);
+        pack_phase(ex, s, rows, columns, panels, w, to);
         to += rows.taps * columns.taps * s.k * panels.padded();
       }
     }
@@ -117,9 +117,9 @@ void DataGradient::run(const Exec& ex, std::int64_t images, const float* dy, con
     const Correlation correlation = phase_correlation(s, rows, columns);
     const Finish finish{.addend = addend != nullptr ? addend + first : nullptr, .work = work};
     if (winograd_) {
-      winograd_correlate(ex, correlation, {dy}, packed, finish, dx + first);
+      winograd_correlate(ex, correlation, {dy, s_.k}, packed, finish, dx + first);
     } else if (rows.taps > 0 && columns.taps > 0) {
-      correlate(ex, tiles(), correlation, {dy}, packed, finish, dx + first);
+      correlate(ex, tiles(), correlation, {dy, s_.k}, packed, finish, dx + first);
     } else {
       unreached_inputs(ex, s, rows, columns, addend, work, dx);
     }

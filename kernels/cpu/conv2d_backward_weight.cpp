@@ -9,14 +9,6 @@
 namespace trifold::kernels::cpu {
 namespace {
 
-/// Parts of the work whose gradients are summed apart. By the shape alone: enough to share, few
-/// enough for their partial sums to stay small.
-std::int64_t parts_of(std::int64_t bands, std::int64_t partial_floats) {
-  constexpr std::int64_t most_parts = 16, most_floats = std::int64_t{1} << 24;
-  const std::int64_t fitting = std::max<std::int64_t>(2, most_floats / partial_floats);
-  return std::min({bands, most_parts, fitting});
-}
-
 /// db = the sum of the rows of dy, in parts that are added in order.
 void backward_bias(const Exec& ex, std::int64_t rows, std::int64_t k, const float* dy, float* db) {
   const std::int64_t parts = std::min<std::int64_t>(rows, 32);
@@ -37,22 +29,53 @@ void backward_bias(const Exec& ex, std::int64_t rows, std::int64_t k, const floa
   }
 }
 
+/// The norm of the channels from c on.
+InputNorm from_channel(InputNorm norm, std::int64_t c) {
+  norm.mean += c;
+  norm.scale += c;
+  norm.shift += c;
+  return norm;
+}
+
+/// How a weight gradient is cut, by the shape alone. Bands of output rows are added up in parts;
+/// weights that are more than a level 1 cache holds are cut into slices of channels, each with its
+/// own bands, so that fewer parts have partial sums of them.
+struct Cut {
+  std::int64_t slice;  ///< channels
+  std::int64_t slices, band_rows, image_bands, parts;
+
+  Cut(const Correlation& s, std::int64_t filters) {
+    // Sums of a slice and a tap, and a band's gradients, fit a level 2 cache together.
+    constexpr std::int64_t unsliced_floats = 1 << 15, slice_floats = 1 << 17;
+    constexpr std::int64_t most_channels = 128, least_channels = 16, band_pixels = 96;
+    constexpr std::int64_t most_parts = 16;
+    const bool sliced = s.r * s.s * s.c * filters > unsliced_floats;
+    const std::int64_t fitting =
+        std::clamp(slice_floats / filters / 16 * 16, least_channels, most_channels);
+    slice = sliced ? std::min(s.c, fitting) : s.c;
+    slices = (s.c + slice - 1) / slice;
+    band_rows = sliced ? std::clamp<std::int64_t>(band_pixels / s.q, 1, s.p) : cpu::band_rows(s);
+    image_bands = (s.p + band_rows - 1) / band_rows;
+    parts = std::clamp<std::int64_t>(most_parts / slices, 1, s.n * image_bands);
+  }
+};
+
 /// Bands of output rows by the register tiles.
 class DirectWeightGradient : public WeightGradient {
  public:
   DirectWeightGradient(const Correlation& s, Scratch& scratch)
-      : s_(s),
-        parts_(parts_of(s.n * image_bands_, partial_floats_)),
-        partials_(scratch.floats(parts_ * partial_floats_)) {}
+      : s_(s), partials_(scratch.floats(cut_.parts * partial_floats_)) {}
 
   void add(const Exec& ex, std::int64_t images, const Source& source, const float* dy) override {
-    const std::int64_t bands = images * image_bands_;
-    parallel(ex, parts_, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t part = begin; part < end; ++part) {
+    const std::int64_t bands = images * cut_.image_bands;
+    parallel(ex, cut_.slices * cut_.parts, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t task = begin; task < end; ++task) {
+        const std::int64_t part = task % cut_.parts, c = task / cut_.parts * cut_.slice;
         float* const partial = partials_ + part * partial_floats_;
-        if (first_) std::fill(partial, partial + partial_floats_, 0.0f);
-        for (std::int64_t i = bands * part / parts_; i < bands * (part + 1) / parts_; ++i) {
-          add_band(i / image_bands_, i % image_bands_ * rows_a_band_, source, dy, partial);
+        if (first_) clear(c, partial);
+        for (std::int64_t i = bands * part / cut_.parts; i < bands * (part + 1) / cut_.parts; ++i) {
+          add_band(i / cut_.image_bands, i % cut_.image_bands * cut_.band_rows, c, source, dy,
+                   partial);
         }
       }
     });
@@ -65,7 +88,7 @@ class DirectWeightGradient : public WeightGradient {
         float* to = dw + j * s_.k;
         const float* from = partials_ + j * width_;
         std::copy(from, from + s_.k, to);
-        for (std::int64_t part = 1; part < parts_; ++part) {
+        for (std::int64_t part = 1; part < cut_.parts; ++part) {
           from += partial_floats_;
           for (std::int64_t f = 0; f < s_.k; ++f) to[f] += from[f];
         }
@@ -74,34 +97,70 @@ class DirectWeightGradient : public WeightGradient {
   }
 
  private:
-  void add_band(std::int64_t image, std::int64_t first, const Source& source, const float* dy,
-                float* partial) const {
-    const std::int64_t rows = std::min(rows_a_band_, s_.p - first);
-    const Band band = padded_band(s_, source, image, first, rows);
-    const float* gradient = dy + (image * s_.p + first) * s_.q * s_.k;
-    if (width_ != s_.k) {  // vectors of dy may read past its last filter
-      thread_local Scratch gradient_scratch;
-      float* const widened = gradient_scratch.floats(rows * s_.q * width_);
-      for (std::int64_t i = 0; i < rows * s_.q; ++i) {
-        std::copy(gradient + i * s_.k, gradient + (i + 1) * s_.k, widened + i * width_);
-        std::fill(widened + i * width_ + s_.k, widened + (i + 1) * width_, 0.0f);
-      }
-      gradient = widened;
+  std::int64_t channels_of(std::int64_t c) const { return std::min(cut_.slice, s_.c - c); }
+
+  /// The sums of the slice that begins with channel c.
+  void clear(std::int64_t c, float* partial) const {
+    for (std::int64_t tap = 0; tap < s_.r * s_.s; ++tap) {
+      std::fill_n(partial + (tap * s_.c + c) * width_, channels_of(c) * width_, 0.0f);
     }
-    for (std::int64_t panel = 0; panel < panels_.count(); ++panel)
-      for (std::int64_t r = 0; r < s_.r; ++r)
-        tiles_.weight({.x = band.x + r * band.row,
+  }
+
+  /// Adds up the slice that begins with channel c over the band that begins with row `first`.
+  void add_band(std::int64_t image, std::int64_t first, std::int64_t c, const Source& source,
+                const float* dy, float* partial) const {
+    const std::int64_t rows = std::min(cut_.band_rows, s_.p - first);
+    const bool sliced = cut_.slices > 1;
+    Correlation slice = s_;
+    slice.c = channels_of(c);
+    const std::int64_t pixel = sliced ? odd_lines(slice.c) : s_.c;
+    InputNorm norm;
+    Source of_slice{source.x + c, source.pitch};
+    if (source.norm != nullptr) {
+      norm = from_channel(*source.norm, c);
+      of_slice.norm = &norm;
+    }
+    const Band band = padded_band(slice, of_slice, image, first, rows, pixel);
+    const float* const gradient =
+        packed_gradient(dy + (image * s_.p + first) * s_.q * s_.k, rows * s_.q);
+    // Taps of a row lie side by side in dw, too, unless they are sliced.
+    const std::int64_t runs = sliced ? s_.s : 1;
+    for (std::int64_t panel = 0; panel < panels_.count(); ++panel) {
+      const std::int64_t f = panels_.begin(panel);
+      const std::int64_t lanes = panels_.vectors(panel) * tiles_.lanes;
+      for (std::int64_t run = 0; run < s_.r * runs; ++run) {
+        const std::int64_t tap = run * (s_.s / runs);
+        tiles_.weight({.x = band.x + run / runs * band.row + run % runs * band.pixel,
                        .x_row = s_.stride_h * band.row,
-                       .x_pixel = s_.stride_w * s_.c,
-                       .dy = gradient + panels_.begin(panel),
-                       .dy_row = s_.q * width_,
-                       .dy_pixel = width_,
+                       .x_pixel = s_.stride_w * band.pixel,
+                       .dy = gradient + f * rows * s_.q,
+                       .dy_row = s_.q * lanes,
+                       .dy_pixel = lanes,
                        .rows = rows,
                        .pixels = s_.q,
-                       .run_length = s_.s * s_.c,
+                       .run_length = s_.s / runs * slice.c,
                        .vectors = panels_.vectors(panel),
-                       .dw = partial + r * s_.s * s_.c * width_ + panels_.begin(panel),
+                       .dw = partial + (tap * s_.c + c) * width_ + f,
                        .dw_stride = width_});
+      }
+    }
+  }
+
+  /// A band's gradients in panels, whose vectors may read past the last filter.
+  const float* packed_gradient(const float* dy, std::int64_t pixels) const {
+    if (panels_.count() == 1 && width_ == s_.k) return dy;
+    thread_local Scratch scratch;
+    float* const packed = scratch.floats(pixels * width_);
+    for (std::int64_t i = 0; i < pixels; ++i) {
+      for (std::int64_t panel = 0; panel < panels_.count(); ++panel) {
+        const std::int64_t f = panels_.begin(panel), valid = std::min(panels_.lanes * 2, s_.k - f);
+        const std::int64_t lanes = panels_.vectors(panel) * panels_.lanes;
+        float* const to = packed + f * pixels + i * lanes;
+        std::copy(dy + i * s_.k + f, dy + i * s_.k + f + valid, to);
+        std::fill(to + valid, to + lanes, 0.0f);
+      }
+    }
+    return packed;
   }
 
   Correlation s_;
@@ -109,9 +168,7 @@ class DirectWeightGradient : public WeightGradient {
   Panels panels_{s_.k, tiles_.lanes};
   std::int64_t width_ = panels_.padded(), terms_ = s_.r * s_.s * s_.c;
   std::int64_t partial_floats_ = terms_ * width_;
-  std::int64_t rows_a_band_ = band_rows(s_);
-  std::int64_t image_bands_ = (s_.p + rows_a_band_ - 1) / rows_a_band_;
-  std::int64_t parts_;
+  Cut cut_{s_, width_};
   float* partials_;
   bool first_ = true;
 };
@@ -134,7 +191,7 @@ void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x
   if (db != nullptr) backward_bias(ex, s.n * s.p() * s.q(), s.k, dy, db);
   thread_local Scratch scratch;
   const auto gradient = weight_gradient(s, s.n, scratch);
-  gradient->add(ex, s.n, {x}, dy);
+  gradient->add(ex, s.n, {x, s.c}, dy);
   gradient->finish(ex, dw);
 }
 

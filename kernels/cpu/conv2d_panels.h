@@ -2,6 +2,7 @@
 /// band of rows, and running the output tiles over all bands.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "kernels/cpu/conv2d_tiles.h"
@@ -36,44 +37,38 @@ struct Correlation {
 /// Packs (rows, filters), element (j, f) at row(j) + f * stride, into panels at `to`, which holds
 /// rows * panels.padded() floats.
 template <class Row>
-void pack_panels(const Panels& panels, std::int64_t rows, std::int64_t stride, Row row, float* to) {
-  for (std::int64_t panel = 0; panel < panels.count(); ++panel) {
-    const std::int64_t width = panels.vectors(panel) * panels.lanes;
-    for (std::int64_t j = 0; j < rows; ++j, to += width) {
-      const float* from = row(j);
-      for (std::int64_t l = 0; l < width; ++l) {
-        const std::int64_t f = panels.begin(panel) + l;
-        to[l] = f < panels.filters ? from[f * stride] : 0.0f;
-      }
-    }
-  }
-}
+void pack_panels(const Exec& ex, const Panels& panels, std::int64_t rows, std::int64_t stride,
+                 const Row& row, float* to);
 
-/// What a correlation reads: x, or norm(x), formed as it is read. Zeros outside the images.
+/// What a correlation reads: x, or norm(x), formed as it is read. Zeros outside the images. Pixels
+/// are `pitch` floats apart.
 struct Source {
   const float* x;
+  std::int64_t pitch;
   const InputNorm* norm = nullptr;
-
-  /// The floats from a pixel to the next.
-  std::int64_t pitch(const Correlation& s) const {
-    return norm != nullptr && norm->pitch > 0 ? norm->pitch : s.c;
-  }
 };
 
 /// The rows of one image that some output rows read, with zeros outside the image.
 struct Band {
-  const float* x;    // first element of the first window
-  std::int64_t row;  // stride in floats
+  const float* x;           // first element of the first window
+  std::int64_t row, pixel;  // strides in floats
 };
 
 /// Output rows a band: enough pixels to fill tiles, few enough for the padded input to stay in a
 /// level 2 cache. Depends on the shape alone.
 std::int64_t band_rows(const Correlation& s);
 
-/// Points into the image where no window leaves it and there is no norm, else copies into this
-/// thread's scratch.
+/// Points into the image where no window leaves it, there is no norm and its pixels are `pixel`
+/// floats apart, else copies into this thread's scratch.
 Band padded_band(const Correlation& s, const Source& source, std::int64_t image,
-                 std::int64_t first_row, std::int64_t rows);
+                 std::int64_t first_row, std::int64_t rows, std::int64_t pixel);
+
+/// At least `floats`, and an odd number of cache lines: rows this far apart spread over all sets of
+/// a level 1 cache.
+constexpr std::int64_t odd_lines(std::int64_t floats) {
+  constexpr std::int64_t line = 16;
+  return ((floats + line - 1) / line | 1) * line;
+}
 
 /// Takes up each part of a correlation's result as soon as it is written, while it lies in the
 /// cache.
@@ -113,4 +108,31 @@ void trifold::kernels::cpu::parallel(const Exec& ex, std::int64_t count, const B
   } else {
     ex.pool->parallel_for(count, body);
   }
+}
+
+template <class Row>
+void trifold::kernels::cpu::pack_panels(const Exec& ex, const Panels& panels, std::int64_t rows,
+                                        std::int64_t stride, const Row& row, float* to) {
+  // Few enough rows for a panel's part to stay in the level 1 cache while it is filled by columns.
+  constexpr std::int64_t most = 32;
+  const std::int64_t blocks = (rows + most - 1) / most;
+  parallel(ex, panels.count() * blocks, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t panel = task / blocks, first = task % blocks * most;
+      const std::int64_t count = std::min(most, rows - first);
+      const std::int64_t width = panels.vectors(panel) * panels.lanes;
+      const std::int64_t filters = std::min(width, panels.filters - panels.begin(panel));
+      float* const part = to + panels.begin(panel) * rows + first * width;
+      const float* from[most];
+      for (std::int64_t j = 0; j < count; ++j) {
+        from[j] = row(first + j) + panels.begin(panel) * stride;
+      }
+      for (std::int64_t f = 0; f < filters; ++f) {
+        for (std::int64_t j = 0; j < count; ++j) part[j * width + f] = from[j][f * stride];
+      }
+      for (std::int64_t j = 0; j < count; ++j) {
+        std::fill(part + j * width + filters, part + (j + 1) * width, 0.0f);
+      }
+    }
+  });
 }

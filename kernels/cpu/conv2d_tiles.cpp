@@ -70,6 +70,14 @@ void output_tile(const OutputPanel& t, std::int64_t first) {
   constexpr int together = terms_together<vectors>();
   const float* x[pixels];
   Vec sum[pixels][vectors];
+  // Memory to be written is on its way while the sums are taken, if these are long enough.
+  if (t.runs * t.run_length >= 64) {
+    TRIFOLD_UNROLL(pixels, i) {
+      TRIFOLD_UNROLL(vectors, v) { __builtin_prefetch(t.y + t.y_offset[first + i] + v * lanes, 1); }
+      TRIFOLD_UNROLL_END;
+    }
+    TRIFOLD_UNROLL_END;
+  }
   TRIFOLD_UNROLL(pixels, i) {
     x[i] = t.x + t.x_offset[first + i];
     TRIFOLD_UNROLL(vectors, v) { sum[i][v] = hn::LoadU(d, t.b + v * lanes); }

@@ -10,9 +10,6 @@
 namespace trifold::kernels::cpu {
 namespace {
 
-/// Up to here, the tiles of all images are one block that the threads share.
-constexpr std::int64_t kFewTiles = 64;
-
 /// Rows of a matrix, as the register tiles want them.
 std::vector<std::int64_t> row_offsets(std::int64_t rows, std::int64_t stride) {
   std::vector<std::int64_t> offsets(static_cast<std::size_t>(rows));
@@ -33,25 +30,26 @@ struct CorrelationSteps {
   WinogradTransforms transforms = winograd_transforms();
   Panels panels{s.k, tiles.lanes};
   std::int64_t filters = panels.padded();
-  std::int64_t v_row, v_point, m_point;
+  std::int64_t v_row, m_row, v_point, m_point;
   std::vector<std::int64_t> x_offset, y_offset;
   std::vector<float> bias, zeros;
 
-  /// For blocks of at most `block` tiles, and of at most `channels` channels at a time.
+  /// For blocks of at most `block` tiles, whose rows of v and m are that many floats apart.
   CorrelationSteps(const Correlation& correlation, const Source& from, const float* weights,
                    const Finish& finish_, float* to, const WinogradGrid& tiles_of,
-                   std::int64_t block, std::int64_t channels)
+                   std::int64_t block, std::int64_t v_row_floats, std::int64_t m_row_floats)
       : s(correlation),
         source(from),
         u(weights),
         finish(finish_),
         y(to),
         grid(tiles_of),
-        v_row(round_up(channels, tiles.lanes)),
-        v_point(point_stride(block * v_row)),
-        m_point(point_stride(block * filters)),
+        v_row(v_row_floats),
+        m_row(m_row_floats),
+        v_point(odd_lines(block * v_row)),
+        m_point(odd_lines(block * m_row)),
         x_offset(row_offsets(block, v_row)),
-        y_offset(row_offsets(block, filters)),
+        y_offset(row_offsets(block, m_row)),
         bias(static_cast<std::size_t>(filters), 0.0f),
         zeros(static_cast<std::size_t>(std::max(s.c, filters)), 0.0f) {
     if (finish.b != nullptr) std::copy(finish.b, finish.b + s.k, bias.begin());
@@ -100,7 +98,7 @@ struct CorrelationSteps {
         square<winograd_tile, const float>(finish.addend + image, s.p, s.q, s.y_row, s.y_pixel,
                                            tile.row, tile.column, nullptr, addends.data());
       }
-      transforms.output(m + t * filters, m_point, s.k, bias.data(),
+      transforms.output(m + t * m_row, m_point, s.k, bias.data(),
                         finish.addend != nullptr ? addends.data() : nullptr, finish.relu,
                         pixels.data());
       if (written == nullptr) continue;
@@ -141,33 +139,40 @@ void correlate_blocks(const Exec& ex, const CorrelationSteps& steps) {
   });
 }
 
-/// Few tiles: the weights are more than the pixels, so that threads share the points, each reading
-/// its part of the weights alone, and no tile is too small for the registers.
-void correlate_few(const Exec& ex, const CorrelationSteps& steps) {
-  const Correlation& s = steps.s;
-  const std::int64_t count = steps.grid.tiles, panels = steps.panels.count();
+/// More weights than pixels: threads share the points of a large group of tiles, each reading its
+/// part of the weights alone and once a group, and no tile is too small for the registers.
+void correlate_groups(const Exec& ex, const CorrelationSteps& steps, std::int64_t group) {
+  const WinogradGrid& grid = steps.grid;
+  const std::int64_t panels = steps.panels.count();
+  PartWork* const work = steps.finish.work;
+  if (work != nullptr) work->expect((grid.tiles + kWinogradPart - 1) / kWinogradPart);
   thread_local Scratch scratch;
   float* const v = scratch.floats(winograd_points * (steps.v_point + steps.m_point));
   float* const m = v + winograd_points * steps.v_point;
-  parallel(ex, count, [&](std::int64_t begin, std::int64_t end) {
-    steps.transform(begin, end - begin, 0, s.c, v + begin * steps.v_row);
-  });
-  parallel(ex, winograd_points * panels, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      steps.multiply(i / panels, i % panels, count, 0, s.c, v, m);
-    }
-  });
-  PartWork* const work = steps.finish.work;
-  if (work == nullptr) {
+  for (std::int64_t first = 0; first < grid.tiles; first += group) {
+    const std::int64_t count = std::min(group, grid.tiles - first);
     parallel(ex, count, [&](std::int64_t begin, std::int64_t end) {
-      steps.write(begin, end - begin, m + begin * steps.filters, nullptr);
+      steps.transform(first + begin, end - begin, 0, steps.s.c, v + begin * steps.v_row);
     });
-    return;
+    parallel(ex, winograd_points * panels, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        steps.multiply(i / panels, i % panels, count, 0, steps.s.c, v, m);
+      }
+    });
+    parallel(ex, (count + kWinogradPart - 1) / kWinogradPart,
+             [&](std::int64_t begin, std::int64_t end) {
+               std::vector<std::int64_t> written;
+               for (std::int64_t from = begin * kWinogradPart;
+                    from < std::min(end * kWinogradPart, count); from += kWinogradPart) {
+                 steps.write(first + from, std::min(kWinogradPart, count - from),
+                             m + from * steps.m_row, work != nullptr ? &written : nullptr);
+                 if (work == nullptr) continue;
+                 work->take((first + from) / kWinogradPart, steps.y,
+                            {written.data(), std::ssize(written)});
+                 written.clear();
+               }
+             });
   }
-  std::vector<std::int64_t> written;
-  steps.write(0, count, m, &written);
-  work->expect(1);
-  work->take(0, steps.y, {written.data(), std::ssize(written)});
 }
 
 }  // namespace
@@ -181,12 +186,18 @@ void winograd_transform_weights(const Exec& ex, std::int64_t channels, std::int6
   const WinogradTransforms transforms = winograd_transforms();
   const Panels panels{filters, transforms.lanes};
   const std::int64_t lanes = transforms.lanes, stride = channels * panels.padded();
-  parallel(ex, channels, [&](std::int64_t begin, std::int64_t end) {
+  // Channels within a vector of filters, so that lines of strided filters serve their neighbours.
+  constexpr std::int64_t most_channels = 64;
+  const std::int64_t slices = (channels + most_channels - 1) / most_channels;
+  parallel(ex, panels.padded() / lanes * slices, [&](std::int64_t begin, std::int64_t end) {
     thread_local Scratch scratch;
     float* const taps = scratch.floats(9 * lanes);
-    for (std::int64_t c = begin; c < end; ++c) {
-      for (std::int64_t f = 0; f < panels.padded(); f += lanes) {
-        const std::int64_t count = std::min(lanes, panels.filters - f);
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t f = task / slices * lanes, first_c = task % slices * most_channels;
+      const std::int64_t count = std::min(lanes, panels.filters - f);
+      const std::int64_t panel = f / (2 * lanes), first = panels.begin(panel);
+      const std::int64_t width = panels.vectors(panel) * lanes;
+      for (std::int64_t c = first_c; c < std::min(first_c + most_channels, channels); ++c) {
         const float* from = w.w + c * w.channel + f * w.filter;
         std::int64_t tap_stride = w.tap;
         if (w.filter != 1) {  // a vector needs its filters side by side
@@ -198,8 +209,6 @@ void winograd_transform_weights(const Exec& ex, std::int64_t channels, std::int6
           from = taps;
           tap_stride = lanes;
         }
-        const std::int64_t panel = f / (2 * lanes), first = panels.begin(panel);
-        const std::int64_t width = panels.vectors(panel) * lanes;
         transforms.weight(from, tap_stride, count, u + first * channels + c * width + f - first,
                           stride);
       }
@@ -212,11 +221,16 @@ void winograd_correlate(const Exec& ex, const Correlation& s, const Source& sour
   const std::int64_t filters = Panels{s.k, tiles().lanes}.padded();
   const std::int64_t most_channels = std::min(kWinogradChannels, round_up(s.c, tiles().lanes));
   const WinogradGrid grid(s, most_channels + filters);
-  if (grid.tiles < kFewTiles) {
-    correlate_few(ex, CorrelationSteps(s, source, u, finish, y, grid, grid.tiles, s.c));
+  // Weights that are more than what they work on, or more than a level 2 cache.
+  if (s.c * filters > grid.tiles * (s.c + filters) ||
+      winograd_points * s.c * filters > kWinogradWideFloats) {
+    const std::int64_t v_row = odd_lines(s.c), m_row = odd_lines(filters);
+    const std::int64_t group = grid.group_of(v_row + m_row);
+    correlate_groups(ex, CorrelationSteps(s, source, u, finish, y, grid, group, v_row, m_row),
+                     group);
   } else {
-    correlate_blocks(ex,
-                     CorrelationSteps(s, source, u, finish, y, grid, grid.block, most_channels));
+    correlate_blocks(
+        ex, CorrelationSteps(s, source, u, finish, y, grid, grid.block, most_channels, filters));
   }
 }
 

@@ -4,7 +4,9 @@
 /// matrices (tiles, channels), these are multiplied by the 36 transformed weight matrices
 /// (channels, filters) with the register tiles of the direct method, and the products are
 /// transformed back. 36 products a channel stand for 144, less what tiles over the edge waste; the
-/// transforms add about 13 operations a pixel and channel, and as many a pixel and filter.
+/// transforms add about 13 operations a pixel and channel, and as many a pixel and filter. Where the
+/// weights are more than the tiles, or more than a level 2 cache holds, threads share the 36 matrices
+/// of large groups of tiles instead.
 ///
 /// Numerics: sums and differences of neighbours cancel, so an error is relative to the largest
 /// values of the patch and not to the result: |y - exact| <= (c + 32) 2^-24 times what the formula
@@ -38,5 +40,9 @@ void winograd_correlate(const Exec& ex, const Correlation& s, const Source& sour
 /// The gradient dw (3,3,c,k) of a correlation with contiguous dy (n,p,q,k), of at most s.n images at
 /// a time.
 std::unique_ptr<WeightGradient> winograd_weight_gradient(const Correlation& s, Scratch& scratch);
+
+/// The same for weights that are more than a level 2 cache holds.
+std::unique_ptr<WeightGradient> winograd_wide_weight_gradient(const Correlation& s,
+                                                              Scratch& scratch);
 
 }  // namespace trifold::kernels::cpu

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "kernels/cpu/conv2d_winograd.h"
@@ -55,20 +54,15 @@ class WinogradWeightGradient : public WeightGradient {
  private:
   void add_block(const Correlation& s, const WinogradGrid& grid, std::int64_t block,
                  const Source& source, const float* dy, float* partial) const {
-    const std::int64_t v_point = point_stride(grid.block * most_channels_);
-    const std::int64_t z_point = point_stride(grid.block * filters_);
+    const std::int64_t v_point = odd_lines(grid.block * most_channels_);
+    const std::int64_t z_point = odd_lines(grid.block * filters_);
     thread_local Scratch scratch;
     float* const v = scratch.floats(winograd_points * (v_point + z_point));
     float* const z = v + winograd_points * v_point;
     const std::int64_t first = block * grid.block;
     const std::int64_t count = std::min(grid.block, grid.tiles - first);
-    std::array<const float*, winograd_tile * winograd_tile> pixels;
-    WinogradTile tile(grid, first);
-    for (std::int64_t t = 0; t < count; ++t, tile.advance(grid)) {
-      square<winograd_tile>(dy + tile.image * s.y_image, s.p, s.q, s.y_row, s.y_pixel, tile.row,
-                            tile.column, zeros_.data(), pixels.data());
-      transforms_.output_gradient(pixels.data(), s.k, z + t * filters_, z_point);
-    }
+    transform_gradients(transforms_, s, grid, WinogradTile(grid, first), count, dy, zeros_.data(),
+                        z, filters_, z_point);
     for (std::int64_t c = 0; c < s.c; c += most_channels_) {
       const std::int64_t channels = std::min(most_channels_, s.c - c);
       transform_patches(transforms_, s, grid, WinogradTile(grid, first), count, source,
@@ -109,6 +103,9 @@ class WinogradWeightGradient : public WeightGradient {
 }  // namespace
 
 std::unique_ptr<WeightGradient> winograd_weight_gradient(const Correlation& s, Scratch& scratch) {
+  if (winograd_weight_floats(s.c, s.k) > kWinogradWideFloats) {
+    return winograd_wide_weight_gradient(s, scratch);
+  }
   return std::make_unique<WinogradWeightGradient>(s, scratch);
 }
 

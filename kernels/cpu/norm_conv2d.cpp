@@ -37,9 +37,9 @@ class OutputMoments : public PartWork {
 void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
                          const InputNorm* norm, const float* w, float* y, float* moments) {
   check(s);
-  if (norm != nullptr) pitch_of(*norm, s);
+  const std::int64_t pitch = norm != nullptr ? pitch_of(*norm, s) : s.c;
   OutputMoments of_y(s.k);
-  forward_pass(ex, s, {x, norm}, w, {.work = moments != nullptr ? &of_y : nullptr}, y);
+  forward_pass(ex, s, {x, pitch, norm}, w, {.work = moments != nullptr ? &of_y : nullptr}, y);
   if (moments != nullptr) of_y.join(moments);
 }
 

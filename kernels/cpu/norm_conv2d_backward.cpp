@@ -123,8 +123,8 @@ void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGrad
     const std::int64_t count = std::min(images, s.n - first);
     const FromImage at{s, first};
     const float* const gradient = output_gradient(ex, s, dy, at, count, of_dy);
-    const Source source = input.a != nullptr ? Source{at.input(input.a)}
-                                             : Source{at.input(input.x, pitch), input.norm};
+    const Source source = input.a != nullptr ? Source{at.input(input.a), s.c}
+                                             : Source{at.input(input.x, pitch), pitch, input.norm};
     weights->add(ex, count, source, gradient);
     if (data) {
       data->run(ex, count, gradient, at.input(added), gated ? &*gated : nullptr, at.input(g));

@@ -8,7 +8,7 @@ void transform_patches(const WinogradTransforms& transforms, const Correlation& 
                        const WinogradGrid& grid, WinogradTile tile, std::int64_t count,
                        const Source& source, const float* zeros, std::int64_t begin,
                        std::int64_t end, float* v, std::int64_t v_row, std::int64_t v_point) {
-  const std::int64_t pitch = source.pitch(s);
+  const std::int64_t pitch = source.pitch;
   std::array<std::array<const float*, winograd_points>, 2> pixels;
   const auto locate = [&](std::int64_t t) {
     square<winograd_patch>(source.x + tile.image * s.h * s.w * pitch, s.h, s.w, s.w * pitch, pitch,
@@ -31,6 +31,18 @@ void transform_patches(const WinogradTransforms& transforms, const Correlation& 
     } else {
       transforms.input(patch, begin, end, v + t * v_row, v_point);
     }
+  }
+}
+
+void transform_gradients(const WinogradTransforms& transforms, const Correlation& s,
+                         const WinogradGrid& grid, WinogradTile tile, std::int64_t count,
+                         const float* dy, const float* zeros, float* z, std::int64_t z_row,
+                         std::int64_t z_point) {
+  std::array<const float*, winograd_tile * winograd_tile> pixels;
+  for (std::int64_t t = 0; t < count; ++t, tile.advance(grid)) {
+    square<winograd_tile>(dy + tile.image * s.y_image, s.p, s.q, s.y_row, s.y_pixel, tile.row,
+                          tile.column, zeros, pixels.data());
+    transforms.output_gradient(pixels.data(), s.k, z + t * z_row, z_point);
   }
 }
 

@@ -16,13 +16,11 @@ inline std::int64_t round_up(std::int64_t value, std::int64_t step) {
   return (value + step - 1) / step * step;
 }
 
-/// Floats from a block's matrix to the next. A transform touches all 36 at once: an odd number of
-/// cache lines between them spreads these accesses over all sets of the level 1 cache.
-inline std::int64_t point_stride(std::int64_t matrix_floats) {
-  constexpr std::int64_t line = 16;
-  const std::int64_t lines = round_up(matrix_floats, line) / line;
-  return (lines % 2 == 0 ? lines + 1 : lines) * line;
-}
+/// Transformed weights of this many floats are more than a level 2 cache holds.
+constexpr std::int64_t kWinogradWideFloats = 1 << 20;
+
+/// Tiles of a group that one thread writes together.
+constexpr std::int64_t kWinogradPart = 8;
 
 /// The tiles of all images in row order.
 struct WinogradGrid {
@@ -35,6 +33,15 @@ struct WinogradGrid {
         block(block_of(row_floats)) {}
 
   std::int64_t blocks() const { return (tiles + block - 1) / block; }
+
+  /// Tiles of a group whose matrices, of so many floats a tile and point, stay in a level 3 cache:
+  /// whole parts, or all tiles.
+  std::int64_t group_of(std::int64_t row_floats) const {
+    constexpr std::int64_t cache_floats = 1 << 22, least = 64;
+    const std::int64_t fitting =
+        cache_floats / (winograd_points * row_floats) / kWinogradPart * kWinogradPart;
+    return std::min(tiles, std::max(least, fitting));
+  }
 
  private:
   // Enough tiles to fill the register tiles, few enough for the cache, and, where the tiles are
@@ -93,5 +100,12 @@ void transform_patches(const WinogradTransforms& transforms, const Correlation& 
                        const WinogradGrid& grid, WinogradTile tile, std::int64_t count,
                        const Source& source, const float* zeros, std::int64_t begin,
                        std::int64_t end, float* v, std::int64_t v_row, std::int64_t v_point);
+
+/// Transforms the gradients dy of the outputs of `count` tiles, starting with `tile`. Filter k of
+/// tile t and point e goes to z + e z_point + t z_row + k.
+void transform_gradients(const WinogradTransforms& transforms, const Correlation& s,
+                         const WinogradGrid& grid, WinogradTile tile, std::int64_t count,
+                         const float* dy, const float* zeros, float* z, std::int64_t z_row,
+                         std::int64_t z_point);
 
 }  // namespace trifold::kernels::cpu

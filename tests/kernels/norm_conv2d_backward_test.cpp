@@ -211,6 +211,11 @@ TEST_P(NormConv2dBackward, StaysInBoundForEveryShape) {
   }
 }
 
+// More weights than a level 2 cache holds.
+TEST_P(NormConv2dBackward, StaysInBoundForWideLayers) {
+  expect_oracle({1, 6, 5, 172, 176, 3, 3, 1, 1}, {true, Reads::rectified, Added::apart}, false);
+}
+
 // More than the CPU works at a time, and a last time with fewer images.
 TEST_P(NormConv2dBackward, StaysInBoundForLargeBatches) {
   const std::vector<Way> ways{{true, Reads::joined, Added::in_place},
