@@ -104,8 +104,8 @@ Conv2dSplit split_conv2d_weight(std::int64_t rows, std::int64_t columns, std::in
   constexpr std::int64_t cheap_pixels = 8;  // a row of the product
   const std::int64_t steps = div_up(pixels, conv2d_step);
   const std::int64_t blocks = blocks_of(extents(tile), rows, columns);
-  const std::int64_t wanted = std::clamp(pixels / (cheap_pixels * rows), div_up(wave / 2, blocks),
-                                         div_up(wave, blocks));
+  const std::int64_t wanted =
+      std::clamp(pixels / (cheap_pixels * rows), div_up(wave / 2, blocks), div_up(wave, blocks));
   const std::int64_t fitting = std::max<std::int64_t>(2, most_floats / (rows * columns));
   const std::int64_t parts = std::min({wanted, div_up(steps, least_steps), fitting});
   const std::int64_t steps_per_part = div_up(steps, parts);
