@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times whole steps of Trifold and of PyTorch in turn, several rounds, and prints the ratio.
 
-    bench/peers/compare.py [--rounds 5] [--seconds 4] [--out FILE.csv] [CASE...]
+    bench/peers/compare.py [--rounds 5] [--seconds 4] [--out FILE.csv] [CASE...] [--variants V...]
 
 A case is NETWORK:MODE:BATCH:SIDE, MODE being training or inference, such as resnet20:training:128:32.
 Each round runs every variant of PyTorch and Trifold once, each in a process of its own, so that what
@@ -30,7 +30,8 @@ default_cases = [
 keep_pages = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 34),
               "MALLOC_TOP_PAD_": str(1 << 28)}
 
-
+variants = {"channels_last": ["--channels-last"], "nchw": [],
+            "channels_last+compile": ["--channels-last", "--compile"], "nchw+compile": ["--compile"]}
 limits = {"avx2": {"TRIFOLD_ISA": "avx2", "ATEN_CPU_CAPABILITY": "avx2",
                    "ONEDNN_MAX_CPU_ISA": "AVX2"}}
 
@@ -58,15 +59,13 @@ def main():
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--limit", choices=limits, help="the instruction set of both sides")
-    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+    parser.add_argument("--variants", nargs="+", choices=variants, default=list(variants),
+                        help="PyTorch's; compiling takes minutes a network")
     parser.add_argument("--out", type=Path, help="a CSV file with every single run")
     parser.add_argument("--build", type=Path, default=root / "build/release")
     parser.add_argument("--python", type=Path, default=root / "build/peers/bin/python")
     o = parser.parse_args()
 
-    variants = [["--channels-last"], []]
-    if not o.no_compile:
-        variants += [["--channels-last", "--compile"], ["--compile"]]
     commit = subprocess.run(["git", "-C", root, "rev-parse", "--short", "HEAD"],
                             capture_output=True, text=True).stdout.strip()
     rows = []
@@ -79,9 +78,9 @@ def main():
         ratios, ours, theirs = [], [], {}
         for turn in range(o.rounds):
             mine = run([o.build / "bin/bench_train", *flags], o.limit)
-            peers = [run([o.python, root / "bench/peers/torch_step.py", *flags, *v],
+            peers = [run([o.python, root / "bench/peers/torch_step.py", *flags, *variants[v]],
                          o.limit)
-                     for v in variants]
+                     for v in o.variants]
             ours.append(mine["median_ms"])
             for peer in peers:
                 theirs.setdefault(peer["variant"], []).append(peer["median_ms"])
