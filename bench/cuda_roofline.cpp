@@ -189,6 +189,9 @@ framework does op by op with the kernels of cuDNN: convolution, statistics, norm
 and ReLU read and write their arrays, and so do their gradients and the sums of two gradients. Its
 convolutions are taken to move what these do, partial results included.
 
+In memory arrays are float32 at every precision, in all three steps. A framework that keeps them in
+bf16 moves half of the unfused bytes, about what the fused step of a ResNet moves here.
+
 )");
   print_summary();
   print_cached_summary();
