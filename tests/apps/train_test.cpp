@@ -66,7 +66,7 @@ TEST(Train, ProfilesItsKernels) {
   const Result result = run_program(
       "train", tiny_training(tiny_cifar(folder), folder / "run", {"--profile", trace.string()}));
   ASSERT_EQ(result.code, 0) << result.err;
-  EXPECT_NE(result.err.find("conv2d_backward_weight"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("norm_conv2d_backward"), std::string::npos) << result.err;
   const nlohmann::json events = nlohmann::json::parse(read_text(trace)).at("traceEvents");
   ASSERT_FALSE(events.empty());
   for (const nlohmann::json& event : events) {
