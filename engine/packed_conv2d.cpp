@@ -4,10 +4,20 @@
 #include "kernels/error.h"
 
 namespace trifold::engine {
+namespace {
+
+/// A shape of images with at most so many channels.
+Shape first_channels(const Shape& x, std::int64_t channels) {
+  if (x.rank() != 4 || x[3] < channels) return x;
+  return {x[0], x[1], x[2], channels};
+}
+
+}  // namespace
 
 Tensor PackedConv2d::run(const kernels::Exec& ex, const Tensor& x, const Tensor* residual,
                          kernels::Activation act) {
-  const kernels::Conv2dShape s = conv2d_shape(x.shape(), w_.shape(), &b_.shape(), geometry_);
+  const Shape read = norm_ ? first_channels(x.shape(), w_.shape()[2]) : x.shape();
+  const kernels::Conv2dShape s = conv2d_shape(read, w_.shape(), &b_.shape(), geometry_);
   const kernels::Conv2dPacking packing = kernels::conv2d_packing(ex, s);
   Tensor& packed = packed_[packing.form];
   if (!packed.defined()) {
@@ -19,7 +29,10 @@ Tensor PackedConv2d::run(const kernels::Exec& ex, const Tensor& x, const Tensor*
                       "conv2d to {} with a residual {}", to_string(y.shape()),
                       residual ? to_string(residual->shape()) : "");
   kernels::InputNorm norm{};
-  if (norm_) norm = {norm_->mean.data(), norm_->scale.data(), norm_->shift.data(), norm_->act};
+  if (norm_) {
+    norm = {norm_->mean.data(), norm_->scale.data(), norm_->shift.data(), norm_->act,
+            x.shape().channels()};
+  }
   kernels::conv2d_packed_forward(ex, s, x.data(), norm_ ? &norm : nullptr, packed.data(), b_.data(),
                                  residual ? residual->data() : nullptr, act, y.data());
   return y;

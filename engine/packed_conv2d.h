@@ -28,7 +28,8 @@ class PackedConv2d {
       : w_(std::move(w)), b_(std::move(b)), geometry_(geometry), norm_(std::move(norm)) {}
 
   /// act(conv2d(norm(x)) + b [+ residual]) in one kernel, x (n,h,w,c) -> (n,p,q,k); residual is a
-  /// null pointer or has the shape of the result.
+  /// null pointer or has the shape of the result. With a norm, x may have more channels than w: its
+  /// first are read.
   /// Errors    ShapeError where shapes don't fit together.
   Tensor run(const kernels::Exec& ex, const Tensor& x, const Tensor* residual,
              kernels::Activation act);

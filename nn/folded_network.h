@@ -14,7 +14,7 @@ namespace trifold::nn {
 /// convolution disappears in it: w' = w s, b' = beta + (b - running_mean) s, with s = gamma /
 /// sqrt(running_var + eps). Its residual and its ReLU are worked while the convolution's result is
 /// still in registers. One that a convolution alone reads is worked, with its ReLU, as that reads.
-/// Weights are packed once. Results differ from the network's by
+/// Weights are packed once, and a dense block is written once. Results differ from the network's by
 /// rounding alone.
 class FoldedNetwork {
  public:

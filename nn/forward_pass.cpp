@@ -29,6 +29,7 @@ ForwardPass::ForwardPass(const Network& network, engine::Tape& tape, const Var& 
       moments_(network.graph().nodes.size()),
       norms_(network.graph().nodes.size()) {
   mode_.fused = mode.fused && mode.statistics == engine::Statistics::batch;
+  concats_grow_ = mode_.fused && kept.empty();
   value(0) = x;
   if (wants_moments(0)) moments(0).values = engine::batch_moments(tape_.exec(), x.value);
 }
@@ -116,8 +117,7 @@ Var ForwardPass::batch_norm(NodeId id, const BatchNorm& op) {
 }
 
 NodeId ForwardPass::grows_into(NodeId id) const {
-  const bool possible = mode_.fused && kept_.empty();
-  return possible ? network_.norm_fusion().grows_into[static_cast<std::size_t>(id)] : -1;
+  return concats_grow_ ? network_.norm_fusion().grows_into[static_cast<std::size_t>(id)] : -1;
 }
 
 Var ForwardPass::concat(NodeId id) {

@@ -17,6 +17,10 @@ class ForwardPass {
   ForwardPass(const Network& network, engine::Tape& tape, const engine::Var& x,
               const ForwardMode& mode, std::span<const NodeId> kept = {});
 
+  /// Lets Concats grow into each other in place though norms aren't fused here, for whoever computes
+  /// the norms of them itself and reads the first channels of a wider value.
+  void let_concats_grow() { concats_grow_ = true; }
+
   /// Computes the value of a node other than the Input from those of its inputs.
   void run(NodeId id);
 
@@ -45,6 +49,7 @@ class ForwardPass {
   engine::Tape& tape_;
   ForwardMode mode_;
   std::span<const NodeId> kept_;
+  bool concats_grow_;
   std::vector<engine::Var> values_;
   std::vector<engine::Moments> moments_;              // undefined where no batch norm wants them
   std::vector<std::shared_ptr<engine::Norm>> norms_;  // null but for norms that convolutions read
