@@ -134,5 +134,43 @@ TEST(Elementwise, MeanStaysInItsBound) {
   }
 }
 
+// One float after a 16-byte boundary, where a GPU can't take four at a time.
+TEST(Elementwise, TakesArraysAtAnyAddress) {
+  constexpr std::int64_t n = 1000;
+  const Floats a = integers(n + 1, 1), b = integers(n + 1, 2), factor{3};
+  const auto rest = [](const Floats& values) { return widen({values.begin() + 1, values.end()}); };
+  const Doubles x = rest(a), y = rest(b);
+  const auto each = [&](auto f) {
+    Doubles result;
+    for (std::size_t i = 0; i < x.size(); ++i) result.push_back(f(x[i], y[i]));
+    return result;
+  };
+  run_everywhere(
+      {nans(n + 1), nans(n + 1), nans(n + 1), nans(n + 1), nans(n + 1), nans(n + 1)},
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        const float *from = ex.in(a) + 1, *other = ex.in(b) + 1;
+        relu_forward(ex, n, from, out[0] + 1);
+        relu_backward(ex, n, from, other, out[1] + 1);
+        add(ex, n, from, other, out[2] + 1);
+        fill(ex, n, 7, out[3] + 1);
+        scale(ex, n, 2, from, out[4] + 1);
+        scale_by(ex, n, ex.in(factor), from, out[5] + 1);
+      },
+      [&](const std::vector<Floats>& out) {
+        expect_equal({out[0].begin() + 1, out[0].end()},
+                     each([](double v, double) { return std::max(v, 0.0); }));
+        expect_equal({out[1].begin() + 1, out[1].end()},
+                     each([](double v, double g) { return v > 0 ? g : 0; }));
+        expect_equal({out[2].begin() + 1, out[2].end()},
+                     each([](double v, double w) { return v + w; }));
+        expect_equal({out[3].begin() + 1, out[3].end()}, each([](double, double) { return 7; }));
+        expect_equal({out[4].begin() + 1, out[4].end()},
+                     each([](double v, double) { return 2 * v; }));
+        expect_equal({out[5].begin() + 1, out[5].end()},
+                     each([](double v, double) { return 3 * v; }));
+        for (const Floats& values : out) EXPECT_TRUE(std::isnan(values[0]));
+      });
+}
+
 }  // namespace
 }  // namespace trifold::kernels

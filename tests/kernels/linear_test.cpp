@@ -17,8 +17,9 @@ void expect_product(const Floats& actual, const oracle::Product& exact, std::int
 }
 
 TEST(Linear, ForwardAndBackwardStayInBound) {
-  for (const LinearShape& s : {LinearShape{1, 1, 1}, LinearShape{128, 64, 10},
-                               LinearShape{7, 45, 100}, LinearShape{300, 23, 13}}) {
+  for (const LinearShape& s :
+       {LinearShape{1, 1, 1}, LinearShape{128, 64, 10}, LinearShape{7, 45, 100},
+        LinearShape{300, 23, 13}, LinearShape{300, 24, 12}}) {
     SCOPED_TRACE(s.in);
     const Floats x = normals(s.n * s.in, 1), w = normals(s.in * s.out, 2), b = normals(s.out, 3);
     const Floats dy = normals(s.n * s.out, 4), ones(index(s.n), 1.0f);

@@ -5,6 +5,7 @@
 #include "kernels/batch_norm.h"
 #include "kernels/conv2d.h"
 #include "kernels/norm_conv2d.h"
+#include "kernels/packed_conv2d.h"
 #include "tests/kernels/support_conv2d.h"
 #include "tests/kernels/support_conv2d_tiles.h"
 #include "tests/kernels/support_norm_conv2d.h"
@@ -95,6 +96,28 @@ class NormConv2dOnGpu : public EachConv2dTile {
 
 INSTANTIATE_TEST_SUITE_P(TilesAndPrecisions, NormConv2dOnGpu, all_conv2d_tiles_and_precisions(),
                          name_of_tile);
+
+// As inference has it: a norm in front, and bias, residual and ReLU behind.
+TEST_P(NormConv2dOnGpu, PackedForwardEqualsTheOracleOnWholeNumbers) {
+  for (const Conv2dCase& t : small_conv2d_cases()) {
+    SCOPED_TRACE(name(t));
+    const Conv2dShape s = shape_of(t);
+    const NormConv2dInputs in = whole_numbers(s, true);
+    const Floats b = integers(s.k, 7), residual = integers(s.y_size(), 8);
+    Doubles expected = oracle::norm_conv2d_forward(t, in.norm, in.x, in.w).value;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      expected[i] = std::max(expected[i] + b[i % index(s.k)] + residual[i], 0.0);
+    }
+    const std::vector<Floats> out = outputs_of(
+        trial(), {nans(s.y_size())}, [&](const Trial& ex, const std::vector<float*>& to) {
+          const InputNorm norm = in.on(ex);
+          conv2d_packed_forward(ex, s, ex.in(in.x), &norm, ex.in(in.w), ex.in(b), ex.in(residual),
+                                Activation::relu, to[0]);
+        });
+    expect_equal(out[0], expected);
+    if (HasFailure()) return;
+  }
+}
 
 TEST_P(NormConv2dOnGpu, EqualsTheOracleOnWholeNumbers) {
   bool relu = false;

@@ -121,5 +121,30 @@ TEST(Optimizer, UpdatesManyParametersAtOnce) {
       });
 }
 
+// One float after a 16-byte boundary, where a GPU can't take four at a time: the same bits.
+TEST(Optimizer, TakesArraysAtAnyAddress) {
+  constexpr std::int64_t n = 1000;
+  const SgdParams params{0.1f, 0.9f, 5e-4f, 1e-3f, true};
+  const auto shifted = [](Floats values) {
+    values.insert(values.begin(), 0.0f);
+    return values;
+  };
+  const Floats w = normals(n, 1), dw = normals(n, 2), v = normals(n, 3), average = normals(n, 4);
+  run_everywhere(
+      {v, w, average, shifted(v), shifted(w), shifted(average)},
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        sgd_step(ex, n, params, ex.in(dw), out[0], out[1]);
+        ema_update(ex, n, 0.9f, out[1], out[2]);
+        sgd_step(ex, n, params, ex.in(shifted(dw)) + 1, out[3] + 1, out[4] + 1);
+        ema_update(ex, n, 0.9f, out[4] + 1, out[5] + 1);
+      },
+      [&](const std::vector<Floats>& out) {
+        for (std::size_t i = 0; i < 3; ++i) {
+          EXPECT_FALSE(same_bits(out[i], std::array{v, w, average}[i])) << "it should move";
+          EXPECT_TRUE(same_bits(out[3 + i], shifted(out[i]))) << i;
+        }
+      });
+}
+
 }  // namespace
 }  // namespace trifold::kernels

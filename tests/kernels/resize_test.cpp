@@ -19,9 +19,10 @@ std::int64_t inputs(const ResizeShape& s) { return s.n * s.src_h * s.src_w * s.c
 std::int64_t outputs(const ResizeShape& s) { return s.n * s.dst_h * s.dst_w * s.c; }
 
 const std::vector<ResizeShape> shapes{
-    {1, 1, 1, 1, 1, 1},     {2, 1, 1, 5, 7, 3},    {2, 7, 5, 1, 1, 5},
-    {2, 32, 32, 24, 20, 3}, {1, 13, 11, 23, 5, 1}, {3, 5, 23, 11, 45, 13},
-    {1, 16, 8, 8, 16, 45},  {2, 37, 41, 3, 2, 11}, {1, 56, 56, 32, 48, 16}};
+    {1, 1, 1, 1, 1, 1},       {2, 1, 1, 5, 7, 3},      {2, 7, 5, 1, 1, 5},
+    {2, 32, 32, 24, 20, 3},   {1, 13, 11, 23, 5, 1},   {3, 5, 23, 11, 45, 13},
+    {1, 16, 8, 8, 16, 45},    {2, 37, 41, 3, 2, 11},   {1, 56, 56, 32, 48, 16},
+    {1, 2, 9000, 1, 8200, 1}, {1, 1, 8200, 2, 9000, 4}};
 
 /// The most taps that any output of one dimension has.
 double taps(std::int64_t src, std::int64_t dst) {
