@@ -14,13 +14,15 @@ import subprocess
 import sys
 
 program = sys.argv[1] if len(sys.argv) > 1 else "build/emulated/tests/test_kernels"
-function = re.compile(r"^(?:void )?(?:trifold::kernels::cuda::)?(\w+_kernel)(<.*>)?\(")
+# The parameters are left out where debug information, and not a symbol, names the function.
+function = re.compile(r"(?:void )?(\w+_kernel)(<.*>)?(?:\(|$)")
 
 
 def instance(signature):
     """(kernel, template arguments) of a kernel's signature, None of another function's."""
-    name = signature.split("(anonymous namespace)::")
-    match = function.match("".join(name))
+    for scope in ("(anonymous namespace)::", "trifold::kernels::cuda::"):
+        signature = signature.replace(scope, "")
+    match = function.match(signature)
     return (match[1], match[2] or "") if match else None
 
 
