@@ -207,6 +207,7 @@ TEST_P(NormConv2dOnGpu, TakesArraysAtAnyAddress) {
 TEST(NormConv2dTiles, ManyUnderALargeMean) {
   if (devices().size() < 2) GTEST_SKIP() << "there is no GPU";
   cuda::force_conv2d_tile(Conv2dTile::r64c32);
+  cuda::force_conv2d_narrow(false);
   for (const std::int64_t c : {1, 4}) {
     const Conv2dShape s{.n = 1, .h = 257, .w = 263, .c = c, .k = c, .r = 1, .s = 1};
     NormConv2dInputs in = reals(s, true);
@@ -223,6 +224,7 @@ TEST(NormConv2dTiles, ManyUnderALargeMean) {
     }
   }
   cuda::release_conv2d_tile();
+  cuda::release_conv2d_narrow();
 }
 
 }  // namespace
