@@ -41,14 +41,7 @@ class WinogradWeightGradient : public WeightGradient {
   }
 
   void finish(const Exec& ex, float* dw) override {
-    parallel(ex, s_.c, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t c = begin; c < end; ++c) {
-        for (std::int64_t f = 0; f < s_.k; f += tiles_.lanes) {
-          transforms_.weight_gradient(partials_ + c * filters_ + f, point_floats_, parts_,
-                                      partial_floats_, s_.k - f, dw + c * s_.k + f, s_.c * s_.k);
-        }
-      }
-    });
+    finish_weight_gradient(ex, transforms_, s_, partials_, parts_, dw);
   }
 
  private:

@@ -38,14 +38,7 @@ class WinogradWideWeightGradient : public WeightGradient {
   }
 
   void finish(const Exec& ex, float* dw) override {
-    parallel(ex, s_.c, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t c = begin; c < end; ++c) {
-        for (std::int64_t f = 0; f < s_.k; f += tiles_.lanes) {
-          transforms_.weight_gradient(sums_ + c * filters_ + f, point_floats_, 1, 0, s_.k - f,
-                                      dw + c * s_.k + f, s_.c * s_.k);
-        }
-      }
-    });
+    finish_weight_gradient(ex, transforms_, s_, sums_, 1, dw);
   }
 
  private:

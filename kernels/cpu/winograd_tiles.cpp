@@ -46,4 +46,19 @@ void transform_gradients(const WinogradTransforms& transforms, const Correlation
   }
 }
 
+void finish_weight_gradient(const Exec& ex, const WinogradTransforms& transforms,
+                            const Correlation& s, const float* sums, std::int64_t parts,
+                            float* dw) {
+  const std::int64_t lanes = transforms.lanes, filters = Panels{s.k, lanes}.padded();
+  const std::int64_t point = s.c * filters, part = winograd_points * point;
+  parallel(ex, s.c, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t c = begin; c < end; ++c) {
+      for (std::int64_t f = 0; f < s.k; f += lanes) {
+        transforms.weight_gradient(sums + c * filters + f, point, parts, part, s.k - f,
+                                   dw + c * s.k + f, s.c * s.k);
+      }
+    }
+  });
+}
+
 }  // namespace trifold::kernels::cpu

@@ -108,4 +108,9 @@ void transform_gradients(const WinogradTransforms& transforms, const Correlation
                          const float* dy, const float* zeros, float* z, std::int64_t z_row,
                          std::int64_t z_point);
 
+/// dw (3,3,c,k) from the sum of `parts` transformed gradients: 36 matrices of c rows of the panels'
+/// padded filters each, the parts following each other.
+void finish_weight_gradient(const Exec& ex, const WinogradTransforms& transforms,
+                            const Correlation& s, const float* sums, std::int64_t parts, float* dw);
+
 }  // namespace trifold::kernels::cpu
