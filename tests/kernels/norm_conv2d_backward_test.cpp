@@ -6,8 +6,8 @@
 #include "kernels/error.h"
 #include "kernels/norm_conv2d.h"
 #include "tests/kernels/support_conv2d.h"
+#include "tests/kernels/support_norm_conv2d_backward.h"
 #include "tests/kernels/support_ops.h"
-#include "tests/oracle/norm_conv2d_backward.h"
 #include "tests/oracle/winograd.h"
 
 namespace trifold::kernels {
@@ -55,46 +55,6 @@ std::string name(const Way& way) {
          added[static_cast<std::size_t>(way.added)] + (way.wants_g ? "" : ", dw alone");
 }
 
-/// Values of either kind; whole numbers are small enough for every sum of products to be exact.
-struct Fill {
-  bool whole;
-  Floats operator()(std::int64_t count, std::uint64_t seed, double mean = 0, double std = 1) const {
-    return whole ? integers(count, seed, 2) : normals(count, seed, mean, std);
-  }
-};
-
-struct Inputs {
-  oracle::OutputGradient dy;
-  oracle::InputNorm norm;
-  oracle::ConvInput input;
-  Floats w, added;
-  std::int64_t pitch;
-};
-
-Inputs inputs(const Conv2dShape& s, const Way& way, bool whole) {
-  const Fill fill{whole};
-  Inputs in;
-  in.w = fill(s.w_size(), 1);
-  in.dy.g = fill(s.y_size(), 2);
-  if (way.behind_norm) {
-    in.dy.y = fill(s.y_size(), 3, 0.5, 2);
-    in.dy.mean = fill(s.k, 4, 0.5, 0.2);
-    in.dy.scale = fill(s.k, 5);
-    in.dy.slope = fill(s.k, 6, 0, 0.1);
-    in.dy.offset = fill(s.k, 7, 0, 0.1);
-  }
-  in.input.x = fill(s.x_size(), 8, 0.5, 2);
-  in.norm = {fill(s.c, 9, 0.5, 0.2), fill(s.c, 10, 0.5, 0.3), fill(s.c, 11),
-             way.reads != Reads::normed};
-  if (way.reads == Reads::joined) {
-    in.input.a = fill(s.x_size(), 12);
-    for (float& a : in.input.a) a = std::max(a, 0.0f);
-  }
-  in.pitch = way.reads == Reads::pitched ? s.c + 3 : s.c;
-  if (way.added != Added::none) in.added = fill(s.x_size(), 13);
-  return in;
-}
-
 class NormConv2dBackward : public testing::TestWithParam<Conv2dAlgorithm> {
  protected:
   void SetUp() override { cpu::force_conv2d_algorithm(GetParam()); }
@@ -108,7 +68,10 @@ class NormConv2dBackward : public testing::TestWithParam<Conv2dAlgorithm> {
   void expect_oracle(const Conv2dCase& t, const Way& way, bool whole) const {
     SCOPED_TRACE(test::name(t) + ", " + name(way));
     const Conv2dShape s = shape_of(t);
-    Inputs in = inputs(s, way, whole);
+    NormConv2dBackwardInputs in =
+        norm_conv2d_backward_inputs(s, whole, way.behind_norm, way.reads != Reads::normed,
+                                    way.reads == Reads::joined, way.added != Added::none);
+    const std::int64_t pitch = way.reads == Reads::pitched ? s.c + 3 : s.c;
     const bool normed = way.reads != Reads::plain;
     if (normed) in.input.norm = &in.norm;
     oracle::ConvGradients exact =
@@ -139,8 +102,8 @@ class NormConv2dBackward : public testing::TestWithParam<Conv2dAlgorithm> {
           }
           const InputNorm norm{ex.in(in.norm.mean), ex.in(in.norm.scale), ex.in(in.norm.shift),
                                in.norm.relu ? Activation::relu : Activation::none,
-                               in.pitch == s.c ? 0 : in.pitch};
-          const ConvInput input{ex.in(spread(in.input.x, s.c, in.pitch, nan)),
+                               pitch == s.c ? 0 : pitch};
+          const ConvInput input{ex.in(spread(in.input.x, s.c, pitch, nan)),
                                 normed ? &norm : nullptr,
                                 in.input.a.empty() ? nullptr : ex.in(in.input.a)};
           const float* added = way.added == Added::apart ? ex.in(in.added) : nullptr;

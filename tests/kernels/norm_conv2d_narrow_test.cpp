@@ -6,8 +6,8 @@
 #include "kernels/cuda/conv2d_plan.h"
 #include "kernels/norm_conv2d.h"
 #include "tests/kernels/support_conv2d.h"
+#include "tests/kernels/support_norm_conv2d_backward.h"
 #include "tests/kernels/support_ops.h"
-#include "tests/oracle/norm_conv2d_backward.h"
 
 namespace trifold::kernels {
 namespace {
@@ -62,41 +62,16 @@ constexpr std::array ways{
         .shift = 1},
 };
 
-struct Inputs {
-  oracle::OutputGradient dy;
-  oracle::InputNorm norm;
-  oracle::ConvInput input;
-  Floats w, added;
-};
-
-Inputs inputs(const Conv2dShape& s, const Way& way, bool whole) {
-  const auto fill = [&](std::int64_t count, std::uint64_t seed, double mean = 0, double std = 1) {
-    return whole ? integers(count, seed, 2) : normals(count, seed, mean, std);
-  };
-  Inputs in{.dy = {}, .norm = {}, .input = {}, .w = fill(s.w_size(), 1), .added = {}};
-  in.dy.g = fill(s.y_size(), 2);
-  if (way.formed) {
-    in.dy.y = fill(s.y_size(), 3, 0.5, 2);
-    in.dy.mean = fill(s.k, 4, 0.5, 0.2);
-    in.dy.scale = fill(s.k, 5);
-    in.dy.slope = fill(s.k, 6, 0, 0.1);
-    in.dy.offset = fill(s.k, 7, 0, 0.1);
-  }
-  in.input.x = fill(s.x_size(), 8, 0.5, 2);
-  in.norm = {fill(s.c, 9, 0.5, 0.2), fill(s.c, 10, 0.5, 0.3), fill(s.c, 11), way.relu};
-  if (way.stored) {
-    in.input.a = fill(s.x_size(), 12);
-    for (float& a : in.input.a) a = std::max(a, 0.0f);
-  }
-  if (way.added) in.added = fill(s.x_size(), 13);
-  return in;
+NormConv2dBackwardInputs inputs(const Conv2dShape& s, const Way& way, bool whole) {
+  return norm_conv2d_backward_inputs(s, whole, way.formed, way.relu, way.stored, way.added);
 }
 
 struct Results {
   Floats g, sums, dw;
 };
 
-Results run(const Trial& trial, const Conv2dShape& s, const Way& way, const Inputs& in) {
+Results run(const Trial& trial, const Conv2dShape& s, const Way& way,
+            const NormConv2dBackwardInputs& in) {
   const auto shifted = [&](const Floats& values) {
     Floats longer(index(way.shift), 0.0f);
     longer.insert(longer.end(), values.begin(), values.end());
@@ -127,7 +102,7 @@ Results run(const Trial& trial, const Conv2dShape& s, const Way& way, const Inpu
 }
 
 /// The sums are those of g as it was stored.
-void expect_sums_of(const Results& r, const Inputs& in) {
+void expect_sums_of(const Results& r, const NormConv2dBackwardInputs& in) {
   const std::size_t c = in.norm.mean.size();
   Doubles sums(2 * c, 0.0), sizes(2 * c, 0.0);
   for (std::size_t i = 0; i < in.input.x.size(); ++i) {
@@ -186,7 +161,7 @@ TEST_P(NarrowBackward, EqualsTheOracleOnWholeNumbers) {
     ASSERT_TRUE(cuda::choose_conv2d_narrow(s, true)) << name(t);
     for (const Way& way : ways) {
       SCOPED_TRACE(name(t) + ", " + way.name);
-      Inputs in = inputs(s, way, true);
+      NormConv2dBackwardInputs in = inputs(s, way, true);
       if (way.normed) in.input.norm = &in.norm;
       const oracle::ConvGradients exact =
           oracle::norm_conv2d_backward(t, in.dy, in.input, in.w, in.added, 0);
@@ -204,7 +179,7 @@ TEST_P(NarrowBackward, StaysInBoundAndRepeatsItsBits) {
     const Conv2dShape s = shape_of(t);
     for (const Way& way : ways) {
       SCOPED_TRACE(name(t) + ", " + way.name);
-      Inputs in = inputs(s, way, false);
+      NormConv2dBackwardInputs in = inputs(s, way, false);
       if (way.normed) in.input.norm = &in.norm;
       const oracle::ConvGradients exact =
           oracle::norm_conv2d_backward(t, in.dy, in.input, in.w, in.added, 4 * unit);
@@ -236,7 +211,7 @@ TEST_P(NarrowBackward, AddsUpManyTiles) {
   ASSERT_GT(plan.parts, 100);
   ASSERT_GT(plan.tiles_per_part, 1);
   const Way& way = ways[1];
-  Inputs in = inputs(s, way, true);
+  NormConv2dBackwardInputs in = inputs(s, way, true);
   in.input.norm = &in.norm;
   const oracle::ConvGradients exact =
       oracle::norm_conv2d_backward(t, in.dy, in.input, in.w, in.added, 0);

@@ -2,22 +2,9 @@
 
 #include <cmath>
 
+#include "tests/oracle/sums.h"
+
 namespace oracle {
-namespace {
-
-Sums zeros(std::size_t size) {
-  return {std::vector<double>(size, 0.0), std::vector<double>(size, 0.0)};
-}
-
-void add(Sums& sums, std::size_t at, double term, double magnitude) {
-  sums.value[at] += term;
-  sums.magnitude[at] += magnitude;
-}
-
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-}  // namespace
-
 Sums normalised(const InputNorm& norm, const std::vector<float>& x) {
   Sums a = zeros(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) {

@@ -2,19 +2,10 @@
 
 #include <cmath>
 
+#include "tests/oracle/sums.h"
+
 namespace oracle {
 namespace {
-
-Sums zeros(std::size_t size) {
-  return {std::vector<double>(size, 0.0), std::vector<double>(size, 0.0)};
-}
-
-void add(Sums& sums, std::size_t at, double term, double magnitude) {
-  sums.value[at] += term;
-  sums.magnitude[at] += magnitude;
-}
-
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 Sums given(const std::vector<float>& values) {
   Sums sums = zeros(values.size());
