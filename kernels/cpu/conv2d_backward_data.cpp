@@ -107,14 +107,15 @@ DataGradient::DataGradient(const Exec& ex, const Conv2dShape& s, const float* w,
     }
 }
 
-void DataGradient::run(const Exec& ex, std::int64_t images, const float* dy, const float* addend,
-                       PartWork* work, float* dx) const {
+void DataGradient::run(const Exec& ex, std::int64_t images, bool alone, const float* dy,
+                       const float* addend, PartWork* work, float* dx) const {
   Conv2dShape s = s_;
   s.n = images;
   for (const Phase& phase : phases_) {
     const auto& [rows, columns, packed] = phase;
     const std::int64_t first = (rows.first * s.w + columns.first) * s.c;
-    const Correlation correlation = phase_correlation(s, rows, columns);
+    Correlation correlation = phase_correlation(s, rows, columns);
+    correlation.alone = alone;
     const Finish finish{.addend = addend != nullptr ? addend + first : nullptr, .work = work};
     if (winograd_) {
       winograd_correlate(ex, correlation, {dy, s_.k}, packed, finish, dx + first);
@@ -131,7 +132,7 @@ void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy,
   check(s);
   thread_local Scratch scratch;
   const DataGradient gradient(ex, s, w, scratch);
-  gradient.run(ex, s.n, dy, write == Write::accumulate ? dx : nullptr, nullptr, dx);
+  gradient.run(ex, s.n, false, dy, write == Write::accumulate ? dx : nullptr, nullptr, dx);
 }
 
 }  // namespace trifold::kernels::cpu

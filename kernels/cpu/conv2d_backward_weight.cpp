@@ -56,7 +56,7 @@ struct Cut {
     slices = (s.c + slice - 1) / slice;
     band_rows = sliced ? std::clamp<std::int64_t>(band_pixels / s.q, 1, s.p) : cpu::band_rows(s);
     image_bands = (s.p + band_rows - 1) / band_rows;
-    parts = std::clamp<std::int64_t>(most_parts / slices, 1, s.n * image_bands);
+    parts = s.alone ? 1 : std::clamp<std::int64_t>(most_parts / slices, 1, s.n * image_bands);
   }
 };
 
@@ -136,12 +136,14 @@ class DirectWeightGradient : public WeightGradient {
                        .dy = gradient + f * rows * s_.q,
                        .dy_row = s_.q * lanes,
                        .dy_pixel = lanes,
+                       .dy_vector = tiles_.lanes,
                        .rows = rows,
                        .pixels = s_.q,
                        .run_length = s_.s / runs * slice.c,
                        .vectors = panels_.vectors(panel),
                        .dw = partial + (tap * s_.c + c) * width_ + f,
-                       .dw_stride = width_});
+                       .dw_stride = width_,
+                       .add = true});
       }
     }
   }
@@ -176,9 +178,10 @@ class DirectWeightGradient : public WeightGradient {
 }  // namespace
 
 std::unique_ptr<WeightGradient> weight_gradient(const Conv2dShape& s, std::int64_t images,
-                                                Scratch& scratch) {
+                                                bool alone, Scratch& scratch) {
   Correlation correlation = forward_correlation(s);
   correlation.n = images;
+  correlation.alone = alone;
   if (conv2d_algorithm(s, Conv2dPass::backward_weight) == Conv2dAlgorithm::winograd) {
     return winograd_weight_gradient(correlation, scratch);
   }
@@ -190,7 +193,7 @@ void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x
   check(s);
   if (db != nullptr) backward_bias(ex, s.n * s.p() * s.q(), s.k, dy, db);
   thread_local Scratch scratch;
-  const auto gradient = weight_gradient(s, s.n, scratch);
+  const auto gradient = weight_gradient(s, s.n, false, scratch);
   gradient->add(ex, s.n, {x, s.c}, dy);
   gradient->finish(ex, dw);
 }

@@ -32,6 +32,7 @@ struct Correlation {
   std::int64_t pad_top, pad_left;
   std::int64_t p, q;                     // output pixels an image
   std::int64_t y_image, y_row, y_pixel;  // output strides in floats
+  bool alone = false;                    // one thread works it: nothing is cut for others to share
 };
 
 /// Packs (rows, filters), element (j, f) at row(j) + f * stride, into panels at `to`, which holds
@@ -62,6 +63,10 @@ std::int64_t band_rows(const Correlation& s);
 /// floats apart, else copies into this thread's scratch.
 Band padded_band(const Correlation& s, const Source& source, std::int64_t image,
                  std::int64_t first_row, std::int64_t rows, std::int64_t pixel);
+
+constexpr std::int64_t round_up(std::int64_t value, std::int64_t step) {
+  return (value + step - 1) / step * step;
+}
 
 /// At least `floats`, and an odd number of cache lines: rows this far apart spread over all sets of
 /// a level 1 cache.

@@ -32,10 +32,10 @@ class DataGradient {
   /// Packs w into `scratch`, which nobody else uses meanwhile.
   DataGradient(const Exec& ex, const Conv2dShape& s, const float* w, Scratch& scratch);
 
-  /// dx of `images` images, plus `addend` unless null, which may be dx. `work`, unless null, is
+  /// dx of `images` images, worked by one thread if `alone`, plus `addend` unless null, which may be dx. `work`, unless null, is
   /// expected and given parts once or several times, one time after the other; of inputs that no
   /// window reaches it is given those that have an addend, for the gradient of the others is zero.
-  void run(const Exec& ex, std::int64_t images, const float* dy, const float* addend,
+  void run(const Exec& ex, std::int64_t images, bool alone, const float* dy, const float* addend,
            PartWork* work, float* dx) const;
 
  private:
@@ -59,10 +59,10 @@ class WeightGradient {
   virtual void finish(const Exec& ex, float* dw) = 0;
 };
 
-/// For at most `images` at a time. How it is cut depends on that and on the shape alone. The sums lie
-/// in `scratch`, which nobody else uses meanwhile.
+/// For at most `images` at a time, worked by one thread if `alone`. How it is cut depends on these and
+/// on the shape. The sums lie in `scratch`, which nobody else uses meanwhile.
 std::unique_ptr<WeightGradient> weight_gradient(const Conv2dShape& s, std::int64_t images,
-                                                Scratch& scratch);
+                                                bool alone, Scratch& scratch);
 
 /// The correlation that the forward pass is, whose source the weights' gradient reads again.
 Correlation forward_correlation(const Conv2dShape& s);

@@ -39,10 +39,9 @@ constexpr int terms_together() {
   return vectors == 1 ? (wide ? 4 : 2) : (wide ? 2 : 1);
 }
 
-/// sum[i] += x[i][j + t] w[t] for t = 0 ... terms - 1.
-template <int pixels, int vectors, int terms>
-HWY_INLINE void multiply_add(const float* const (&x)[pixels], std::int64_t j, const float* w,
-                             Vec (&sum)[pixels][vectors]) {
+/// sum[i] += x(i)[t] w[t] for t = 0 ... terms - 1.
+template <int pixels, int vectors, int terms, class X>
+HWY_INLINE void multiply_add(const X& x, const float* w, Vec (&sum)[pixels][vectors]) {
   const Tag d;
   constexpr std::int64_t lanes = HWY_LANES(float);
   Vec weight[terms][vectors];
@@ -52,7 +51,7 @@ HWY_INLINE void multiply_add(const float* const (&x)[pixels], std::int64_t j, co
   }
   TRIFOLD_UNROLL_END;
   TRIFOLD_UNROLL(pixels, i) {
-    const float* values = x[i] + j;
+    const float* values = x(i);
     TRIFOLD_UNROLL(terms, t) {
       const Vec value = hn::Set(d, values[t]);
       TRIFOLD_UNROLL(vectors, v) { sum[i][v] = hn::MulAdd(value, weight[t][v], sum[i][v]); }
@@ -89,9 +88,10 @@ void output_tile(const OutputPanel& t, std::int64_t first) {
   for (std::int64_t run = 0; run < t.runs; ++run) {
     const std::int64_t begin = run * t.run_stride, end = begin + t.run_length;
     std::int64_t j = begin;
+    const auto at = [&](int i) HWY_ATTR __attribute__((always_inline)) { return x[i] + j; };
     for (; j + together <= end; j += together, w += together * vectors * lanes)
-      multiply_add<pixels, vectors, together>(x, j, w, sum);
-    for (; j < end; ++j, w += vectors * lanes) multiply_add<pixels, vectors, 1>(x, j, w, sum);
+      multiply_add<pixels, vectors, together>(at, w, sum);
+    for (; j < end; ++j, w += vectors * lanes) multiply_add<pixels, vectors, 1>(at, w, sum);
   }
 
   TRIFOLD_UNROLL(pixels, i) {
@@ -109,6 +109,39 @@ void output_tile(const OutputPanel& t, std::int64_t first) {
   TRIFOLD_UNROLL_END;
 }
 
+template <int rows, int vectors>
+void product_tile(const ProductPanel& t, std::int64_t first) {
+  const Tag d;
+  constexpr std::int64_t lanes = HWY_LANES(float);
+  constexpr int together = terms_together<vectors>();
+  Vec sum[rows][vectors];
+  float* const m = t.m + first * lanes;
+  TRIFOLD_UNROLL(rows, i) {
+    TRIFOLD_UNROLL(vectors, v) {
+      sum[i][v] = t.add ? hn::LoadU(d, m + v * t.m_vector + i * lanes) : hn::Zero(d);
+    }
+    TRIFOLD_UNROLL_END;
+  }
+  TRIFOLD_UNROLL_END;
+
+  const float* w = t.w;
+  const float* vector = t.v + first * lanes;
+  for (std::int64_t left = t.channels; left > 0; left -= lanes, vector += t.v_vector) {
+    const float* x = vector;
+    const float* const end = x + (left < lanes ? left : lanes);
+    const auto at = [&](int i) HWY_ATTR __attribute__((always_inline)) { return x + i * lanes; };
+    for (; x + together <= end; x += together, w += together * vectors * lanes)
+      multiply_add<rows, vectors, together>(at, w, sum);
+    for (; x < end; ++x, w += vectors * lanes) multiply_add<rows, vectors, 1>(at, w, sum);
+  }
+
+  TRIFOLD_UNROLL(rows, i) {
+    TRIFOLD_UNROLL(vectors, v) { hn::StoreU(sum[i][v], d, m + v * t.m_vector + i * lanes); }
+    TRIFOLD_UNROLL_END;
+  }
+  TRIFOLD_UNROLL_END;
+}
+
 template <int length, int vectors>
 void weight_tile(const WeightPanel& t, std::int64_t first) {
   const Tag d;
@@ -116,7 +149,9 @@ void weight_tile(const WeightPanel& t, std::int64_t first) {
   Vec sum[length][vectors];
   float* dw = t.dw + first * t.dw_stride;
   TRIFOLD_UNROLL(length, j) {
-    TRIFOLD_UNROLL(vectors, v) { sum[j][v] = hn::LoadU(d, dw + j * t.dw_stride + v * lanes); }
+    TRIFOLD_UNROLL(vectors, v) {
+      sum[j][v] = t.add ? hn::LoadU(d, dw + j * t.dw_stride + v * lanes) : hn::Zero(d);
+    }
     TRIFOLD_UNROLL_END;
   }
   TRIFOLD_UNROLL_END;
@@ -126,7 +161,7 @@ void weight_tile(const WeightPanel& t, std::int64_t first) {
     const float* dy = t.dy + row * t.dy_row;
     for (std::int64_t i = 0; i < t.pixels; ++i, x += t.x_pixel, dy += t.dy_pixel) {
       Vec gradient[vectors];
-      TRIFOLD_UNROLL(vectors, v) { gradient[v] = hn::LoadU(d, dy + v * lanes); }
+      TRIFOLD_UNROLL(vectors, v) { gradient[v] = hn::LoadU(d, dy + v * t.dy_vector); }
       TRIFOLD_UNROLL_END;
       TRIFOLD_UNROLL(length, j) {
         const Vec value = hn::Set(d, x[j]);
@@ -152,6 +187,12 @@ void output_tile_of(std::int64_t size, const OutputPanel& t, std::int64_t first)
 }
 
 template <int most, int vectors>
+void product_tile_of(std::int64_t size, const ProductPanel& t, std::int64_t first) {
+  if (size == most) return product_tile<most, vectors>(t, first);
+  if constexpr (most > 1) product_tile_of<most - 1, vectors>(size, t, first);
+}
+
+template <int most, int vectors>
 void weight_tile_of(std::int64_t size, const WeightPanel& t, std::int64_t first) {
   if (size == most) return weight_tile<most, vectors>(t, first);
   if constexpr (most > 1) weight_tile_of<most - 1, vectors>(size, t, first);
@@ -165,6 +206,16 @@ void output_vectors(const OutputPanel& t) {
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t first = t.pixels * i / count;
     output_tile_of<rows<vectors>(), vectors>(t.pixels * (i + 1) / count - first, t, first);
+  }
+}
+
+template <int vectors>
+void product_vectors(const ProductPanel& t) {
+  constexpr std::int64_t most = rows<vectors>();
+  const std::int64_t count = (t.rows + most - 1) / most;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t first = t.rows * i / count;
+    product_tile_of<rows<vectors>(), vectors>(t.rows * (i + 1) / count - first, t, first);
   }
 }
 
@@ -183,12 +234,19 @@ void output(const OutputPanel& t) {
   output_vectors<2>(t);
 }
 
+void product(const ProductPanel& t) {
+  if (t.vectors == 1) return product_vectors<1>(t);
+  product_vectors<2>(t);
+}
+
 void weight(const WeightPanel& t) {
   if (t.vectors == 1) return weight_vectors<1>(t);
   weight_vectors<2>(t);
 }
 
-Tiles tiles_of_target() { return {level_of_target(HWY_TARGET), HWY_LANES(float), output, weight}; }
+Tiles tiles_of_target() {
+  return {level_of_target(HWY_TARGET), HWY_LANES(float), output, product, weight};
+}
 
 #undef TRIFOLD_UNROLL
 #undef TRIFOLD_UNROLL_END

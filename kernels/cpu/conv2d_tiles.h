@@ -30,18 +30,33 @@ struct OutputPanel {
   bool relu;  ///< of the result, with the addend
 };
 
-/// One panel of dw for one run of the window: dw[j, :] += sum over rows and pixels of x[row, pixel,
-/// j] dy[row, pixel, :].
+/// One panel of dw for one run of the window: dw[j, :] = [dw[j, :] +] sum over rows and pixels of
+/// x[row, pixel, j] dy[row, pixel, :].
 struct WeightPanel {
   const float* x;
   std::int64_t x_row, x_pixel;  ///< strides
-  const float* dy;              ///< readable over the whole width
-  std::int64_t dy_row, dy_pixel;
+  const float* dy;              ///< readable over whole vectors
+  std::int64_t dy_row, dy_pixel, dy_vector;
   std::int64_t rows, pixels;
   std::int64_t run_length;
   std::int64_t vectors;
   float* dw;  ///< (run_length, dw_stride)
   std::int64_t dw_stride;
+  bool add;
+};
+
+/// One panel of a product of matrices whose rows lie close together: m[i, :] = [m[i, :] +] sum over
+/// c of v[i, c] w[c, :]. Vectors of channels, and of filters, lie v_vector and m_vector floats apart,
+/// and within one of them rows a vector apart.
+struct ProductPanel {
+  const float* v;
+  std::int64_t v_vector;
+  std::int64_t rows, channels;
+  const float* w;  ///< (channels, width), packed
+  float* m;
+  std::int64_t m_vector;
+  std::int64_t vectors;  ///< width / lanes: 1 or 2
+  bool add;
 };
 
 /// The versions for one instruction set.
@@ -49,6 +64,7 @@ struct Tiles {
   InstructionSet set;
   std::int64_t lanes;
   void (*output)(const OutputPanel&);
+  void (*product)(const ProductPanel&);
   void (*weight)(const WeightPanel&);
 };
 

@@ -1,12 +1,14 @@
 /// The three passes of a 3 x 3 convolution of stride 1 by Winograd's F(4x4, 3x3).
 ///
-/// Tiles of 4 x 4 outputs are worked in blocks: each block's patches are transformed into 36
-/// matrices (tiles, channels), these are multiplied by the 36 transformed weight matrices
-/// (channels, filters) with the register tiles of the direct method, and the products are
-/// transformed back. 36 products a channel stand for 144, less what tiles over the edge waste; the
-/// transforms add about 13 operations a pixel and channel, and as many a pixel and filter. Where the
-/// weights are more than the tiles, or more than a level 2 cache holds, threads share the 36 matrices
-/// of large groups of tiles instead.
+/// Tiles of 4 x 4 outputs are worked in strips, rows of tiles, and these in blocks: a block's patches
+/// are transformed into 36 matrices (tiles, channels), these are multiplied by the 36 transformed
+/// weight matrices (channels, filters) in register tiles, and the products are transformed back. The
+/// transforms go down the columns of a strip and then along its rows, six matrices at a time, so that
+/// what lies between the steps stays in the caches; memory is asked for what comes next between the
+/// products. 36 products a channel stand for 144, less what tiles over the edge waste; the transforms
+/// add about 8 operations a pixel and channel, and 6 a pixel and filter. Where the weights are more
+/// than the tiles, or more than a level 2 cache holds, threads share the 36 matrices of large groups
+/// of strips instead.
 ///
 /// Numerics: sums and differences of neighbours cancel, so an error is relative to the largest
 /// values of the patch and not to the result: |y - exact| <= (c + 32) 2^-24 times what the formula

@@ -1,13 +1,14 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/cpu/ahead.h"
 #include "kernels/cpu/conv2d_winograd.h"
-#include "kernels/cpu/winograd_tiles.h"
+#include "kernels/cpu/winograd_strips.h"
 
 namespace trifold::kernels::cpu {
 namespace {
 
-/// Blocks of tiles are added up in parts: by the shape alone, enough to share, few enough for their
+/// Blocks of strips are added up in parts: by the shape alone, enough to share, few enough for their
 /// sum to be cheap.
 std::int64_t parts_of(std::int64_t blocks, std::int64_t partial_floats) {
   constexpr std::int64_t most_parts = 16, most_floats = 1 << 20;
@@ -18,22 +19,26 @@ class WinogradWeightGradient : public WeightGradient {
  public:
   WinogradWeightGradient(const Correlation& s, Scratch& scratch)
       : s_(s),
-        partial_floats_(winograd_points * point_floats_),
-        parts_(parts_of(WinogradGrid(s, most_channels_ + filters_).blocks(), partial_floats_)),
-        partials_(scratch.floats(parts_ * partial_floats_)) {}
+        block_(WinogradStrips(s).block(channels_ + filters_)),
+        parts_(s.alone ? 1 : parts_of(blocks(WinogradStrips(s)), winograd_points * point_floats_)),
+        partials_(scratch.floats(parts_ * winograd_points * point_floats_)) {}
 
   void add(const Exec& ex, std::int64_t images, const Source& source, const float* dy) override {
     Correlation s = s_;
     s.n = images;
-    const WinogradGrid grid(s, most_channels_ + filters_);
-    const std::int64_t blocks = grid.blocks();
+    const WinogradStrips strips(s);
     parallel(ex, parts_, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t part = begin; part < end; ++part) {
-        float* const partial = partials_ + part * partial_floats_;
-        if (first_) std::fill(partial, partial + partial_floats_, 0.0f);
-        for (std::int64_t block = blocks * part / parts_; block < blocks * (part + 1) / parts_;
-             ++block) {
-          add_block(s, grid, block, source, dy, partial);
+        float* const partial = partials_ + part * winograd_points * point_floats_;
+        const std::int64_t first = blocks(strips) * part / parts_ * block_;
+        const std::int64_t last =
+            std::min(blocks(strips) * (part + 1) / parts_ * block_, strips.count());
+        if (first_ && first == last) {
+          std::fill(partial, partial + winograd_points * point_floats_, 0.0f);
+        }
+        for (std::int64_t strip = first; strip < last; strip += block_) {
+          Block work(s, strips, strip, block_, last, source, dy);
+          add_block(work, strip > first || !first_, partial);
         }
       }
     });
@@ -45,36 +50,81 @@ class WinogradWeightGradient : public WeightGradient {
   }
 
  private:
-  void add_block(const Correlation& s, const WinogradGrid& grid, std::int64_t block,
-                 const Source& source, const float* dy, float* partial) const {
-    const std::int64_t v_point = odd_lines(grid.block * most_channels_);
-    const std::int64_t z_point = odd_lines(grid.block * filters_);
+  /// Some strips, and what those behind them read.
+  struct Block {
+    std::int64_t count, tiles;
+    const InputNorm* norm;
+    std::vector<StripInput> patches, gradients;
+    Ahead ahead;
+
+    /// The strips [first, last), or `most` of them if that is less.
+    Block(const Correlation& s, const WinogradStrips& strips, std::int64_t first, std::int64_t most,
+          std::int64_t last, const Source& source, const float* dy)
+        : count(std::min(most, last - first)), tiles(strips.tiles()), norm(source.norm) {
+      ahead.start(winograd_points);
+      for (std::int64_t strip = first; strip < std::min(first + 2 * most, last); ++strip) {
+        const StripInput x = strips.patches(strip, source.x, source.pitch);
+        const StripInput gradient = strips.gradients(strip, dy);
+        if (strip < first + count) {
+          patches.push_back(x);
+          gradients.push_back(gradient);
+        } else {
+          ahead.add_patches(x);
+          // One thread alone has just formed dy: it lies in its cache.
+          if (!s.alone) ahead.add_gradients(gradient);
+        }
+      }
+    }
+  };
+
+  std::int64_t blocks(const WinogradStrips& strips) const {
+    return (strips.count() + block_ - 1) / block_;
+  }
+
+  void add_block(Block& block, bool add, float* partial) const {
+    const std::int64_t tiles = block.tiles;
+    const std::int64_t c_vectors = channels_ / lanes_, k_vectors = filters_ / lanes_;
+    StripRows h{nullptr, block_, winograd_tile * tiles + 2, lanes_};
+    StripRows g{nullptr, block_, winograd_tile * tiles, lanes_};
+    StripPoints v{nullptr, block_ * tiles, c_vectors, lanes_};
+    StripPoints z{nullptr, block_ * tiles, k_vectors, lanes_};
     thread_local Scratch scratch;
-    float* const v = scratch.floats(winograd_points * (v_point + z_point));
-    float* const z = v + winograd_points * v_point;
-    const std::int64_t first = block * grid.block;
-    const std::int64_t count = std::min(grid.block, grid.tiles - first);
-    transform_gradients(transforms_, s, grid, WinogradTile(grid, first), count, dy, zeros_.data(),
-                        z, filters_, z_point);
-    for (std::int64_t c = 0; c < s.c; c += most_channels_) {
-      const std::int64_t channels = std::min(most_channels_, s.c - c);
-      transform_patches(transforms_, s, grid, WinogradTile(grid, first), count, source,
-                        zeros_.data(), c, c + channels, v, most_channels_, v_point);
-      for (std::int64_t point = 0; point < winograd_points; ++point) {
-        for (std::int64_t panel = 0; panel < panels_.count(); ++panel) {
-          const std::int64_t f = panels_.begin(panel);
-          tiles_.weight({.x = v + point * v_point,
-                         .x_row = 0,
-                         .x_pixel = most_channels_,
-                         .dy = z + point * z_point + f,
-                         .dy_row = 0,
-                         .dy_pixel = filters_,
-                         .rows = 1,
-                         .pixels = count,
-                         .run_length = channels,
-                         .vectors = panels_.vectors(panel),
-                         .dw = partial + point * point_floats_ + c * filters_ + f,
-                         .dw_stride = filters_});
+    h.at = scratch.floats(h.floats(c_vectors) + g.floats(k_vectors) + v.floats(winograd_patch) +
+                          z.floats(winograd_patch));
+    g.at = h.at + h.floats(c_vectors);
+    v.at = g.at + g.floats(k_vectors);
+    z.at = v.at + v.floats(winograd_patch);
+
+    for (std::int64_t strip = 0; strip < block.count; ++strip) {
+      const StripInput& gradients = block.gradients[static_cast<std::size_t>(strip)];
+      for (std::int64_t f = 0; f < k_vectors; ++f) {
+        transforms_.gradient_columns(gradients, f * lanes_, s_.k, g(f, strip), g.row());
+      }
+    }
+    for (std::int64_t c = 0; c < s_.c; c += channels_) {
+      const std::int64_t channels = std::min(channels_, s_.c - c);
+      const std::int64_t vectors = round_up(channels, lanes_) / lanes_;
+      for (std::int64_t strip = 0; strip < block.count; ++strip) {
+        const StripInput& patches = block.patches[static_cast<std::size_t>(strip)];
+        for (std::int64_t i = 0; i < vectors; ++i) {
+          transforms_.patch_columns(patches, block.norm, c + i * lanes_, s_.c, h(i, strip),
+                                    h.row());
+        }
+      }
+      for (std::int64_t i = 0; i < winograd_patch; ++i) {
+        for (std::int64_t strip = 0; strip < block.count; ++strip) {
+          for (std::int64_t f = 0; f < k_vectors; ++f) {
+            transforms_.gradient_rows(g(f, strip, i), tiles, z(0, f, strip * tiles), z.point());
+          }
+          for (std::int64_t j = 0; j < vectors; ++j) {
+            transforms_.patch_rows(h(j, strip, i), tiles, v(0, j, strip * tiles), v.point());
+          }
+        }
+        for (std::int64_t j = 0; j < winograd_patch; ++j) {
+          if (c + channels == s_.c) block.ahead.step();
+          const std::int64_t point = winograd_patch * i + j;
+          multiply_points(tiles_, panels_, v, z, j, {0, block.count * tiles}, channels, add,
+                          partial + point * point_floats_ + c * filters_);
         }
       }
     }
@@ -84,11 +134,10 @@ class WinogradWeightGradient : public WeightGradient {
   Tiles tiles_ = cpu::tiles();
   WinogradTransforms transforms_ = winograd_transforms();
   Panels panels_{s_.k, tiles_.lanes};
-  std::int64_t filters_ = panels_.padded(), point_floats_ = s_.c * filters_;
-  std::int64_t most_channels_ = std::min(kWinogradChannels, round_up(s_.c, tiles_.lanes));
-  std::vector<float> zeros_ =
-      std::vector<float>(static_cast<std::size_t>(std::max(s_.c, filters_)), 0.0f);
-  std::int64_t partial_floats_, parts_;
+  std::int64_t lanes_ = tiles_.lanes, filters_ = panels_.padded();
+  std::int64_t point_floats_ = s_.c * filters_;
+  std::int64_t channels_ = std::min(kWinogradChannels, round_up(s_.c, lanes_));
+  std::int64_t block_, parts_;
   float* partials_;
   bool first_ = true;
 };

@@ -1,39 +1,39 @@
 #include <algorithm>
-#include <vector>
 
 #include "kernels/cpu/conv2d_winograd.h"
-#include "kernels/cpu/winograd_tiles.h"
+#include "kernels/cpu/winograd_strips.h"
 
 namespace trifold::kernels::cpu {
 namespace {
 
 /// Threads share the points, each with a part of dw's transform of its own, over large groups of
-/// tiles: no partial sums are added up, and every weight is met once a group.
+/// strips: no partial sums are added up, and every weight is met once a group.
 class WinogradWideWeightGradient : public WeightGradient {
  public:
-  WinogradWideWeightGradient(const Correlation& s, Scratch& scratch)
-      : s_(s),
-        group_(WinogradGrid(s, v_row_ + z_row_).group_of(v_row_ + z_row_)),
-        v_point_(odd_lines(group_ * v_row_)),
-        z_point_(odd_lines(group_ * z_row_)),
-        sums_(scratch.floats(winograd_points * (point_floats_ + v_point_ + z_point_))),
-        v_(sums_ + winograd_points * point_floats_),
-        z_(v_ + winograd_points * v_point_) {}
+  WinogradWideWeightGradient(const Correlation& s, Scratch& scratch) : s_(s) {
+    const WinogradStrips strips(s);
+    group_ = strips.group(s.c + filters_);
+    v_ = {nullptr, group_ * strips.tiles(), round_up(s.c, lanes_) / lanes_, lanes_};
+    z_ = {nullptr, group_ * strips.tiles(), filters_ / lanes_, lanes_};
+    sums_ = scratch.floats(winograd_points * point_floats_ + v_.floats(winograd_points) +
+                           z_.floats(winograd_points));
+    v_.at = sums_ + winograd_points * point_floats_;
+    z_.at = v_.at + v_.floats(winograd_points);
+  }
 
   void add(const Exec& ex, std::int64_t images, const Source& source, const float* dy) override {
     Correlation s = s_;
     s.n = images;
-    const WinogradGrid grid(s, v_row_ + z_row_);
-    for (std::int64_t first = 0; first < grid.tiles; first += group_) {
-      const std::int64_t count = std::min(group_, grid.tiles - first);
-      parallel(ex, count, [&](std::int64_t begin, std::int64_t end) {
-        const WinogradTile tile(grid, first + begin);
-        transform_patches(transforms_, s, grid, tile, end - begin, source, zeros_.data(), 0, s.c,
-                          v_ + begin * v_row_, v_row_, v_point_);
-        transform_gradients(transforms_, s, grid, tile, end - begin, dy, zeros_.data(),
-                            z_ + begin * z_row_, z_row_, z_point_);
+    const WinogradStrips strips(s);
+    for (std::int64_t first = 0; first < strips.count(); first += group_) {
+      const std::int64_t count = std::min(group_, strips.count() - first);
+      const std::int64_t vectors = v_.vectors + z_.vectors;
+      parallel(ex, count * vectors, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t task = begin; task < end; ++task) {
+          transform(strips, first, task / vectors, task % vectors, source, dy);
+        }
       });
-      multiply(ex, count);
+      multiply(ex, count * strips.tiles());
     }
   }
 
@@ -42,55 +42,55 @@ class WinogradWideWeightGradient : public WeightGradient {
   }
 
  private:
-  /// Adds up v^T z of `count` tiles, point by point.
+  /// One vector, of channels and then of filters, of a strip.
+  void transform(const WinogradStrips& strips, std::int64_t first, std::int64_t strip,
+                 std::int64_t vector, const Source& source, const float* dy) const {
+    thread_local Scratch scratch;
+    const std::int64_t tiles = strips.tiles(), f = vector - v_.vectors;
+    StripRows h{nullptr, 1, winograd_tile * tiles + 2, lanes_};
+    h.at = scratch.floats(h.floats(1));
+    if (f < 0) {
+      transforms_.patch_columns(strips.patches(first + strip, source.x, source.pitch), source.norm,
+                                vector * lanes_, s_.c, h(0, 0), h.row());
+    } else {
+      transforms_.gradient_columns(strips.gradients(first + strip, dy), f * lanes_, s_.k, h(0, 0),
+                                   h.row());
+    }
+    for (std::int64_t i = 0; i < winograd_patch; ++i) {
+      const std::int64_t point = winograd_patch * i, tile = strip * tiles;
+      if (f < 0) {
+        transforms_.patch_rows(h(0, 0, i), tiles, v_(point, vector, tile), v_.point());
+      } else {
+        transforms_.gradient_rows(h(0, 0, i), tiles, z_(point, f, tile), z_.point());
+      }
+    }
+  }
+
+  /// Adds up v^T z of `count` tiles, point by point: enough of them together to pay for loading and
+  /// storing the sums of a register tile, few enough to stay in the level 1 cache.
   void multiply(const Exec& ex, std::int64_t count) {
-    constexpr std::int64_t most_channels = 128;
-    const std::int64_t slices = (s_.c + most_channels - 1) / most_channels;
-    parallel(ex, winograd_points * slices, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t point = i / slices, c = i % slices * most_channels;
-        const std::int64_t channels = std::min(most_channels, s_.c - c);
-        float* const sums = sums_ + point * point_floats_ + c * filters_;
-        if (first_) std::fill(sums, sums + channels * filters_, 0.0f);
-        multiply(v_ + point * v_point_ + c, z_ + point * z_point_, count, channels, sums);
+    constexpr std::int64_t together = 64;
+    parallel(ex, winograd_points, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t point = begin; point < end; ++point) {
+        float* const sums = sums_ + point * point_floats_;
+        for (std::int64_t t = 0; t < count; t += together) {
+          multiply_points(tiles_, panels_, v_, z_, point, {t, std::min(t + together, count)}, s_.c,
+                          t > 0 || !first_, sums);
+        }
       }
     });
     first_ = false;
-  }
-
-  /// Enough tiles together to pay for loading and storing the sums of a register tile, few enough
-  /// for theirs to stay in the level 1 cache.
-  void multiply(const float* v, const float* z, std::int64_t count, std::int64_t channels,
-                float* sums) const {
-    constexpr std::int64_t together = 64;
-    for (std::int64_t t = 0; t < count; t += together) {
-      for (std::int64_t panel = 0; panel < panels_.count(); ++panel) {
-        tiles_.weight({.x = v + t * v_row_,
-                       .x_row = 0,
-                       .x_pixel = v_row_,
-                       .dy = z + t * z_row_ + panels_.begin(panel),
-                       .dy_row = 0,
-                       .dy_pixel = z_row_,
-                       .rows = 1,
-                       .pixels = std::min(together, count - t),
-                       .run_length = channels,
-                       .vectors = panels_.vectors(panel),
-                       .dw = sums + panels_.begin(panel),
-                       .dw_stride = filters_});
-      }
-    }
   }
 
   Correlation s_;
   Tiles tiles_ = cpu::tiles();
   WinogradTransforms transforms_ = winograd_transforms();
   Panels panels_{s_.k, tiles_.lanes};
-  std::int64_t filters_ = panels_.padded(), point_floats_ = s_.c * filters_;
-  std::int64_t v_row_ = odd_lines(s_.c), z_row_ = odd_lines(filters_);
-  std::vector<float> zeros_ =
-      std::vector<float>(static_cast<std::size_t>(std::max(s_.c, filters_)), 0.0f);
-  std::int64_t group_, v_point_, z_point_;
-  float *sums_, *v_, *z_;
+  std::int64_t lanes_ = tiles_.lanes, filters_ = panels_.padded();
+  std::int64_t point_floats_ = s_.c * filters_;
+  std::int64_t group_ = 0;
+  StripPoints v_{}, z_{};
+  float* sums_ = nullptr;
   bool first_ = true;
 };
 

@@ -43,6 +43,11 @@ class InputGradient : public PartWork {
                         sums_.data() + part * 2 * channels_);
   }
 
+  void add(InputGradient& other) {
+    other.add_parts();
+    for (std::size_t i = 0; i < total_.size(); ++i) total_[i] += other.total_[i];
+  }
+
   void total(float* sums) {
     add_parts();
     std::copy(total_.begin(), total_.end(), sums);
@@ -62,18 +67,33 @@ class InputGradient : public PartWork {
   Doubles total_, sums_;
 };
 
-/// Images that are worked together, so that what one step reads or leaves is still in the cache for
-/// the next. Enough of them for a step to be worth sharing, and for their arrays to outweigh the
-/// weights, which every step goes through. By the shape alone.
-std::int64_t images_at_a_time(const Conv2dShape& s) {
-  constexpr std::int64_t cache_floats = 3 << 19;
-  const std::int64_t image = 3 * (s.x_size() + s.y_size()) / s.n;
-  const std::int64_t least = 16 * s.w_size();
-  const std::int64_t fitting =
-      std::clamp<std::int64_t>(std::max(cache_floats, least) / image, 1, s.n);
-  const std::int64_t times = (s.n + fitting - 1) / fitting;
-  return (s.n + times - 1) / times;
-}
+/// How a batch is cut, by the shape alone. With many images and few weights each thread leads some
+/// images from dy to g and sums their weight gradient up by itself, a few at a time, whose arrays lie
+/// in its level 2 cache all the while. Otherwise the threads share each step.
+struct Schedule {
+  static constexpr std::int64_t most_leads = 16;
+  std::int64_t leads, images_a_lead, images_at_a_time;
+
+  explicit Schedule(const Conv2dShape& s) {
+    // All leads' sums fit a level 3 cache, and there are at least eight leads for the threads to take.
+    constexpr std::int64_t sums_floats = 5 << 18, least_leads = 8;
+    constexpr std::int64_t level2_floats = 3 << 15, shared_floats = 3 << 19;
+    const std::int64_t sums = 4 * s.w_size();  // a transformed window has 36 weights for 9
+    leads = most_leads;
+    while (leads > s.n || leads * sums > sums_floats) leads /= 2;
+    if (leads < least_leads) leads = 1;
+    images_a_lead = (s.n + leads - 1) / leads;
+    // Enough images to outweigh the weights, which every step goes through, and as even as they go.
+    const std::int64_t image = 3 * (s.x_size() + s.y_size()) / s.n;
+    const std::int64_t cache_floats = leads > 1 ? level2_floats : shared_floats;
+    const std::int64_t fitting =
+        std::clamp<std::int64_t>(std::max(cache_floats, 4 * s.w_size()) / image, 1, images_a_lead);
+    const std::int64_t times = (images_a_lead + fitting - 1) / fitting;
+    images_at_a_time = (images_a_lead + times - 1) / times;
+  }
+
+  bool alone() const { return leads > 1; }
+};
 
 /// The arrays of the images from `first` on.
 struct FromImage {
@@ -104,34 +124,85 @@ const float* output_gradient(const Exec& ex, const Conv2dShape& s, const OutputG
   return to;
 }
 
+/// The gradients of what one call is asked for, of some of its images.
+struct Gradients {
+  const Conv2dShape& s;
+  const OutputGradient& dy;
+  const ConvInput& input;
+  const float* added;
+  float* g;
+  std::int64_t pitch = input.norm != nullptr ? pitch_of(*input.norm, s) : s.c;
+
+  /// Of `images` images from `first` on.
+  void run(const Exec& ex, std::int64_t first, std::int64_t images, bool alone,
+           WeightGradient& weights, const DataGradient* data, InputGradient* gated) const {
+    thread_local Scratch of_dy;
+    const FromImage at{s, first};
+    const float* const gradient = output_gradient(ex, s, dy, at, images, of_dy);
+    const Source source = input.a != nullptr ? Source{at.input(input.a), s.c}
+                                             : Source{at.input(input.x, pitch), pitch, input.norm};
+    weights.add(ex, images, source, gradient);
+    if (data == nullptr) return;
+    data->run(ex, images, alone, gradient, at.input(added), gated, at.input(g));
+  }
+};
+
+/// dw = the sum of the `parts` arrays of `floats` each.
+void add_up(const Exec& ex, std::int64_t floats, std::int64_t parts, const float* from, float* dw) {
+  for_ranges(ex, floats, grain_of(parts), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      float sum = from[i];
+      for (std::int64_t part = 1; part < parts; ++part) sum += from[part * floats + i];
+      dw[i] = sum;
+    }
+  });
+}
+
 }  // namespace
 
 void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
                           const ConvInput& input, const float* w, const float* added, float* g,
                           float* sums, float* dw) {
   check(s);
-  const std::int64_t pitch = input.norm != nullptr ? pitch_of(*input.norm, s) : s.c;
-  const std::int64_t images = images_at_a_time(s);
-  thread_local Scratch of_dy, of_data, of_weights;
-  const auto weights = weight_gradient(s, images, of_weights);
+  const Schedule schedule(s);
+  const Gradients gradients{s, dy, input, added, g};
+  thread_local Scratch of_data, of_dw;
   std::optional<DataGradient> data;
   if (g != nullptr) data.emplace(ex, s, w, of_data);
-  std::optional<InputGradient> gated;
-  if (g != nullptr && input.norm != nullptr) gated.emplace(input, s, g);
+  const bool gated = g != nullptr && input.norm != nullptr;
 
-  for (std::int64_t first = 0; first < s.n; first += images) {
-    const std::int64_t count = std::min(images, s.n - first);
-    const FromImage at{s, first};
-    const float* const gradient = output_gradient(ex, s, dy, at, count, of_dy);
-    const Source source = input.a != nullptr ? Source{at.input(input.a), s.c}
-                                             : Source{at.input(input.x, pitch), pitch, input.norm};
-    weights->add(ex, count, source, gradient);
-    if (data) {
-      data->run(ex, count, gradient, at.input(added), gated ? &*gated : nullptr, at.input(g));
-    }
+  thread_local std::vector<Scratch> of_weights(Schedule::most_leads);
+  std::vector<std::unique_ptr<WeightGradient>> weights;
+  std::vector<InputGradient> gates;
+  for (std::int64_t lead = 0; lead < schedule.leads; ++lead) {
+    weights.push_back(
+        weight_gradient(s, schedule.images_at_a_time, schedule.alone(), of_weights[size(lead)]));
+    if (gated) gates.emplace_back(input, s, g);
   }
-  weights->finish(ex, dw);
-  if (gated) gated->total(sums);
+  const std::int64_t w_floats = s.w_size();
+  float* const dw_parts = schedule.alone() ? of_dw.floats(schedule.leads * w_floats) : dw;
+  const auto run = [&](std::int64_t lead) {
+    const std::int64_t end = s.n * (lead + 1) / schedule.leads;
+    for (std::int64_t first = s.n * lead / schedule.leads; first < end;
+         first += schedule.images_at_a_time) {
+      gradients.run(ex, first, std::min(schedule.images_at_a_time, end - first), schedule.alone(),
+                    *weights[size(lead)], data ? &*data : nullptr,
+                    gated ? &gates[size(lead)] : nullptr);
+    }
+    weights[size(lead)]->finish(ex, dw_parts + lead * w_floats);
+  };
+  // A parallel loop within another runs on its thread alone.
+  if (schedule.alone()) {
+    parallel(ex, schedule.leads, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t lead = begin; lead < end; ++lead) run(lead);
+    });
+    add_up(ex, w_floats, schedule.leads, dw_parts, dw);
+  } else {
+    run(0);
+  }
+  if (!gated) return;
+  for (std::size_t lead = 1; lead < gates.size(); ++lead) gates[0].add(gates[lead]);
+  gates[0].total(sums);
 }
 
 }  // namespace trifold::kernels::cpu

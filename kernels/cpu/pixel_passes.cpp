@@ -120,13 +120,19 @@ void gate(const InputNorm& norm, std::int64_t channels, const Pixels& pixels,
 void output_gradient(const OutputGradient& from, std::int64_t channels, std::int64_t first,
                      std::int64_t count, float* dy) {
   const float *g = from.g + first * channels, *y = from.y + first * channels;
-  for (std::int64_t i = 0; i < count; ++i, g += channels, y += channels, dy += channels) {
+  // The factors stay in registers over pixels that stay in the level 1 cache.
+  const std::int64_t together = 1 + 2048 / channels;
+  for (std::int64_t begin = 0; begin < count; begin += together) {
+    const std::int64_t end = count - begin < together ? count : begin + together;
     for (std::int64_t c = 0; c < channels; c += kLanes) {
       const std::int64_t left = channels - c;
-      const Vec deviation = hn::Sub(load_first(left, y + c), load_first(left, from.mean + c));
-      const Vec centred = hn::Add(load_first(left, g + c), load_first(left, from.offset + c));
-      const Vec sum = hn::MulAdd(deviation, load_first(left, from.slope + c), centred);
-      store_first(hn::Mul(sum, load_first(left, from.scale + c)), left, dy + c);
+      const Vec mean = load_first(left, from.mean + c), offset = load_first(left, from.offset + c),
+                slope = load_first(left, from.slope + c), scale = load_first(left, from.scale + c);
+      for (std::int64_t at = begin * channels + c; at < end * channels; at += channels) {
+        const Vec deviation = hn::Sub(load_first(left, y + at), mean);
+        const Vec sum = hn::MulAdd(deviation, slope, hn::Add(load_first(left, g + at), offset));
+        store_first(hn::Mul(sum, scale), left, dy + at);
+      }
     }
   }
 }

@@ -112,90 +112,154 @@ HWY_INLINE void both_sides(const Load& load, const Store& store) {
 
 #define TRIFOLD_INLINE_LAMBDA HWY_ATTR __attribute__((always_inline))
 
-/// points = B^T v B, pixel p giving v = value_at(c, load)(p) for the vector of channels that starts
-/// with c and is read with load.
-template <class ValueAt>
-HWY_INLINE void input_points(const float* const* pixels, std::int64_t begin, std::int64_t end,
-                             float* points, std::int64_t stride, const ValueAt& value_at) {
+constexpr std::int64_t kLanes = HWY_LANES(float);
+
+/// h = M x down the columns, `load(p)` giving the vector of a pixel. `whole`: every row exists.
+template <class Matrix, int in, int out, bool whole, class Load>
+HWY_INLINE void columns(const StripInput& x, const Load& load, float* h, std::int64_t row) {
   const Tag d;
-  constexpr std::int64_t lanes = HWY_LANES(float);
-  const auto transform = [&](std::int64_t c, const auto& load) TRIFOLD_INLINE_LAMBDA {
-    const auto value = value_at(c, load);
-    both_sides<InputMatrix, 6, 6>(
-        [&](int i, int j) TRIFOLD_INLINE_LAMBDA { return value(pixels[6 * i + j]); },
-        [&](int i, int j, Vec v)
-            TRIFOLD_INLINE_LAMBDA { hn::StoreU(v, d, points + (6 * i + j) * stride + c - begin); });
+  // A row that can be read stands for those that can't.
+  const float* some = nullptr;
+  for (int i = 0; i < in; ++i) some = x.rows[i] != nullptr ? x.rows[i] : some;
+  const float* rows[in];
+  hn::Mask<Tag> exists[in];
+#pragma GCC unroll 6
+  for (int i = 0; i < in; ++i) {
+    rows[i] = x.rows[i] != nullptr ? x.rows[i] : some;
+    exists[i] = hn::FirstN(d, x.rows[i] != nullptr ? kLanes : 0);
+  }
+  const auto zeros = [&](std::int64_t begin, std::int64_t end) TRIFOLD_INLINE_LAMBDA {
+    for (std::int64_t j = begin; j < end; ++j) {
+#pragma GCC unroll 6
+      for (int i = 0; i < out; ++i) hn::StoreU(hn::Zero(d), d, h + i * row + j * kLanes);
+    }
   };
-  std::int64_t c = begin;
-  for (; c + lanes <= end; c += lanes) {
-    transform(c, [&](const float* p) TRIFOLD_INLINE_LAMBDA { return hn::LoadU(d, p); });
+  zeros(0, x.begin);
+  for (std::int64_t j = x.begin, at = 0; j < x.end; ++j, at += x.pixel) {
+    Vec v[in], y[out];
+#pragma GCC unroll 6
+    for (int i = 0; i < in; ++i) {
+      v[i] = load(rows[i] + at);
+      if constexpr (!whole) v[i] = hn::IfThenElseZero(exists[i], v[i]);
+    }
+    Matrix::apply(v, y);
+#pragma GCC unroll 6
+    for (int i = 0; i < out; ++i) hn::StoreU(y[i], d, h + i * row + j * kLanes);
   }
-  if (c < end) {
-    transform(c, [&](const float* p) TRIFOLD_INLINE_LAMBDA { return load_part(end - c, p); });
+  zeros(x.end, x.columns);
+}
+
+template <class Matrix, int in, int out, class Load>
+HWY_INLINE void columns(const StripInput& x, const Load& load, float* h, std::int64_t row) {
+  bool whole = true;
+  for (int i = 0; i < in; ++i) whole = whole && x.rows[i] != nullptr;
+  if (whole) {
+    columns<Matrix, in, out, true>(x, load, h, row);
+  } else {
+    columns<Matrix, in, out, false>(x, load, h, row);
   }
 }
 
-void input(const float* const* pixels, std::int64_t begin, std::int64_t end, float* points,
-           std::int64_t stride) {
-  input_points(pixels, begin, end, points, stride,
-               [](std::int64_t c, const auto& load) TRIFOLD_INLINE_LAMBDA {
-                 return [c, &load](const float* p) TRIFOLD_INLINE_LAMBDA { return load(p + c); };
-               });
+/// Calls f with what loads the vector of the `left` channels that are left.
+template <class F>
+HWY_INLINE void with_load(std::int64_t left, const F& f) {
+  if (left >= kLanes) {
+    f([](const float* p) TRIFOLD_INLINE_LAMBDA { return hn::LoadU(Tag(), p); });
+  } else {
+    f([left](const float* p) TRIFOLD_INLINE_LAMBDA { return load_part(left, p); });
+  }
 }
 
-void normalised_input(const InputNorm& norm, const float* const* pixels, const float* outside,
-                      std::int64_t begin, std::int64_t end, float* points, std::int64_t stride) {
-  const bool with_relu = norm.act == Activation::relu;
-  input_points(pixels, begin, end, points, stride,
-               [&](std::int64_t c, const auto& load) TRIFOLD_INLINE_LAMBDA {
-                 const Vec mean = load(norm.mean + c), scale = load(norm.scale + c),
-                           shift = load(norm.shift + c);
-                 return [=, &load](const float* p) TRIFOLD_INLINE_LAMBDA {
-                   if (p == outside) return hn::Zero(Tag());
-                   const Vec v = normalise(load(p + c), mean, scale, shift);
-                   return with_relu ? relu(v) : v;
-                 };
-               });
+void patch_columns(const StripInput& x, const InputNorm* norm, std::int64_t c,
+                   std::int64_t channels, float* h, std::int64_t row) {
+  with_load(channels - c, [&](const auto& load) TRIFOLD_INLINE_LAMBDA {
+    if (norm == nullptr) {
+      columns<InputMatrix, 6, 6>(
+          x, [c, &load](const float* p) TRIFOLD_INLINE_LAMBDA { return load(p + c); }, h, row);
+      return;
+    }
+    const bool with_relu = norm->act == Activation::relu;
+    const Vec mean = load(norm->mean + c), scale = load(norm->scale + c),
+              shift = load(norm->shift + c);
+    columns<InputMatrix, 6, 6>(
+        x,
+        [=, &load](const float* p) TRIFOLD_INLINE_LAMBDA {
+          const Vec v = normalise(load(p + c), mean, scale, shift);
+          return with_relu ? relu(v) : v;
+        },
+        h, row);
+  });
 }
 
-void output(const float* points, std::int64_t stride, std::int64_t filters, const float* bias,
-            const float* const* addends, bool with_relu, float* const* pixels) {
+void gradient_columns(const StripInput& dy, std::int64_t f, std::int64_t filters, float* h,
+                      std::int64_t row) {
+  with_load(filters - f, [&](const auto& load) TRIFOLD_INLINE_LAMBDA {
+    columns<OutputGradientMatrix, 4, 6>(
+        dy, [f, &load](const float* p) TRIFOLD_INLINE_LAMBDA { return load(p + f); }, h, row);
+  });
+}
+
+/// y = x M^T along a row, tile by tile; elements of a tile lie `from_step` and `to_step` apart.
+template <class Matrix, int in, int out>
+HWY_INLINE void rows(const float* from, std::int64_t from_tile, std::int64_t from_step, float* to,
+                     std::int64_t to_tile, std::int64_t to_step, std::int64_t tiles) {
   const Tag d;
-  constexpr std::int64_t lanes = HWY_LANES(float);
-  for (std::int64_t f = 0; f < filters; f += lanes) {
-    const std::int64_t left = filters - f;
-    const Vec b = hn::LoadU(d, bias + f);
-    both_sides<OutputMatrix, 6, 4>(
-        [&](int i, int j)
-            TRIFOLD_INLINE_LAMBDA { return hn::LoadU(d, points + (6 * i + j) * stride + f); },
-        [&](int i, int j, Vec v) TRIFOLD_INLINE_LAMBDA {
-          float* const y = pixels[4 * i + j];
-          if (y == nullptr) return;
-          v = hn::Add(v, b);
-          if (addends) v = hn::Add(load_first(left, addends[4 * i + j] + f), v);
-          if (with_relu) v = relu(v);
-          store_first(v, left, y + f);
-        });
+  for (std::int64_t t = 0; t < tiles; ++t, from += from_tile, to += to_tile) {
+    Vec x[in], y[out];
+#pragma GCC unroll 6
+    for (int j = 0; j < in; ++j) x[j] = hn::LoadU(d, from + j * from_step);
+    Matrix::apply(x, y);
+#pragma GCC unroll 6
+    for (int j = 0; j < out; ++j) hn::StoreU(y[j], d, to + j * to_step);
   }
 }
 
-void output_gradient(const float* const* pixels, std::int64_t filters, float* points,
-                     std::int64_t stride) {
+void patch_rows(const float* h, std::int64_t tiles, float* v, std::int64_t point) {
+  rows<InputMatrix, 6, 6>(h, 4 * kLanes, kLanes, v, kLanes, point, tiles);
+}
+
+void gradient_rows(const float* h, std::int64_t tiles, float* z, std::int64_t point) {
+  rows<OutputGradientMatrix, 4, 6>(h, 4 * kLanes, kLanes, z, kLanes, point, tiles);
+}
+
+void output_rows(const float* m, std::int64_t point, std::int64_t tiles, float* g) {
+  rows<OutputMatrix, 6, 4>(m, kLanes, point, g, 4 * kLanes, kLanes, tiles);
+}
+
+/// Calls finish(v, i, at) for the results of all columns; `at` is where they go in row i of y.
+template <class Finish>
+HWY_INLINE void output_columns(const float* g, std::int64_t row, std::int64_t f,
+                               const StripOutput& y, const Finish& finish) {
   const Tag d;
-  constexpr std::int64_t lanes = HWY_LANES(float);
-  const auto transform = [&](std::int64_t f, const auto& load) TRIFOLD_INLINE_LAMBDA {
-    both_sides<OutputGradientMatrix, 4, 6>(
-        [&](int i, int j) TRIFOLD_INLINE_LAMBDA { return load(pixels[4 * i + j] + f); },
-        [&](int i, int j, Vec v)
-            TRIFOLD_INLINE_LAMBDA { hn::StoreU(v, d, points + (6 * i + j) * stride + f); });
-  };
-  std::int64_t f = 0;
-  for (; f + lanes <= filters; f += lanes) {
-    transform(f, [&](const float* p) TRIFOLD_INLINE_LAMBDA { return hn::LoadU(d, p); });
+  const Vec bias = hn::LoadU(d, y.bias + f);
+  for (std::int64_t j = 0, at = f; j < y.columns; ++j, at += y.pixel) {
+    Vec x[6], result[4];
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) x[i] = hn::LoadU(d, g + i * row + j * kLanes);
+    OutputMatrix::apply(x, result);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) finish(hn::Add(result[i], bias), i, at);
   }
-  if (f < filters) {
-    transform(f, [&](const float* p) TRIFOLD_INLINE_LAMBDA { return load_part(filters - f, p); });
+}
+
+void output_columns(const float* g, std::int64_t row, std::int64_t f, std::int64_t filters,
+                    const StripOutput& y) {
+  const Tag d;
+  const std::int64_t left = filters - f;
+  float* const rows[4] = {y.rows[0], y.rows[1], y.rows[2], y.rows[3]};
+  // What training runs nearly all the time, and all the rest.
+  if (y.count == 4 && left >= kLanes && !y.relu && y.addends[0] == nullptr) {
+    output_columns(g, row, f, y, [&](Vec v, int i, std::int64_t at) TRIFOLD_INLINE_LAMBDA {
+      hn::StoreU(v, d, rows[i] + at);
+    });
+    return;
   }
+  output_columns(g, row, f, y, [&](Vec v, int i, std::int64_t at) TRIFOLD_INLINE_LAMBDA {
+    if (i >= y.count) return;
+    if (y.addends[i] != nullptr) v = hn::Add(load_first(left, y.addends[i] + at), v);
+    if (y.relu) v = relu(v);
+    store_first(v, left, rows[i] + at);
+  });
 }
 
 void weight(const float* w, std::int64_t tap, std::int64_t filters, float* points,
@@ -227,10 +291,12 @@ void weight_gradient(const float* points, std::int64_t stride, std::int64_t part
 WinogradTransforms transforms_of_target() {
   return {level_of_target(HWY_TARGET),
           HWY_LANES(float),
-          input,
-          normalised_input,
-          output,
-          output_gradient,
+          patch_columns,
+          patch_rows,
+          gradient_columns,
+          gradient_rows,
+          output_rows,
+          output_columns,
           weight,
           weight_gradient};
 }

@@ -25,25 +25,47 @@ namespace trifold::kernels::cpu {
 
 constexpr std::int64_t winograd_tile = 4, winograd_patch = 6, winograd_points = 36;
 
-/// The versions for one instruction set. Channels and filters are worked a vector at a time;
-/// element i of point e lies at `points + e * stride + i`, and there the last vector is whole.
+/// What a strip, a row of tiles, reads of an image: some rows under each other. Of the strip's
+/// `columns` the image has [begin, end), the others are zeros.
+struct StripInput {
+  const float* rows[winograd_patch];  ///< pixel `begin` of each; null for one that is zeros
+  std::int64_t pixel;                 ///< floats from a pixel to the next
+  std::int64_t begin, end, columns;
+};
+
+/// The rows of y that a strip writes; `count` of them exist.
+struct StripOutput {
+  float* rows[winograd_tile];
+  const float* addends[winograd_tile];  ///< laid out as the rows, or null
+  std::int64_t count, columns;
+  std::int64_t pixel;
+  const float* bias;  ///< readable over whole vectors
+  bool relu;
+};
+
+/// The versions for one instruction set. Products with a matrix on both sides are worked as two:
+/// down the columns of a strip, then along its rows. Channels and filters are worked a vector at a
+/// time, of which the lanes that don't exist are zero in the results. What lies between the
+/// steps are rows of whole vectors: row i of a strip at `i * row` floats, pixels a vector apart; and
+/// points: point j at `j * point` floats, tiles a vector apart.
 struct WinogradTransforms {
   InstructionSet set;
   std::int64_t lanes;
-  /// points = B^T x B for channels [begin, end) of the 36 pixels, in row order.
-  void (*input)(const float* const* pixels, std::int64_t begin, std::int64_t end, float* points,
-                std::int64_t stride);
-  /// As `input`, of norm(x); pixels that are `outside` count as zeros.
-  void (*normalised_input)(const InputNorm& norm, const float* const* pixels, const float* outside,
-                           std::int64_t begin, std::int64_t end, float* points,
-                           std::int64_t stride);
-  /// The 16 pixels, in row order, become [relu](A^T points A + bias [+ addends]). Null pixels are
-  /// left out; `addends` may be null, or its pixels those that are written.
-  void (*output)(const float* points, std::int64_t stride, std::int64_t filters, const float* bias,
-                 const float* const* addends, bool relu, float* const* pixels);
-  /// points = A dy A^T for the filters of the 16 pixels: the adjoint of `output`.
-  void (*output_gradient)(const float* const* pixels, std::int64_t filters, float* points,
-                          std::int64_t stride);
+  /// The six rows B^T x of the strip's columns, of norm(x) unless norm is null, for the vector of the
+  /// `channels` that starts with c.
+  void (*patch_columns)(const StripInput& x, const InputNorm* norm, std::int64_t c,
+                        std::int64_t channels, float* h, std::int64_t row);
+  /// Six points of each tile, of one of those rows.
+  void (*patch_rows)(const float* h, std::int64_t tiles, float* v, std::int64_t point);
+  /// As the two before, with A dy in the place of B^T x: the adjoint of the two behind.
+  void (*gradient_columns)(const StripInput& dy, std::int64_t f, std::int64_t filters, float* h,
+                           std::int64_t row);
+  void (*gradient_rows)(const float* h, std::int64_t tiles, float* z, std::int64_t point);
+  /// A row of m A, four pixels of six points a tile.
+  void (*output_rows)(const float* m, std::int64_t point, std::int64_t tiles, float* g);
+  /// y = [relu](A^T g + bias [+ addend]) for the vector of the `filters` that starts with f.
+  void (*output_columns)(const float* g, std::int64_t row, std::int64_t f, std::int64_t filters,
+                         const StripOutput& y);
   /// points = G w G^T for one vector of filters, of which the first `filters` exist; the nine taps
   /// lie `tap` apart.
   void (*weight)(const float* w, std::int64_t tap, std::int64_t filters, float* points,
