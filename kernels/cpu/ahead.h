@@ -19,16 +19,27 @@ class Ahead {
     steps_ = steps;
   }
 
-  /// The rows of patches that the strip above, if there is one, has not read.
-  void add_patches(const StripInput& x) {
-    add_rows(x, x.rows[0] != nullptr ? winograd_patch - winograd_tile : 0);
+  /// Channels [begin, end) of the rows of patches that the strip above, if there is one, doesn't
+  /// read.
+  void add_patches(const StripInput& x, std::int64_t begin, std::int64_t end) {
+    const std::int64_t first = x.rows[0] != nullptr ? winograd_patch - winograd_tile : 0;
+    for (std::int64_t i = first; i < winograd_patch; ++i) {
+      add(x.rows[i], x.end - x.begin, x.pixel, begin, end);
+    }
   }
-  void add_gradients(const StripInput& dy) { add_rows(dy, 0); }
 
-  void add_outputs(const StripOutput& y) {
+  void add_gradients(const StripInput& dy, std::int64_t filters) {
+    for (std::int64_t i = 0; i < winograd_tile; ++i) {
+      add(dy.rows[i], dy.end - dy.begin, dy.pixel, 0, filters);
+    }
+  }
+
+  /// Unless they are so wide that they would drive other things from the cache.
+  void add_outputs(const StripOutput& y, std::int64_t filters) {
+    if (filters > most_floats) return;
     for (std::int64_t i = 0; i < y.count; ++i) {
-      add(y.rows[i], y.columns, y.pixel);
-      add(y.addends[i], y.columns, y.pixel);
+      add(y.rows[i], y.columns, y.pixel, 0, filters);
+      add(y.addends[i], y.columns, y.pixel, 0, filters);
     }
   }
 
@@ -45,21 +56,26 @@ class Ahead {
   }
 
  private:
-  static constexpr std::int64_t line_floats = 16;
+  static constexpr std::int64_t line_floats = 16, most_floats = 64;
   struct Span {
     const float *next, *end;
   };
 
-  void add_rows(const StripInput& x, std::int64_t first) {
-    for (std::int64_t i = first; i < winograd_patch; ++i) add(x.rows[i], x.end - x.begin, x.pixel);
+  /// Channels [begin, end) of some pixels.
+  void add(const float* from, std::int64_t pixels, std::int64_t pixel, std::int64_t begin,
+           std::int64_t end) {
+    if (from == nullptr) return;
+    if (pixel <= most_floats) {
+      add(from, from + pixels * pixel);
+    } else {
+      for (std::int64_t i = 0; i < pixels; ++i, from += pixel) add(from + begin, from + end);
+    }
   }
 
-  void add(const float* from, std::int64_t pixels, std::int64_t pixel) {
-    // Wider pixels would drive other things from the cache.
-    constexpr std::int64_t most_floats = 64;
-    if (from == nullptr || pixels <= 0 || pixel > most_floats) return;
-    spans_.push_back({from, from + pixels * pixel});
-    lines_ += (pixels * pixel + line_floats - 1) / line_floats;
+  void add(const float* begin, const float* end) {
+    if (begin == end) return;
+    spans_.push_back({begin, end});
+    lines_ += (end - begin + line_floats - 1) / line_floats;
   }
 
   std::vector<Span> spans_;

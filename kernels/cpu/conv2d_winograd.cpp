@@ -108,7 +108,6 @@ class BlockCorrelation {
     for (std::int64_t strip = first; strip < first + count; ++strip) {
       inputs_.push_back(steps.patches(strip));
     }
-    expect(first, count, end);
     for (std::int64_t c = 0; c < steps.s.c; c += channels_) {
       const std::int64_t channels = std::min(channels_, steps.s.c - c);
       const std::int64_t vectors = round_up(channels, steps.lanes) / steps.lanes;
@@ -119,11 +118,12 @@ class BlockCorrelation {
                                          h_(v, strip), h_.row());
         }
       }
+      expect(first, count, end, c + channels);
       const bool last = c + channels == steps.s.c;
       for (std::int64_t i = 0; i < winograd_patch; ++i) {
         rows(i, count, vectors);
         for (std::int64_t j = 0; j < winograd_patch; ++j) {
-          if (last) ahead_.step();
+          ahead_.step();
           for (std::int64_t panel = 0; panel < steps.panels.count(); ++panel) {
             steps.multiply(winograd_patch * i + j, panel, c, channels, count * steps.strips.tiles(),
                            v_(j, 0), v_.vector(), m_(m_points_ * i + j, 2 * panel), m_.vector());
@@ -155,16 +155,22 @@ class BlockCorrelation {
     }
   }
 
-  /// What these strips write and the next read is to be fetched.
-  void expect(std::int64_t first, std::int64_t count, std::int64_t end) {
+  /// What the channels from c on, or else the next strips', are read of is to be fetched, and what
+  /// these strips write.
+  void expect(std::int64_t first, std::int64_t count, std::int64_t end, std::int64_t c) {
+    const Correlation& s = steps_.s;
     ahead_.start(winograd_points);
+    if (c < s.c) {
+      for (const StripInput& x : inputs_) ahead_.add_patches(x, c, std::min(c + channels_, s.c));
+      return;
+    }
     for (std::int64_t strip = first; strip < first + count; ++strip) {
-      ahead_.add_outputs(steps_.outputs(strip));
+      ahead_.add_outputs(steps_.outputs(strip), s.k);
     }
     // What one thread works alone lies in its cache.
-    if (steps_.s.alone) return;
+    if (s.alone) return;
     for (std::int64_t strip = first + count; strip < std::min(first + 2 * count, end); ++strip) {
-      ahead_.add_patches(steps_.patches(strip));
+      ahead_.add_patches(steps_.patches(strip), 0, std::min(channels_, s.c));
     }
   }
 

@@ -37,7 +37,7 @@ class WinogradWeightGradient : public WeightGradient {
           std::fill(partial, partial + winograd_points * point_floats_, 0.0f);
         }
         for (std::int64_t strip = first; strip < last; strip += block_) {
-          Block work(s, strips, strip, block_, last, source, dy);
+          const Block work(strips, strip, block_, last, source, dy);
           add_block(work, strip > first || !first_, partial);
         }
       }
@@ -50,38 +50,45 @@ class WinogradWeightGradient : public WeightGradient {
   }
 
  private:
-  /// Some strips, and what those behind them read.
+  /// Some strips, and those behind them.
   struct Block {
     std::int64_t count, tiles;
     const InputNorm* norm;
     std::vector<StripInput> patches, gradients;
-    Ahead ahead;
 
     /// The strips [first, last), or `most` of them if that is less.
-    Block(const Correlation& s, const WinogradStrips& strips, std::int64_t first, std::int64_t most,
-          std::int64_t last, const Source& source, const float* dy)
+    Block(const WinogradStrips& strips, std::int64_t first, std::int64_t most, std::int64_t last,
+          const Source& source, const float* dy)
         : count(std::min(most, last - first)), tiles(strips.tiles()), norm(source.norm) {
-      ahead.start(winograd_points);
       for (std::int64_t strip = first; strip < std::min(first + 2 * most, last); ++strip) {
-        const StripInput x = strips.patches(strip, source.x, source.pitch);
-        const StripInput gradient = strips.gradients(strip, dy);
-        if (strip < first + count) {
-          patches.push_back(x);
-          gradients.push_back(gradient);
-        } else {
-          ahead.add_patches(x);
-          // One thread alone has just formed dy: it lies in its cache.
-          if (!s.alone) ahead.add_gradients(gradient);
-        }
+        patches.push_back(strips.patches(strip, source.x, source.pitch));
+        gradients.push_back(strips.gradients(strip, dy));
       }
     }
   };
+
+  /// What the channels from c on, or else the next strips', are read of is to be fetched.
+  void expect(const Block& block, std::int64_t c, Ahead& ahead) const {
+    ahead.start(winograd_points);
+    const auto count = static_cast<std::size_t>(block.count);
+    if (c < s_.c) {
+      for (std::size_t i = 0; i < count; ++i) {
+        ahead.add_patches(block.patches[i], c, std::min(c + channels_, s_.c));
+      }
+      return;
+    }
+    for (std::size_t i = count; i < block.patches.size(); ++i) {
+      ahead.add_patches(block.patches[i], 0, std::min(channels_, s_.c));
+      // One thread alone has just formed dy: it lies in its cache.
+      if (!s_.alone) ahead.add_gradients(block.gradients[i], s_.k);
+    }
+  }
 
   std::int64_t blocks(const WinogradStrips& strips) const {
     return (strips.count() + block_ - 1) / block_;
   }
 
-  void add_block(Block& block, bool add, float* partial) const {
+  void add_block(const Block& block, bool add, float* partial) const {
     const std::int64_t tiles = block.tiles;
     const std::int64_t c_vectors = channels_ / lanes_, k_vectors = filters_ / lanes_;
     StripRows h{nullptr, block_, winograd_tile * tiles + 2, lanes_};
@@ -89,6 +96,7 @@ class WinogradWeightGradient : public WeightGradient {
     StripPoints v{nullptr, block_ * tiles, c_vectors, lanes_};
     StripPoints z{nullptr, block_ * tiles, k_vectors, lanes_};
     thread_local Scratch scratch;
+    thread_local Ahead ahead;
     h.at = scratch.floats(h.floats(c_vectors) + g.floats(k_vectors) + v.floats(winograd_patch) +
                           z.floats(winograd_patch));
     g.at = h.at + h.floats(c_vectors);
@@ -111,6 +119,7 @@ class WinogradWeightGradient : public WeightGradient {
                                     h.row());
         }
       }
+      expect(block, c + channels, ahead);
       for (std::int64_t i = 0; i < winograd_patch; ++i) {
         for (std::int64_t strip = 0; strip < block.count; ++strip) {
           for (std::int64_t f = 0; f < k_vectors; ++f) {
@@ -121,7 +130,7 @@ class WinogradWeightGradient : public WeightGradient {
           }
         }
         for (std::int64_t j = 0; j < winograd_patch; ++j) {
-          if (c + channels == s_.c) block.ahead.step();
+          ahead.step();
           const std::int64_t point = winograd_patch * i + j;
           multiply_points(tiles_, panels_, v, z, j, {0, block.count * tiles}, channels, add,
                           partial + point * point_floats_ + c * filters_);
