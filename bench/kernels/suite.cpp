@@ -3,17 +3,19 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 
-#include "bench/kernels/memory_bandwidth.h"
 #include "bench/kernels/multiply_add_peak.h"
 
 namespace trifold::bench {
 namespace {
 
-void run(benchmark::State& state, Threads& threads, const Work& work, const Prepare& prepare) {
+void run(benchmark::State& state, Threads& threads, MemoryBandwidth& bandwidth, const Work& work,
+         const Prepare& prepare) {
   const std::function<void()> call = prepare({.pool = &threads.pool});
+  const double arithmetic = work.flops / threads.flops_per_s;
+  const bool by_memory = arithmetic <= work.bytes / threads.bytes_per_s;
+  const double before = by_memory ? bandwidth.measure(threads.pool) : 0;
   call();
   const auto start = std::chrono::steady_clock::now();
   for ([[maybe_unused]] auto _ : state) {
@@ -22,22 +24,22 @@ void run(benchmark::State& state, Threads& threads, const Work& work, const Prep
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   const double seconds = elapsed.count() / static_cast<double>(state.iterations());
-  const double arithmetic = work.flops / threads.flops_per_s;
-  const double memory = work.bytes / threads.bytes_per_s;
+  const double after = by_memory ? bandwidth.measure(threads.pool) : 0;
+  const double bound = by_memory ? 2 * work.bytes / (before + after) : arithmetic;
   state.counters["GFLOP/s"] = work.flops / seconds * 1e-9;
   state.counters["GB/s"] = work.bytes / seconds * 1e-9;
-  state.counters["%bound"] = 100 * std::max(arithmetic, memory) / seconds;
-  state.SetLabel(arithmetic > memory ? "arithmetic" : "memory");
+  state.counters["%bound"] = 100 * bound / seconds;
+  state.SetLabel(by_memory ? "memory" : "arithmetic");
 }
 
 }  // namespace
 
-Threads::Threads(int count)
-    : pool(count), flops_per_s(multiply_add_peak(pool)), bytes_per_s(memory_bandwidth(pool)) {}
+Threads::Threads(int count, MemoryBandwidth& memory)
+    : pool(count), flops_per_s(multiply_add_peak(pool)), bytes_per_s(memory.measure(pool)) {}
 
 Suite::Suite(const std::vector<int>& thread_counts) {
   for (const int count : thread_counts) {
-    threads_.push_back(std::make_unique<Threads>(count));
+    threads_.push_back(std::make_unique<Threads>(count, *memory_));
     benchmark::AddCustomContext(
         fmt::format("bounds/threads:{}", count),
         fmt::format("{:.1f} GFLOP/s, {:.1f} GB/s", threads_.back()->flops_per_s * 1e-9,
@@ -52,9 +54,8 @@ void Suite::add(const std::vector<Timed>& rows) const {
       const std::string name =
           fmt::format("{}/{}/threads:{}{}{}", row.op, row.shape, threads->pool.threads(),
                       row.variant.empty() ? "" : "/", row.variant);
-      const auto body = [threads, work = row.work, call = prepare](benchmark::State& state) {
-        run(state, *threads, work, call);
-      };
+      const auto body = [threads, memory = memory_.get(), work = row.work, call = prepare](
+                            benchmark::State& state) { run(state, *threads, *memory, work, call); };
       benchmark::RegisterBenchmark(name.c_str(), body)
           ->UseRealTime()
           ->Unit(benchmark::kMicrosecond);

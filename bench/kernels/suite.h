@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/kernels/memory_bandwidth.h"
 #include "kernels/exec.h"
 #include "kernels/thread_pool.h"
 
@@ -14,7 +15,7 @@ namespace trifold::bench {
 
 /// A number of threads, and what the machine can do with it: measured when this is made.
 struct Threads {
-  explicit Threads(int count);
+  Threads(int count, MemoryBandwidth& memory);
 
   kernels::ThreadPool pool;
   double flops_per_s;  ///< of multiply-adds, two each
@@ -48,7 +49,9 @@ struct Timed {
 
 class Suite {
  public:
-  /// Measures the bounds of each number of threads; they head the program's output.
+  /// Measures the bounds of each number of threads; they head the program's output. That of memory,
+  /// which other machines on the same host share, is measured again before and after each row that
+  /// it bounds.
   explicit Suite(const std::vector<int>& thread_counts);
 
   /// Registers rows for each number of threads; those that are given together follow each other.
@@ -56,6 +59,7 @@ class Suite {
   void add(const Row& row, const Prepare& prepare) const { add({{row, prepare}}); }
 
  private:
+  std::unique_ptr<MemoryBandwidth> memory_ = std::make_unique<MemoryBandwidth>();
   std::vector<std::unique_ptr<Threads>> threads_;
 };
 

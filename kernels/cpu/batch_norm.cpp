@@ -5,6 +5,8 @@
 // Comes after simd.h, which selects the targets.
 #include <hwy/foreach_target.h>
 
+#include <hwy/cache_control.h>
+
 #include <vector>
 
 #include "kernels/backends.h"
@@ -100,6 +102,14 @@ Doubles sum_gradients(const Exec& ex, const BatchNormShape& s, const float* x, c
   return total;
 }
 
+/// Whether stores to `count` floats from y on go past the caches: whole lines that are not read from
+/// memory first, of an array so large that the next kernel won't find much of it in a cache.
+bool streams(const float* y, std::int64_t count) {
+  constexpr std::int64_t least_floats = 1 << 21;
+  constexpr std::uintptr_t line_bytes = 64;
+  return count >= least_floats && reinterpret_cast<std::uintptr_t>(y) % line_bytes == 0;
+}
+
 /// y = act((x - mean) scale + shift [+ residual]).
 void apply(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
            const float* scale, const float* shift, const float* residual, Activation act,
@@ -110,14 +120,20 @@ void apply(const Exec& ex, const BatchNormShape& s, const float* x, const float*
   const float *m = means.data(), *a = scales.data(), *b = shifts.data();
   const std::int64_t count = s.rows * s.channels;
   const std::int64_t grain = grain_of(group.width) * group.width;
+  const bool streamed = streams(y, count);
   for_ranges(ex, count, grain, [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
     sweep(group, begin, end, [=](auto d, std::int64_t i, std::int64_t k) HWY_ATTR {
       auto v = normalise(hn::LoadU(d, x + i), hn::LoadU(d, m + k), hn::LoadU(d, a + k),
                          hn::LoadU(d, b + k));
       if (residual != nullptr) v = hn::Add(v, hn::LoadU(d, residual + i));
       if (act == Activation::relu) v = relu(v);
-      hn::StoreU(v, d, y + i);
+      if (streamed && i % static_cast<std::int64_t>(hn::Lanes(d)) == 0) {
+        hn::Stream(v, d, y + i);
+      } else {
+        hn::StoreU(v, d, y + i);
+      }
     });
+    if (streamed) hwy::FlushStream();  // before another thread reads them
   });
 }
 
