@@ -28,9 +28,13 @@ class Ahead {
     }
   }
 
-  void add_gradients(const StripInput& dy, std::int64_t filters) {
-    for (std::int64_t i = 0; i < winograd_tile; ++i) {
-      add(dy.rows[i], dy.end - dy.begin, dy.pixel, 0, filters);
+  /// The rows of from.g, and of from.y if dy is formed of it.
+  void add_gradients(const StripInput& g, const OutputGradient& from, std::int64_t filters) {
+    for (const float* row : g.rows) {
+      if (row == nullptr) continue;
+      add(row, g.end - g.begin, g.pixel, 0, filters);
+      if (from.y == nullptr) continue;
+      add(from.y + (row - from.g), g.end - g.begin, g.pixel, 0, filters);
     }
   }
 

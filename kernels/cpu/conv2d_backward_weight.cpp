@@ -4,6 +4,7 @@
 #include "kernels/cpu/conv2d_algorithm.h"
 #include "kernels/cpu/conv2d_passes.h"
 #include "kernels/cpu/conv2d_winograd.h"
+#include "kernels/cpu/ranges.h"
 #include "kernels/cpu/scratch.h"
 
 namespace trifold::kernels::cpu {
@@ -66,7 +67,9 @@ class DirectWeightGradient : public WeightGradient {
   DirectWeightGradient(const Correlation& s, Scratch& scratch)
       : s_(s), partials_(scratch.floats(cut_.parts * partial_floats_)) {}
 
-  void add(const Exec& ex, std::int64_t images, const Source& source, const float* dy) override {
+  void add(const Exec& ex, std::int64_t images, const Source& source, const OutputGradient& from,
+           float* formed) override {
+    const float* const dy = form_gradient(ex, from, images * s_.p * s_.q, s_.k, formed);
     const std::int64_t bands = images * cut_.image_bands;
     parallel(ex, cut_.slices * cut_.parts, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t task = begin; task < end; ++task) {
@@ -177,6 +180,16 @@ class DirectWeightGradient : public WeightGradient {
 
 }  // namespace
 
+const float* form_gradient(const Exec& ex, const OutputGradient& from, std::int64_t count,
+                           std::int64_t filters, float* formed) {
+  if (from.y == nullptr) return from.g;
+  const PixelPasses passes = pixel_passes();
+  for_ranges(ex, count, grain_of(filters), [&](std::int64_t begin, std::int64_t end) {
+    passes.output_gradient(from, filters, begin, end - begin, formed + begin * filters);
+  });
+  return formed;
+}
+
 std::unique_ptr<WeightGradient> weight_gradient(const Conv2dShape& s, std::int64_t images,
                                                 bool alone, Scratch& scratch) {
   Correlation correlation = forward_correlation(s);
@@ -194,7 +207,7 @@ void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x
   if (db != nullptr) backward_bias(ex, s.n * s.p() * s.q(), s.k, dy, db);
   thread_local Scratch scratch;
   const auto gradient = weight_gradient(s, s.n, false, scratch);
-  gradient->add(ex, s.n, {x, s.c}, dy);
+  gradient->add(ex, s.n, {x, s.c}, {.g = dy}, nullptr);
   gradient->finish(ex, dw);
 }
 

@@ -53,11 +53,17 @@ class DataGradient {
 class WeightGradient {
  public:
   virtual ~WeightGradient() = default;
-  /// source and dy begin with the first of these images.
-  virtual void add(const Exec& ex, std::int64_t images, const Source& source, const float* dy) = 0;
+  /// source and dy begin with the first of these images. What dy is formed of is written to `formed`
+  /// as well, which is null if dy lies there already.
+  virtual void add(const Exec& ex, std::int64_t images, const Source& source,
+                   const OutputGradient& dy, float* formed) = 0;
   /// dw = the sum.
   virtual void finish(const Exec& ex, float* dw) = 0;
 };
+
+/// dy of `count` pixels of `filters` as an array: from.g, or what is formed in `formed`.
+const float* form_gradient(const Exec& ex, const OutputGradient& from, std::int64_t count,
+                           std::int64_t filters, float* formed);
 
 /// For at most `images` at a time, worked by one thread if `alone`. How it is cut depends on these and
 /// on the shape. The sums lie in `scratch`, which nobody else uses meanwhile.

@@ -23,7 +23,8 @@ class WinogradWeightGradient : public WeightGradient {
         parts_(s.alone ? 1 : parts_of(blocks(WinogradStrips(s)), winograd_points * point_floats_)),
         partials_(scratch.floats(parts_ * winograd_points * point_floats_)) {}
 
-  void add(const Exec& ex, std::int64_t images, const Source& source, const float* dy) override {
+  void add(const Exec& ex, std::int64_t images, const Source& source, const OutputGradient& dy,
+           float* formed) override {
     Correlation s = s_;
     s.n = images;
     const WinogradStrips strips(s);
@@ -37,7 +38,7 @@ class WinogradWeightGradient : public WeightGradient {
           std::fill(partial, partial + winograd_points * point_floats_, 0.0f);
         }
         for (std::int64_t strip = first; strip < last; strip += block_) {
-          const Block work(strips, strip, block_, last, source, dy);
+          const Block work(strips, strip, block_, last, source, dy, formed);
           add_block(work, strip > first || !first_, partial);
         }
       }
@@ -52,17 +53,23 @@ class WinogradWeightGradient : public WeightGradient {
  private:
   /// Some strips, and those behind them.
   struct Block {
+    const OutputGradient& dy;
+    float* formed;
     std::int64_t count, tiles;
     const InputNorm* norm;
     std::vector<StripInput> patches, gradients;
 
     /// The strips [first, last), or `most` of them if that is less.
     Block(const WinogradStrips& strips, std::int64_t first, std::int64_t most, std::int64_t last,
-          const Source& source, const float* dy)
-        : count(std::min(most, last - first)), tiles(strips.tiles()), norm(source.norm) {
+          const Source& source, const OutputGradient& dy_, float* formed_)
+        : dy(dy_),
+          formed(formed_),
+          count(std::min(most, last - first)),
+          tiles(strips.tiles()),
+          norm(source.norm) {
       for (std::int64_t strip = first; strip < std::min(first + 2 * most, last); ++strip) {
         patches.push_back(strips.patches(strip, source.x, source.pitch));
-        gradients.push_back(strips.gradients(strip, dy));
+        gradients.push_back(strips.gradients(strip, dy.g));
       }
     }
   };
@@ -79,8 +86,7 @@ class WinogradWeightGradient : public WeightGradient {
     }
     for (std::size_t i = count; i < block.patches.size(); ++i) {
       ahead.add_patches(block.patches[i], 0, std::min(channels_, s_.c));
-      // One thread alone has just formed dy: it lies in its cache.
-      if (!s_.alone) ahead.add_gradients(block.gradients[i], s_.k);
+      ahead.add_gradients(block.gradients[i], block.dy, s_.k);
     }
   }
 
@@ -106,7 +112,8 @@ class WinogradWeightGradient : public WeightGradient {
     for (std::int64_t strip = 0; strip < block.count; ++strip) {
       const StripInput& gradients = block.gradients[static_cast<std::size_t>(strip)];
       for (std::int64_t f = 0; f < k_vectors; ++f) {
-        transforms_.gradient_columns(gradients, f * lanes_, s_.k, g(f, strip), g.row());
+        transforms_.gradient_columns(gradients, block.dy, block.formed, f * lanes_, s_.k,
+                                     g(f, strip), g.row());
       }
     }
     for (std::int64_t c = 0; c < s_.c; c += channels_) {

@@ -21,7 +21,8 @@ class WinogradWideWeightGradient : public WeightGradient {
     z_.at = v_.at + v_.floats(winograd_points);
   }
 
-  void add(const Exec& ex, std::int64_t images, const Source& source, const float* dy) override {
+  void add(const Exec& ex, std::int64_t images, const Source& source, const OutputGradient& dy,
+           float* formed) override {
     Correlation s = s_;
     s.n = images;
     const WinogradStrips strips(s);
@@ -30,7 +31,7 @@ class WinogradWideWeightGradient : public WeightGradient {
       const std::int64_t vectors = v_.vectors + z_.vectors;
       parallel(ex, count * vectors, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t task = begin; task < end; ++task) {
-          transform(strips, first, task / vectors, task % vectors, source, dy);
+          transform(strips, first, task / vectors, task % vectors, source, dy, formed);
         }
       });
       multiply(ex, count * strips.tiles());
@@ -44,7 +45,8 @@ class WinogradWideWeightGradient : public WeightGradient {
  private:
   /// One vector, of channels and then of filters, of a strip.
   void transform(const WinogradStrips& strips, std::int64_t first, std::int64_t strip,
-                 std::int64_t vector, const Source& source, const float* dy) const {
+                 std::int64_t vector, const Source& source, const OutputGradient& dy,
+                 float* formed) const {
     thread_local Scratch scratch;
     const std::int64_t tiles = strips.tiles(), f = vector - v_.vectors;
     StripRows h{nullptr, 1, winograd_tile * tiles + 2, lanes_};
@@ -53,8 +55,8 @@ class WinogradWideWeightGradient : public WeightGradient {
       transforms_.patch_columns(strips.patches(first + strip, source.x, source.pitch), source.norm,
                                 vector * lanes_, s_.c, h(0, 0), h.row());
     } else {
-      transforms_.gradient_columns(strips.gradients(first + strip, dy), f * lanes_, s_.k, h(0, 0),
-                                   h.row());
+      transforms_.gradient_columns(strips.gradients(first + strip, dy.g), dy, formed, f * lanes_,
+                                   s_.k, h(0, 0), h.row());
     }
     for (std::int64_t i = 0; i < winograd_patch; ++i) {
       const std::int64_t point = winograd_patch * i, tile = strip * tiles;

@@ -108,21 +108,12 @@ struct FromImage {
   Float* input(Float* x) const {
     return input(x, s.c);
   }
-  const float* output(const float* y) const { return y + first * s.p() * s.q() * s.k; }
+  OutputGradient output(OutputGradient dy) const {
+    dy.g += first * s.p() * s.q() * s.k;
+    if (dy.y != nullptr) dy.y += first * s.p() * s.q() * s.k;
+    return dy;
+  }
 };
-
-/// dy of `images` images as an array, formed in `scratch` unless it is given as one.
-const float* output_gradient(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
-                             const FromImage& at, std::int64_t images, Scratch& scratch) {
-  if (dy.y == nullptr) return at.output(dy.g);
-  const std::int64_t image_pixels = s.p() * s.q(), pixels = images * image_pixels;
-  float* const to = scratch.floats(pixels * s.k);
-  const PixelPasses passes = pixel_passes();
-  for_ranges(ex, pixels, grain_of(s.k), [&](std::int64_t begin, std::int64_t end) {
-    passes.output_gradient(dy, s.k, at.first * image_pixels + begin, end - begin, to + begin * s.k);
-  });
-  return to;
-}
 
 /// The gradients of what one call is asked for, of some of its images.
 struct Gradients {
@@ -138,12 +129,14 @@ struct Gradients {
            WeightGradient& weights, const DataGradient* data, InputGradient* gated) const {
     thread_local Scratch of_dy;
     const FromImage at{s, first};
-    const float* const gradient = output_gradient(ex, s, dy, at, images, of_dy);
+    const OutputGradient gradient = at.output(dy);
+    float* const formed = dy.y != nullptr ? of_dy.floats(images * s.p() * s.q() * s.k) : nullptr;
     const Source source = input.a != nullptr ? Source{at.input(input.a), s.c}
                                              : Source{at.input(input.x, pitch), pitch, input.norm};
-    weights.add(ex, images, source, gradient);
+    weights.add(ex, images, source, gradient, formed);
     if (data == nullptr) return;
-    data->run(ex, images, alone, gradient, at.input(added), gated, at.input(g));
+    data->run(ex, images, alone, formed != nullptr ? formed : gradient.g, at.input(added), gated,
+              at.input(g));
   }
 };
 

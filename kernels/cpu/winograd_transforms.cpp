@@ -191,11 +191,28 @@ void patch_columns(const StripInput& x, const InputNorm* norm, std::int64_t c,
   });
 }
 
-void gradient_columns(const StripInput& dy, std::int64_t f, std::int64_t filters, float* h,
-                      std::int64_t row) {
-  with_load(filters - f, [&](const auto& load) TRIFOLD_INLINE_LAMBDA {
+void gradient_columns(const StripInput& g, const OutputGradient& from, float* formed,
+                      std::int64_t f, std::int64_t filters, float* h, std::int64_t row) {
+  const std::int64_t left = filters - f;
+  with_load(left, [&](const auto& load) TRIFOLD_INLINE_LAMBDA {
+    if (from.y == nullptr) {
+      columns<OutputGradientMatrix, 4, 6>(
+          g, [f, &load](const float* p) TRIFOLD_INLINE_LAMBDA { return load(p + f); }, h, row);
+      return;
+    }
+    const Vec mean = load(from.mean + f), offset = load(from.offset + f),
+              slope = load(from.slope + f), scale = load(from.scale + f);
     columns<OutputGradientMatrix, 4, 6>(
-        dy, [f, &load](const float* p) TRIFOLD_INLINE_LAMBDA { return load(p + f); }, h, row);
+        g,
+        [&](const float* p) TRIFOLD_INLINE_LAMBDA {
+          const std::int64_t at = p - from.g + f;
+          const Vec deviation = hn::Sub(load(from.y + at), mean);
+          const Vec sum = hn::MulAdd(deviation, slope, hn::Add(load(p + f), offset));
+          const Vec dy = hn::Mul(sum, scale);
+          store_first(dy, left, formed + at);
+          return dy;
+        },
+        h, row);
   });
 }
 

@@ -57,9 +57,10 @@ struct WinogradTransforms {
                         std::int64_t channels, float* h, std::int64_t row);
   /// Six points of each tile, of one of those rows.
   void (*patch_rows)(const float* h, std::int64_t tiles, float* v, std::int64_t point);
-  /// As the two before, with A dy in the place of B^T x: the adjoint of the two behind.
-  void (*gradient_columns)(const StripInput& dy, std::int64_t f, std::int64_t filters, float* h,
-                           std::int64_t row);
+  /// As the two before, with A dy in the place of B^T x: the adjoint of the two behind. The rows are
+  /// those of from.g; where dy is formed, it is written to `formed`, laid out as they are.
+  void (*gradient_columns)(const StripInput& g, const OutputGradient& from, float* formed,
+                           std::int64_t f, std::int64_t filters, float* h, std::int64_t row);
   void (*gradient_rows)(const float* h, std::int64_t tiles, float* z, std::int64_t point);
   /// A row of m A, four pixels of six points a tile.
   void (*output_rows)(const float* m, std::int64_t point, std::int64_t tiles, float* g);
