@@ -185,7 +185,8 @@ class BlockCorrelation {
 /// Many tiles: each thread leads blocks of strips from beginning to end.
 void correlate_blocks(const Exec& ex, const CorrelationSteps& steps) {
   const WinogradStrips& strips = steps.strips;
-  const std::int64_t block = strips.block(std::min(kWinogradChannels, steps.s.c) + steps.filters);
+  const std::int64_t block =
+      strips.block(std::min(kWinogradChannels, steps.s.c) + steps.filters, 16);
   const std::int64_t blocks = (strips.count() + block - 1) / block;
   PartWork* const work = steps.finish.work;
   if (work != nullptr) work->expect(blocks);

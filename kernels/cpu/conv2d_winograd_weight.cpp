@@ -11,15 +11,17 @@ namespace {
 /// Blocks of strips are added up in parts: by the shape alone, enough to share, few enough for their
 /// sum to be cheap.
 std::int64_t parts_of(std::int64_t blocks, std::int64_t partial_floats) {
-  constexpr std::int64_t most_parts = 16, most_floats = 1 << 20;
-  return std::min({blocks, most_parts, std::max<std::int64_t>(2, most_floats / partial_floats)});
+  constexpr std::int64_t most_parts = 16, least_parts = 2, most_floats = 5 << 18;
+  std::int64_t parts = most_parts;
+  while (parts > least_parts && parts * partial_floats > most_floats) parts /= 2;
+  return std::min(blocks, parts);
 }
 
 class WinogradWeightGradient : public WeightGradient {
  public:
   WinogradWeightGradient(const Correlation& s, Scratch& scratch)
       : s_(s),
-        block_(WinogradStrips(s).block(channels_ + filters_)),
+        block_(WinogradStrips(s).block(channels_ + filters_, 32)),
         parts_(s.alone ? 1 : parts_of(blocks(WinogradStrips(s)), winograd_points * point_floats_)),
         partials_(scratch.floats(parts_ * winograd_points * point_floats_)) {}
 

@@ -70,8 +70,8 @@ StripOutput WinogradStrips::outputs(std::int64_t strip, const float* bias, const
   return output;
 }
 
-std::int64_t WinogradStrips::block(std::int64_t tile_floats) const {
-  constexpr std::int64_t cache_floats = 3 << 15, most_tiles = 16;
+std::int64_t WinogradStrips::block(std::int64_t tile_floats, std::int64_t most_tiles) const {
+  constexpr std::int64_t cache_floats = 3 << 15;
   const std::int64_t fitting = std::min(most_tiles, cache_floats / (winograd_points * tile_floats));
   const std::int64_t most = std::max<std::int64_t>(1, fitting / tiles_);
   return s_.alone ? std::min(most, count()) : std::clamp<std::int64_t>(count() / 8, 1, most);

@@ -31,10 +31,10 @@ class WinogradStrips {
   StripOutput outputs(std::int64_t strip, const float* bias, const float* addend, bool relu,
                       float* y) const;
 
-  /// Strips worked together where a tile takes `tile_floats` a point: enough to fill the register
-  /// tiles and to pay for meeting all weights, few enough for a cache of `cache_floats`, and, where
-  /// there are few, small enough to share. By the shape alone.
-  std::int64_t block(std::int64_t tile_floats) const;
+  /// Strips worked together where a tile takes `tile_floats` a point: up to `most_tiles`, which fill
+  /// the register tiles and pay for meeting all weights, few enough for a cache, and, where there are
+  /// few, small enough to share. By the shape alone.
+  std::int64_t block(std::int64_t tile_floats, std::int64_t most_tiles) const;
   /// As many as a level 3 cache holds with all points.
   std::int64_t group(std::int64_t tile_floats) const;
 
