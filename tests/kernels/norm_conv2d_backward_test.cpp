@@ -195,6 +195,22 @@ TEST_P(NormConv2dBackward, StaysInBoundForLargeBatches) {
   }
 }
 
+// Each thread leads images of its own through all steps, one or several at a time.
+TEST_P(NormConv2dBackward, StaysInBoundWhereThreadsLeadImages) {
+  const std::vector<Way> ways{{true, Reads::joined, Added::in_place},
+                              {true, Reads::pitched, Added::apart},
+                              {false, Reads::plain, Added::none}};
+  for (const Conv2dCase& t :
+       {Conv2dCase{17, 40, 36, 8, 8, 3, 3, 1, 1}, Conv2dCase{9, 12, 10, 20, 24, 3, 3, 1, 1},
+        Conv2dCase{18, 11, 13, 12, 9, 3, 3, 2, 1}, Conv2dCase{16, 5, 6, 33, 18, 1, 1, 1, 0}}) {
+    if (!takes(t)) continue;
+    for (const Way& way : ways) {
+      expect_oracle(t, way, false);
+      if (HasFailure()) return;
+    }
+  }
+}
+
 // Formed as it is read, the gradient behind a batch norm is the one that a pass forms.
 TEST_P(NormConv2dBackward, FactorsGiveTheGradientOfTheBatchNorm) {
   const Conv2dCase t{3, 9, 8, 8, 12, 3, 3, 1, 1};
