@@ -1,6 +1,7 @@
 /// Training with each variant of the CPU's kernels: the curves agree.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -67,20 +68,29 @@ class TrainingCurves : public ::testing::Test {
   Dataset data_;
 };
 
-// Training amplifies whatever differs: one unit in the last place of the initial weights moves these
-// losses by about 0.01.
+// Training amplifies whatever differs, and how far depends on the luck of the roundings: so the
+// yardstick is what initial weights moved by a unit or a few in the last place do.
 TEST_F(TrainingCurves, AgreeBetweenVariantsWithinTheNoiseOfRounding) {
+  constexpr std::size_t epochs = 2;
   const Curve known = train();
+  ASSERT_EQ(known.loss.size(), epochs);
+  EXPECT_LT(known.loss[1], known.loss[0] - 0.2) << "it should learn";
+  double loss_noise = 0, top1_noise = 0;
+  for (const int moved : {1, 2, 3, 4}) {
+    const Curve curve = train(moved);
+    for (std::size_t epoch = 0; epoch < epochs; ++epoch) {
+      loss_noise = std::max(loss_noise, std::abs(curve.loss[epoch] - known.loss[epoch]));
+      top1_noise = std::max(top1_noise, std::abs(curve.top1[epoch] - known.top1[epoch]));
+    }
+  }
+  ASSERT_LT(loss_noise, 0.1) << "a yardstick this long measures nothing";
   const auto expect_agreement = [&](const std::string& variant, const Curve& curve) {
-    ASSERT_EQ(curve.loss.size(), 2u) << variant;
-    for (std::size_t epoch = 0; epoch < 2; ++epoch) {
+    for (std::size_t epoch = 0; epoch < epochs; ++epoch) {
       SCOPED_TRACE(variant + ", epoch " + std::to_string(epoch + 1));
-      EXPECT_NEAR(curve.loss[epoch], known.loss[epoch], 0.03);
-      EXPECT_NEAR(curve.top1[epoch], known.top1[epoch], 3);
+      EXPECT_NEAR(curve.loss[epoch], known.loss[epoch], 2 * loss_noise);
+      EXPECT_NEAR(curve.top1[epoch], known.top1[epoch], 2 * top1_noise);
     }
   };
-  EXPECT_LT(known.loss[1], known.loss[0] - 0.2) << "it should learn";
-  expect_agreement("weights moved by one unit", train(1));
   kernels::cpu::force_conv2d_algorithm(Conv2dAlgorithm::direct);
   expect_agreement("direct convolutions", train());
   kernels::cpu::force_conv2d_algorithm(std::nullopt);
