@@ -179,69 +179,45 @@ void weight_tile(const WeightPanel& t, std::int64_t first) {
   TRIFOLD_UNROLL_END;
 }
 
-/// Calls the tile of `size` rows, 1 <= size <= most.
-template <int most, int vectors>
-void output_tile_of(std::int64_t size, const OutputPanel& t, std::int64_t first) {
-  if (size == most) return output_tile<most, vectors>(t, first);
-  if constexpr (most > 1) output_tile_of<most - 1, vectors>(size, t, first);
+/// Calls run<size>(), 1 <= size <= most.
+template <int most, class Run>
+void with_size(std::int64_t size, const Run& run) {
+  if (size == most) return run.template operator()<most>();
+  if constexpr (most > 1) with_size<most - 1>(size, run);
 }
 
-template <int most, int vectors>
-void product_tile_of(std::int64_t size, const ProductPanel& t, std::int64_t first) {
-  if (size == most) return product_tile<most, vectors>(t, first);
-  if constexpr (most > 1) product_tile_of<most - 1, vectors>(size, t, first);
-}
-
-template <int most, int vectors>
-void weight_tile_of(std::int64_t size, const WeightPanel& t, std::int64_t first) {
-  if (size == most) return weight_tile<most, vectors>(t, first);
-  if constexpr (most > 1) weight_tile_of<most - 1, vectors>(size, t, first);
-}
-
-/// Cuts the pixels into the fewest tiles, of sizes that differ by one at most.
-template <int vectors>
-void output_vectors(const OutputPanel& t) {
-  constexpr std::int64_t most = rows<vectors>();
-  const std::int64_t count = (t.pixels + most - 1) / most;
+/// Cuts `total` rows into the fewest tiles, of sizes that differ by one at most, and calls
+/// tile<size, vectors>(first) for each.
+template <int vectors, class Tile>
+void cut(std::int64_t total, const Tile& tile) {
+  constexpr int most = rows<vectors>();
+  const std::int64_t count = (total + most - 1) / most;
   for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t first = t.pixels * i / count;
-    output_tile_of<rows<vectors>(), vectors>(t.pixels * (i + 1) / count - first, t, first);
+    const std::int64_t first = total * i / count;
+    with_size<most>(total * (i + 1) / count - first,
+                    [&]<int size>() { tile.template operator()<size, vectors>(first); });
   }
 }
 
-template <int vectors>
-void product_vectors(const ProductPanel& t) {
-  constexpr std::int64_t most = rows<vectors>();
-  const std::int64_t count = (t.rows + most - 1) / most;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t first = t.rows * i / count;
-    product_tile_of<rows<vectors>(), vectors>(t.rows * (i + 1) / count - first, t, first);
-  }
-}
-
-template <int vectors>
-void weight_vectors(const WeightPanel& t) {
-  constexpr std::int64_t most = rows<vectors>();
-  const std::int64_t count = (t.run_length + most - 1) / most;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t first = t.run_length * i / count;
-    weight_tile_of<rows<vectors>(), vectors>(t.run_length * (i + 1) / count - first, t, first);
-  }
+template <class Tile>
+void cut(std::int64_t vectors, std::int64_t total, const Tile& tile) {
+  if (vectors == 1) return cut<1>(total, tile);
+  cut<2>(total, tile);
 }
 
 void output(const OutputPanel& t) {
-  if (t.vectors == 1) return output_vectors<1>(t);
-  output_vectors<2>(t);
+  cut(t.vectors, t.pixels,
+      [&]<int size, int vectors>(std::int64_t first) { output_tile<size, vectors>(t, first); });
 }
 
 void product(const ProductPanel& t) {
-  if (t.vectors == 1) return product_vectors<1>(t);
-  product_vectors<2>(t);
+  cut(t.vectors, t.rows,
+      [&]<int size, int vectors>(std::int64_t first) { product_tile<size, vectors>(t, first); });
 }
 
 void weight(const WeightPanel& t) {
-  if (t.vectors == 1) return weight_vectors<1>(t);
-  weight_vectors<2>(t);
+  cut(t.vectors, t.run_length,
+      [&]<int size, int vectors>(std::int64_t first) { weight_tile<size, vectors>(t, first); });
 }
 
 Tiles tiles_of_target() {
