@@ -127,7 +127,9 @@ void apply(const Exec& ex, const BatchNormShape& s, const float* x, const float*
                          hn::LoadU(d, b + k));
       if (residual != nullptr) v = hn::Add(v, hn::LoadU(d, residual + i));
       if (act == Activation::relu) v = relu(v);
-      if (streamed && i % static_cast<std::int64_t>(hn::Lanes(d)) == 0) {
+      // A part of a vector can't be streamed: Highway would write the whole.
+      constexpr std::int64_t lanes = hn::MaxLanes(decltype(d)());
+      if (lanes == HWY_LANES(float) && streamed && i % lanes == 0) {
         hn::Stream(v, d, y + i);
       } else {
         hn::StoreU(v, d, y + i);

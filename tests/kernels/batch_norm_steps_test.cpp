@@ -1,8 +1,11 @@
 /// The steps that a batch norm consists of: kernels/batch_norm.h.
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "kernels/batch_norm.h"
 #include "kernels/error.h"
+#include "kernels/thread_pool.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/batch_norm.h"
 
@@ -101,6 +104,36 @@ TEST(BatchNormSteps, TrainingIsMomentsThenFactorsThenApply) {
           batch_norm_apply(ex, s, out[1], out[3], out[5], out[6], r, Activation::relu, out[1]);
         },
         [](const std::vector<Floats>& out) { EXPECT_TRUE(same_bits(out[0], out[1])); });
+  }
+}
+
+// Large results go past the caches where they begin at a line, and with ordinary stores elsewhere.
+TEST(BatchNormSteps, LargeResultsFollowTheFormula) {
+  constexpr std::size_t line = 16;
+  ThreadPool pool(2);
+  for (const std::int64_t channels : {16, 5}) {
+    const BatchNormShape s{(std::int64_t{1} << 21) / channels + 3, channels};
+    const auto count = index(s.rows * channels);
+    const Floats x = normals(s.rows * channels, 1, 3, 2), mean = normals(channels, 2, 3, 1);
+    const Floats scale = normals(channels, 3), shift = normals(channels, 4);
+    Floats memory(count + 2 * line);
+    const std::size_t to_line =
+        (line - reinterpret_cast<std::uintptr_t>(memory.data()) / sizeof(float) % line) % line;
+    for (const std::size_t from_line : {std::size_t{0}, std::size_t{1}}) {
+      float* const y = memory.data() + to_line + from_line;
+      std::fill(memory.begin(), memory.end(), std::nanf(""));
+      batch_norm_apply({.pool = &pool}, s, x.data(), mean.data(), scale.data(), shift.data(),
+                       nullptr, Activation::relu, y);
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t c = i % index(channels);
+        const double deviation = double{x[i]} - double{mean[c]};
+        const double exact = std::max(0.0, deviation * scale[c] + shift[c]);
+        const double size = std::abs(deviation * scale[c]) + std::abs(double{shift[c]});
+        ASSERT_LE(std::abs(y[i] - exact), 4 * unit * size)
+            << channels << " channels, element " << i;
+      }
+      ASSERT_TRUE(std::isnan(*(y + count))) << channels << " channels: written past the end";
+    }
   }
 }
 
