@@ -59,10 +59,14 @@ const float* residual_of(const Fusion& f, std::int64_t size) {
   return f.residual ? cold_input(size) : nullptr;
 }
 
+Work forward_work(const Fusion& f, std::int64_t size) {
+  return f.residual ? traffic(3 * size, 2) : traffic(2 * size, 1);
+}
+
 void add_fusion(const Suite& suite, const std::string& shape, const BatchNormShape& s,
                 const Fusion& f) {
   const std::int64_t size = s.rows * s.channels;
-  const Work forward = traffic((f.residual ? 3 : 2) * size);
+  const Work forward = forward_work(f, size);
   const Work backward = traffic((f.residual ? 5 : 3) * size);
   suite.add({"batch_norm_train", shape, f.name, forward},
             with_parameters(s, [=](const Exec& ex, std::int64_t count, Parameters& p) {
@@ -109,7 +113,7 @@ void add_steps(const Suite& suite, const std::string& shape, const BatchNormShap
                                           p.running_var.data());
             }));
   for (const Fusion& f : fusions) {
-    suite.add({"batch_norm_apply", shape, f.name, traffic((f.residual ? 3 : 2) * size)},
+    suite.add({"batch_norm_apply", shape, f.name, forward_work(f, size)},
               with_parameters(s, [=](const Exec& ex, std::int64_t count, Parameters& p) {
                 kernels::batch_norm_apply(ex, s, cold_input(count), p.mean.data(), p.scale.data(),
                                           p.shift.data(), residual_of(f, count), f.act,

@@ -12,7 +12,7 @@ using kernels::Exec;
 void add_image(const Suite& suite, std::int64_t n, std::int64_t side, std::int64_t c) {
   const std::string shape = image_name(n, side, side, c);
   const std::int64_t count = n * side * side * c;
-  suite.add({"relu_forward", shape, "", traffic(2 * count)}, [=](const Exec& ex) {
+  suite.add({"relu_forward", shape, "", traffic(2 * count, 1)}, [=](const Exec& ex) {
     return [=] { kernels::relu_forward(ex, count, cold_input(count), cold_output(count)); };
   });
   suite.add({"relu_backward", shape, "", traffic(3 * count)}, [=](const Exec& ex) {
@@ -27,10 +27,10 @@ void add_image(const Suite& suite, std::int64_t n, std::int64_t side, std::int64
   suite.add({"fill", shape, "", traffic(count)}, [=](const Exec& ex) {
     return [=] { kernels::fill(ex, count, 0.0f, cold_output(count)); };
   });
-  suite.add({"scale", shape, "", traffic(2 * count)}, [=](const Exec& ex) {
+  suite.add({"scale", shape, "", traffic(2 * count, 1)}, [=](const Exec& ex) {
     return [=] { kernels::scale(ex, count, 0.5f, cold_input(count), cold_output(count)); };
   });
-  suite.add({"scale_by", shape, "", traffic(2 * count)}, [=](const Exec& ex) {
+  suite.add({"scale_by", shape, "", traffic(2 * count, 1)}, [=](const Exec& ex) {
     return [=, factor = 0.5f] {
       kernels::scale_by(ex, count, &factor, cold_input(count), cold_output(count));
     };

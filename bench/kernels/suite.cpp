@@ -15,7 +15,7 @@ void run(benchmark::State& state, Threads& threads, MemoryBandwidth& bandwidth, 
   const std::function<void()> call = prepare({.pool = &threads.pool});
   const double arithmetic = work.flops / threads.flops_per_s;
   const bool by_memory = arithmetic <= work.bytes / threads.bytes_per_s;
-  const double before = by_memory ? bandwidth.measure(threads.pool) : 0;
+  const double before = by_memory ? bandwidth.measure(threads.pool, work.reads) : 0;
   call();
   const auto start = std::chrono::steady_clock::now();
   for ([[maybe_unused]] auto _ : state) {
@@ -24,7 +24,7 @@ void run(benchmark::State& state, Threads& threads, MemoryBandwidth& bandwidth, 
   }
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   const double seconds = elapsed.count() / static_cast<double>(state.iterations());
-  const double after = by_memory ? bandwidth.measure(threads.pool) : 0;
+  const double after = by_memory ? bandwidth.measure(threads.pool, work.reads) : 0;
   const double bound = by_memory ? 2 * work.bytes / (before + after) : arithmetic;
   state.counters["GFLOP/s"] = work.flops / seconds * 1e-9;
   state.counters["GB/s"] = work.bytes / seconds * 1e-9;
@@ -35,7 +35,7 @@ void run(benchmark::State& state, Threads& threads, MemoryBandwidth& bandwidth, 
 }  // namespace
 
 Threads::Threads(int count, MemoryBandwidth& memory)
-    : pool(count), flops_per_s(multiply_add_peak(pool)), bytes_per_s(memory.measure(pool)) {}
+    : pool(count), flops_per_s(multiply_add_peak(pool)), bytes_per_s(memory.measure(pool, 2)) {}
 
 Suite::Suite(const std::vector<int>& thread_counts) {
   for (const int count : thread_counts) {

@@ -19,18 +19,19 @@ struct Threads {
 
   kernels::ThreadPool pool;
   double flops_per_s;  ///< of multiply-adds, two each
-  double bytes_per_s;  ///< of memory
+  double bytes_per_s;  ///< of memory, two arrays read and one written
 };
 
 /// What a call has to do at least: multiply-adds count two, and an array that is read or written
 /// counts once, however often a kernel goes over it.
 struct Work {
   double flops = 0, bytes = 0;
+  int reads = 2;  ///< arrays that are read for each that is written, about: 1 or 2
 };
 
 /// The work of `floats` elements that are read or written.
-constexpr Work traffic(std::int64_t floats) {
-  return {0, static_cast<double>(sizeof(float)) * static_cast<double>(floats)};
+constexpr Work traffic(std::int64_t floats, int reads = 2) {
+  return {0, static_cast<double>(sizeof(float)) * static_cast<double>(floats), reads};
 }
 
 /// A row is named op/shape/threads:N/variant; the variant may be empty.
