@@ -65,6 +65,20 @@ class NormConv2dBackward : public testing::TestWithParam<Conv2dAlgorithm> {
     return direct() || (t.r == 3 && t.s == 3 && t.stride == 1);
   }
 
+  /// Of three ways that differ in what they read, form and add.
+  void expect_bounds(const std::vector<Conv2dCase>& cases) const {
+    const std::vector<Way> ways{{true, Reads::joined, Added::in_place},
+                                {true, Reads::pitched, Added::apart},
+                                {false, Reads::plain, Added::none}};
+    for (const Conv2dCase& t : cases) {
+      if (!takes(t)) continue;
+      for (const Way& way : ways) {
+        expect_oracle(t, way, false);
+        if (HasFailure()) return;
+      }
+    }
+  }
+
   void expect_oracle(const Conv2dCase& t, const Way& way, bool whole) const {
     SCOPED_TRACE(test::name(t) + ", " + name(way));
     const Conv2dShape s = shape_of(t);
@@ -181,34 +195,17 @@ TEST_P(NormConv2dBackward, StaysInBoundForWideLayers) {
 
 // More than the CPU works at a time, and a last time with fewer images.
 TEST_P(NormConv2dBackward, StaysInBoundForLargeBatches) {
-  const std::vector<Way> ways{{true, Reads::joined, Added::in_place},
-                              {true, Reads::pitched, Added::apart},
-                              {false, Reads::plain, Added::none}};
-  for (const Conv2dCase& t :
-       {Conv2dCase{5, 128, 100, 5, 7, 1, 1, 1, 0}, Conv2dCase{11, 128, 100, 4, 3, 1, 1, 2, 0},
-        Conv2dCase{4, 128, 100, 5, 7, 3, 3, 1, 1}}) {
-    if (!takes(t)) continue;
-    for (const Way& way : ways) {
-      expect_oracle(t, way, false);
-      if (HasFailure()) return;
-    }
-  }
+  expect_bounds({{5, 128, 100, 5, 7, 1, 1, 1, 0},
+                 {11, 128, 100, 4, 3, 1, 1, 2, 0},
+                 {4, 128, 100, 5, 7, 3, 3, 1, 1}});
 }
 
 // Each thread leads images of its own through all steps, one or several at a time.
 TEST_P(NormConv2dBackward, StaysInBoundWhereThreadsLeadImages) {
-  const std::vector<Way> ways{{true, Reads::joined, Added::in_place},
-                              {true, Reads::pitched, Added::apart},
-                              {false, Reads::plain, Added::none}};
-  for (const Conv2dCase& t :
-       {Conv2dCase{17, 40, 36, 8, 8, 3, 3, 1, 1}, Conv2dCase{9, 12, 10, 20, 24, 3, 3, 1, 1},
-        Conv2dCase{18, 11, 13, 12, 9, 3, 3, 2, 1}, Conv2dCase{16, 5, 6, 33, 18, 1, 1, 1, 0}}) {
-    if (!takes(t)) continue;
-    for (const Way& way : ways) {
-      expect_oracle(t, way, false);
-      if (HasFailure()) return;
-    }
-  }
+  expect_bounds({{17, 40, 36, 8, 8, 3, 3, 1, 1},
+                 {9, 12, 10, 20, 24, 3, 3, 1, 1},
+                 {18, 11, 13, 12, 9, 3, 3, 2, 1},
+                 {16, 5, 6, 33, 18, 1, 1, 1, 0}});
 }
 
 // Formed as it is read, the gradient behind a batch norm is the one that a pass forms.
