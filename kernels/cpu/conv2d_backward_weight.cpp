@@ -61,6 +61,17 @@ struct Cut {
   }
 };
 
+/// dy of `count` pixels of `filters` as an array: from.g, or what is formed in `formed`.
+const float* form_gradient(const Exec& ex, const OutputGradient& from, std::int64_t count,
+                           std::int64_t filters, float* formed) {
+  if (from.y == nullptr) return from.g;
+  const PixelPasses passes = pixel_passes();
+  for_ranges(ex, count, grain_of(filters), [&](std::int64_t begin, std::int64_t end) {
+    passes.output_gradient(from, filters, begin, end - begin, formed + begin * filters);
+  });
+  return formed;
+}
+
 /// Bands of output rows by the register tiles.
 class DirectWeightGradient : public WeightGradient {
  public:
@@ -179,16 +190,6 @@ class DirectWeightGradient : public WeightGradient {
 };
 
 }  // namespace
-
-const float* form_gradient(const Exec& ex, const OutputGradient& from, std::int64_t count,
-                           std::int64_t filters, float* formed) {
-  if (from.y == nullptr) return from.g;
-  const PixelPasses passes = pixel_passes();
-  for_ranges(ex, count, grain_of(filters), [&](std::int64_t begin, std::int64_t end) {
-    passes.output_gradient(from, filters, begin, end - begin, formed + begin * filters);
-  });
-  return formed;
-}
 
 std::unique_ptr<WeightGradient> weight_gradient(const Conv2dShape& s, std::int64_t images,
                                                 bool alone, Scratch& scratch) {

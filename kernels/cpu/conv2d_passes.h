@@ -32,9 +32,10 @@ class DataGradient {
   /// Packs w into `scratch`, which nobody else uses meanwhile.
   DataGradient(const Exec& ex, const Conv2dShape& s, const float* w, Scratch& scratch);
 
-  /// dx of `images` images, worked by one thread if `alone`, plus `addend` unless null, which may be dx. `work`, unless null, is
-  /// expected and given parts once or several times, one time after the other; of inputs that no
-  /// window reaches it is given those that have an addend, for the gradient of the others is zero.
+  /// dx of `images` images, worked by one thread if `alone`, plus `addend` unless null, which may be
+  /// dx. `work`, unless null, is expected and given parts once or several times, one time after the
+  /// other; of inputs that no window reaches it is given those that have an addend, for the gradient
+  /// of the others is zero.
   void run(const Exec& ex, std::int64_t images, bool alone, const float* dy, const float* addend,
            PartWork* work, float* dx) const;
 
@@ -60,10 +61,6 @@ class WeightGradient {
   /// dw = the sum.
   virtual void finish(const Exec& ex, float* dw) = 0;
 };
-
-/// dy of `count` pixels of `filters` as an array: from.g, or what is formed in `formed`.
-const float* form_gradient(const Exec& ex, const OutputGradient& from, std::int64_t count,
-                           std::int64_t filters, float* formed);
 
 /// For at most `images` at a time, worked by one thread if `alone`. How it is cut depends on these and
 /// on the shape. The sums lie in `scratch`, which nobody else uses meanwhile.
