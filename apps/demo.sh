@@ -8,11 +8,10 @@
 # done and prints the result again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. tests/packages.sh
+. tests/prepare.sh
 
 out=${1:-runs/demo}
-install_missing "${build_packages[@]}"
-cmake --preset release -DTRIFOLD_TESTS=OFF -DTRIFOLD_BENCH=OFF >/dev/null
+prepare release
 cmake --build --preset release -j "$(nproc)" --target train prune evaluate inspect >&2
 bin=build/release/bin
 

@@ -18,7 +18,7 @@ name=$(echo "$device" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9-')
 mkdir -p "$out"
 
 echo "== Building for $device (sm_${capability/./})" >&2
-install_missing "${build_packages[@]}" libgtest-dev libbenchmark-dev
+install_missing "${build_packages[@]}" python3
 build=build/gpu
 cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release -DTRIFOLD_CUDA=ON \
   -DCMAKE_CUDA_ARCHITECTURES="${capability/./}" >/dev/null

@@ -1,4 +1,5 @@
-# Installs the Debian packages that are missing. Sourced by tests/run.sh and apps/demo.sh.
+# The Debian packages that the scripts need, and how to install those that are missing. Sourced by
+# tests/prepare.sh and by scripts that need more.
 #
 #   install_missing PACKAGE...   says what it will install; uses sudo only when not root
 
@@ -18,12 +19,20 @@ install_missing() {
     }
   fi
   echo "Installing Debian packages: ${missing[*]}" >&2
-  "${as_root[@]}" apt-get update -qq >&2 &&
+  # An installation that was stopped in the middle is finished first; one that runs is waited for.
+  "${as_root[@]}" dpkg --configure -a >/dev/null &&
+    "${as_root[@]}" apt-get update -qq >&2 &&
     DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq \
-      --no-install-recommends "${missing[@]}" >/dev/null
+      --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" >/dev/null
 }
 
-# What every build needs.
+# What every build needs, with its tests and benchmarks.
 build_packages=(g++ cmake ninja-build ccache pkg-config libfmt-dev nlohmann-json3-dev libeigen3-dev
   zlib1g-dev libcli11-dev libhwy-dev libtomlplusplus-dev libturbojpeg0-dev libspng-dev
-  libboost-context-dev binutils dataset-fashion-mnist)
+  libboost-context-dev binutils dataset-fashion-mnist libgtest-dev libgmock-dev libbenchmark-dev)
+
+# What a build uses where it is there.
+optional_packages=(libdnnl-dev)
+
+# What .ci/run needs beside what a build needs.
+check_packages=(python3 python3-venv clang-format shfmt)
