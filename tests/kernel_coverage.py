@@ -49,6 +49,8 @@ def launches_of(suite):
 
 def main():
     held = instances_of(program)
+    if not held:
+        raise SystemExit(f"there is no kernel in {program}")
     launches = collections.Counter()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for found in pool.map(launches_of, suites_of(program)):
