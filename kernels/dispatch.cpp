@@ -241,8 +241,9 @@ void ema_update(const Exec& ex, std::int64_t count, float decay, const float* w,
   run(ex, TRIFOLD_TWINS(ema_update), count, decay, w, average);
 }
 
-void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr) {
-  run(ex, TRIFOLD_TWINS(update_parameters), updates, lr);
+void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr,
+                       const float* decay) {
+  run(ex, TRIFOLD_TWINS(update_parameters), updates, lr, decay);
 }
 
 }  // namespace trifold::kernels

@@ -33,12 +33,13 @@ struct ParameterUpdate {
   const float* dw;
   float *v, *w;
   float* average = nullptr;
-  float ema_decay = 0;
 };
 
 /// sgd_step for each parameter, then ema_update for each that has an average: a whole step of
 /// training at once, so that a GPU isn't kept busy with launches. No two overlap. The learning rate
-/// of all is *lr, on ex.device, instead of sgd.lr: it may change between two runs of a recorded step.
-void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr);
+/// of all is *lr instead of sgd.lr, the decay of all averages *decay, both on ex.device: they may
+/// change between two runs of a recorded step. `decay` may be null where there is no average.
+void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr,
+                       const float* decay);
 
 }  // namespace trifold::kernels

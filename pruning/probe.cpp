@@ -113,9 +113,9 @@ double probe(const Features& train, const std::vector<std::int32_t>& train_label
     for (std::int64_t i = 0; i < batches; ++i) {
       const double at =
           static_cast<double>(epoch) + static_cast<double>(i) / static_cast<double>(batches);
-      const kernels::SgdParams sgd{static_cast<float>(nn::learning_rate(
-                                       {}, options.lr, at, static_cast<double>(options.epochs))),
-                                   0.9f, 1e-4f, 0.0f, false};
+      const double rate = nn::learning_rate({}, options.lr, at, static_cast<double>(options.epochs),
+                                            1.0 / static_cast<double>(batches));
+      const kernels::SgdParams sgd{static_cast<float>(rate), 0.9f, 1e-4f, 0.0f, false};
       const auto [x, labels] = gather(train, train_labels, order, i * batch, batch, ex.device);
       Tape tape(ex);
       tape.backward(

@@ -48,7 +48,7 @@ std::vector<std::vector<ParameterUpdate>> copies(const std::vector<std::int64_t>
   for (std::vector<ParameterUpdate>& updates : steps) {
     for (const std::int64_t size : sizes) {
       updates.push_back({size, sgd, cold_input(size), cold_output(size), cold_output(size),
-                         averages ? cold_output(size) : nullptr, 0.999f});
+                         averages ? cold_output(size) : nullptr});
     }
   }
   return steps;
@@ -63,8 +63,8 @@ void add_network(const Suite& suite, const std::string& name, std::int64_t block
                traffic((averages ? 7 : 5) * count)},
               [=](const Exec& ex) {
                 return [=, steps = copies(sizes, count, averages), turn = std::size_t{0},
-                        lr = 1e-3f]() mutable {
-                  kernels::update_parameters(ex, steps[turn++ % steps.size()], &lr);
+                        lr = 1e-3f, decay = 0.999f]() mutable {
+                  kernels::update_parameters(ex, steps[turn++ % steps.size()], &lr, &decay);
                 };
               });
   }

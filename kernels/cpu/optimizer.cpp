@@ -53,12 +53,13 @@ void ema_update(const Exec& ex, std::int64_t count, float decay, const float* w,
   TRIFOLD_DISPATCH(ema_update)(ex, count, decay, w, average);
 }
 
-void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr) {
+void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr,
+                       const float* decay) {
   for (const ParameterUpdate& u : updates) {
     SgdParams sgd = u.sgd;
     sgd.lr = *lr;
     cpu::sgd_step(ex, u.count, sgd, u.dw, u.v, u.w);
-    if (u.average != nullptr) cpu::ema_update(ex, u.count, u.ema_decay, u.w, u.average);
+    if (u.average != nullptr) cpu::ema_update(ex, u.count, *decay, u.w, u.average);
   }
 }
 

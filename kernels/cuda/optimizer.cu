@@ -60,8 +60,8 @@ constexpr std::int64_t block_elements = update_threads * update_width;
 /// As many updates as the 4 KiB of a kernel's parameters hold; update i has the blocks from
 /// first_block[i] to first_block[i + 1].
 struct Updates {
-  static constexpr int most = 48;
-  const float* lr = nullptr;
+  static constexpr int most = 59;
+  const float *lr = nullptr, *decay = nullptr;
   int count = 0;
   unsigned first_block[most + 1] = {};
   ParameterUpdate of[most] = {};
@@ -69,7 +69,7 @@ struct Updates {
 static_assert(sizeof(Updates) <= 4096);
 
 template <int V>
-__device__ void update(const ParameterUpdate& u, float lr, std::int64_t i) {
+__device__ void update(const ParameterUpdate& u, float lr, const float* decay, std::int64_t i) {
   const Floats<V> gradient = load<V>(u.dw + i);
   Floats<V> velocity = load<V>(u.v + i), weight = load<V>(u.w + i);
   descend(u.sgd, lr, gradient, velocity, weight);
@@ -77,7 +77,7 @@ __device__ void update(const ParameterUpdate& u, float lr, std::int64_t i) {
   store(u.w + i, weight);
   if (u.average == nullptr) return;
   Floats<V> mean = load<V>(u.average + i);
-  follow(1 - u.ema_decay, weight, mean);
+  follow(1 - *decay, weight, mean);
   store(u.average + i, mean);
 }
 
@@ -104,8 +104,10 @@ __global__ void __launch_bounds__(update_threads)
   const std::int64_t block = blockIdx.x - updates.first_block[low];
   const std::int64_t i = block * block_elements + threadIdx.x * update_width;
   const float lr = *updates.lr;
-  if (is_vector(u, i)) return update<4>(u, lr, i);
-  for (std::int64_t j = i; j < min(i + update_width, u.count); ++j) update<1>(u, lr, j);
+  if (is_vector(u, i)) return update<4>(u, lr, updates.decay, i);
+  for (std::int64_t j = i; j < min(i + update_width, u.count); ++j) {
+    update<1>(u, lr, updates.decay, j);
+  }
 }
 
 }  // namespace
@@ -119,10 +121,12 @@ void ema_update(const Exec& ex, std::int64_t count, float decay, const float* w,
   map(ex, "ema_update", count, aligned({w, average}), EmaUpdate{1 - decay, w, average});
 }
 
-void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr) {
+void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr,
+                       const float* decay) {
   while (!updates.empty()) {
     Updates some;
     some.lr = lr;
+    some.decay = decay;
     std::int64_t blocks = 0;
     for (const ParameterUpdate& u :
          updates.first(std::min<std::size_t>(updates.size(), some.most))) {

@@ -1,5 +1,6 @@
 #include "nn/train/schedule.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -30,7 +31,8 @@ std::string to_string(ScheduleKind kind) {
   throw ConfigError("an unknown schedule");
 }
 
-double learning_rate(const Schedule& schedule, double base, double epoch, double epochs) {
+double learning_rate(const Schedule& schedule, double base, double epoch, double epochs,
+                     double step) {
   const auto half_cosine = [](double t) { return 0.5 * (1.0 + std::cos(std::numbers::pi * t)); };
   const double progress = epoch / epochs;
   if (schedule.kind == ScheduleKind::one_cycle) {
@@ -38,7 +40,9 @@ double learning_rate(const Schedule& schedule, double base, double epoch, double
     return progress < rise ? base * (0.1 + 0.9 * progress / rise)
                            : base * half_cosine((progress - rise) / (1.0 - rise));
   }
-  if (epoch < schedule.warmup_epochs) return base * epoch / schedule.warmup_epochs;
+  if (epoch < schedule.warmup_epochs) {
+    return base * std::min((epoch + step) / schedule.warmup_epochs, 1.0);
+  }
   switch (schedule.kind) {
     case ScheduleKind::step:
       return base * (progress < 0.5 ? 1.0 : progress < 0.75 ? 0.1 : 0.01);
@@ -48,6 +52,11 @@ double learning_rate(const Schedule& schedule, double base, double epoch, double
     default:
       return base;
   }
+}
+
+double average_decay(double decay, std::int64_t updates) {
+  const auto n = static_cast<double>(updates);
+  return std::min(decay, (1 + n) / (10 + n));
 }
 
 }  // namespace trifold::nn

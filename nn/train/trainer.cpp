@@ -65,7 +65,7 @@ Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& nor
             .nesterov = options.nesterov,
             .weight_decay = options.weight_decay,
             .bn_l1 = options.bn_l1,
-            .ema_decay = options.ema_decay},
+            .average = options.ema_decay > 0},
            ex),
       totals_(ex) {
   check_fits(network, data);
@@ -83,8 +83,11 @@ std::optional<EpochResult> Trainer::run_epoch(
     const double position =
         static_cast<double>(epoch_) + static_cast<double>(batch_) / static_cast<double>(batches);
     lr = learning_rate(options_.schedule, options_.lr, position,
-                       static_cast<double>(options_.epochs));
+                       static_cast<double>(options_.epochs), 1.0 / static_cast<double>(batches));
     sgd_.set_learning_rate(lr);
+    if (options_.ema_decay > 0) {
+      sgd_.set_average_decay(average_decay(options_.ema_decay, epoch_ * batches + batch_));
+    }
     step(*batch);
     images_ += batch->n;
     ++batch_;

@@ -26,7 +26,8 @@ struct TrainOptions {
   double weight_decay = 1e-4;  ///< of convolution and linear weights, not of batch norms and biases
   double bn_l1 = 0;            ///< weight of sum |gamma| over the batch norms (Network Slimming)
   double label_smoothing = 0;
-  double ema_decay = 0;  ///< of an average of the parameters that is evaluated and kept; 0: none
+  double ema_decay = 0;  ///< at most (see average_decay), of an average of the parameters that is
+                         ///< evaluated and kept; 0: none
   Schedule schedule;
   std::uint64_t seed = 0;
   std::optional<Augmentation> augmentation = Augmentation{};

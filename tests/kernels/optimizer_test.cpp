@@ -104,11 +104,11 @@ TEST(Optimizer, UpdatesManyParametersAtOnce) {
         for (std::size_t i = 0; i < parameters.size(); ++i) {
           const Parameter& p = parameters[i];
           updates.push_back({p.count, p.params, ex.in(p.dw), out[3 * i], out[3 * i + 1],
-                             i % 5 != 0 ? out[3 * i + 2] : nullptr, decay});
+                             i % 5 != 0 ? out[3 * i + 2] : nullptr});
         }
-        const float* const rate = ex.in(Floats{lr});
-        update_parameters(ex, updates, rate);
-        update_parameters(ex, {}, rate);
+        const float *const rate = ex.in(Floats{lr}), *const share = ex.in(Floats{decay});
+        update_parameters(ex, updates, rate, share);
+        update_parameters(ex, {}, rate, share);
       },
       [&](const std::vector<Floats>& out) {
         const auto bound = [](std::size_t) { return 40 * unit; };
@@ -118,6 +118,20 @@ TEST(Optimizer, UpdatesManyParametersAtOnce) {
           expect_within(out[3 * i + 1], parameters[i].w, bound);
           expect_within(out[3 * i + 2], parameters[i].average, bound);
         }
+      });
+}
+
+// Where nothing is averaged, no decay is asked for.
+TEST(Optimizer, UpdatesWithoutAnAverageNeedNoDecay) {
+  const Floats dw = {1, 1, 1, 1, 1};
+  run_everywhere(
+      {Floats(5, 0.0f), {1, 2, 3, 4, 5}},
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        const ParameterUpdate u{5, {nan, 0, 0, 0, false}, ex.in(dw), out[0], out[1]};
+        update_parameters(ex, {&u, 1}, ex.in(Floats{0.5f}), nullptr);
+      },
+      [](const std::vector<Floats>& out) {
+        expect_equal(out[1], {0.5, 1.5, 2.5, 3.5, 4.5});
       });
 }
 

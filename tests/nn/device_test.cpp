@@ -46,8 +46,8 @@ Dataset brightness(std::int64_t count) {
 }
 
 struct Result {
-  std::vector<double> losses;  // the mean so far, after each step
-  std::vector<float> parameters;
+  std::vector<double> losses;     // the mean so far, after each step
+  std::vector<float> parameters;  // and their averages
   Evaluation evaluation;
 };
 
@@ -75,9 +75,12 @@ Result train_ten_steps(const Graph& graph, const Dataset& data, Device device,
     });
   }
   EXPECT_EQ(trainer.repeats_graph(), as_graph) << trainer.graph_obstacle();
-  for (const Parameter& p : network.parameters()) {
-    const engine::Tensor host = p.var.value.to(Device{});
-    result.parameters.insert(result.parameters.end(), host.values().begin(), host.values().end());
+  const Network averaged = trainer.averaged();
+  for (const Network* n : {&std::as_const(network), &averaged}) {
+    for (const Parameter& p : n->parameters()) {
+      const engine::Tensor host = p.var.value.to(Device{});
+      result.parameters.insert(result.parameters.end(), host.values().begin(), host.values().end());
+    }
   }
   result.evaluation = evaluate(network, data, normalisation, side, ex, 8);
   return result;
