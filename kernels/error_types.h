@@ -37,7 +37,7 @@ class TargetError : public Error {
   using Error::Error;
 };
 
-/// Training produced a loss that is not finite: exit code 5.
+/// Training, or a network itself, produced a value that is not finite: exit code 5.
 class DivergedError : public Error {
  public:
   using Error::Error;

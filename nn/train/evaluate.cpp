@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <vector>
 
 #include "kernels/error.h"
@@ -47,6 +48,10 @@ Evaluation evaluate(const Network& network, const Dataset& dataset,
     sums.add(logits.value, images->labels, loss.value);
   }
   const kernels::Totals totals = sums.read();
+  require<DivergedError>(std::isfinite(totals.loss),
+                         "the loss on the images of {} is not finite: the network's values are too "
+                         "large to compute with",
+                         dataset.name);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   Evaluation result;
   result.images = dataset.count;

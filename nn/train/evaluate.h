@@ -22,7 +22,8 @@ struct Evaluation {
 
 /// Images are normalised as `normalisation` says and resized to side x side, anti-aliased, where
 /// they differ from that.
-/// Errors    ConfigError: images of other channels or classes than the network has.
+/// Errors    ConfigError: images of other channels or classes than the network has. DivergedError: a
+///           loss that is not finite.
 Evaluation evaluate(const Network& network, const Dataset& dataset,
                     const Normalisation& normalisation, std::int64_t side, const kernels::Exec& ex,
                     std::int64_t batch = 250);

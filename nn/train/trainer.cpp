@@ -5,6 +5,7 @@
 
 #include "kernels/error.h"
 #include "kernels/trace.h"
+#include "nn/finite.h"
 #include "nn/graph_json.h"
 #include "nn/train/evaluate.h"
 
@@ -96,6 +97,7 @@ std::optional<EpochResult> Trainer::run_epoch(
     if (!after_batch({epoch_, batch_, batches, mean_loss}) && !last) return std::nullopt;
   }
   const kernels::Totals totals = finite_totals();
+  require_finite_state();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   const auto images = static_cast<double>(images_);
   ++epoch_;
@@ -139,10 +141,24 @@ engine::Var Trainer::forward(engine::Tape& tape, const DeviceBatch& batch) {
 
 kernels::Totals Trainer::finite_totals() const {
   const kernels::Totals totals = totals_.read();
-  require<DivergedError>(std::isfinite(totals.loss),
-                         "the loss became {} in epoch {}, by batch {}; use a smaller --lr",
+  require<DivergedError>(std::isfinite(totals.loss), "the loss became {} in epoch {}, by batch {}",
                          totals.loss, epoch_ + 1, batch_);
   return totals;
+}
+
+void Trainer::require_finite_state() const {
+  const auto where = [&] { return fmt::format("in epoch {}, by batch {}", epoch_ + 1, batch_); };
+  try {
+    require_finite(network_);
+  } catch (const DivergedError& e) {
+    throw DivergedError(fmt::format("training diverged: {} {}", e.what(), where()));
+  }
+  for (const auto& [name, value] : sgd_.average()) {
+    require<DivergedError>(!find_not_finite(value),
+                           "training diverged: the average of '{}' holds a value that is not "
+                           "finite {}",
+                           name, where());
+  }
 }
 
 Network Trainer::averaged() const {
@@ -172,12 +188,14 @@ std::string Trainer::fingerprint() const {
               {"mean", normalisation_.mean},
               {"std", normalisation_.std},
               {"images", data_.count},
+              {"class_names", data_.class_names},
               {"data", data_.name}}
       .dump();
 }
 
 void Trainer::save(const std::filesystem::path& path, const std::string& note) const {
   const kernels::Totals totals = finite_totals();
+  require_finite_state();
   std::map<std::string, engine::StoredTensor> tensors;
   store_parameters(network_, "network.", tensors);
   for (const auto& [name, value] : sgd_.momentum()) {
@@ -218,6 +236,9 @@ std::string Trainer::restore(const std::filesystem::path& path) {
       require<FileError>(stored.shape() == value.shape(),
                          "{}: tensor '{}{}' has the shape {}, not {}", path.string(), prefix, name,
                          to_string(stored.shape()), to_string(value.shape()));
+      require<FileError>(!find_not_finite(stored),
+                         "{}: tensor '{}{}' holds a value that is not finite", path.string(),
+                         prefix, name);
       value = stored.to(ex_.device);
     }
   };

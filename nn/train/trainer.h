@@ -65,8 +65,9 @@ class Trainer {
 
   /// Trains to the end of the current epoch. `after_batch` may return false to stop: the result is
   /// then empty, and save() keeps the place.
-  /// Errors    DivergedError: a loss that is not finite, noticed a few batches later at the most; the
-  ///           network is then unusable.
+  /// Errors    DivergedError: a loss that is not finite, noticed a few batches later at the most, or
+  ///           at the end of the epoch a parameter, running statistic or average; the network is then
+  ///           unusable.
   std::optional<EpochResult> run_epoch(const std::function<bool(const Progress&)>& after_batch);
 
   /// The averaged parameters where ema_decay is set, else the network's own; running statistics are
@@ -79,7 +80,8 @@ class Trainer {
   std::string graph_obstacle() const { return graph_ ? graph_->obstacle() : ""; }
 
   /// Writes the state of the run, with `note` (any text) kept beside it. Atomic.
-  /// Errors    DivergedError: a loss that is not finite. FileError: the file can't be written.
+  /// Errors    DivergedError: a loss, a parameter, a running statistic or an average that is not
+  ///           finite; what was there stays. FileError: the file can't be written.
   void save(const std::filesystem::path& path, const std::string& note = "") const;
 
   /// Goes on where save() stopped and returns its note.
@@ -90,6 +92,7 @@ class Trainer {
   void step(const DeviceBatch& batch);
   engine::Var forward(engine::Tape& tape, const DeviceBatch& batch);  // the mean loss
   kernels::Totals finite_totals() const;
+  void require_finite_state() const;
   std::string fingerprint() const;
 
   Network& network_;

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <limits>
+#include <utility>
 
 #include "engine/random.h"
 #include "kernels/error.h"
@@ -127,6 +130,10 @@ TEST_F(TrainerTest, RefusesACheckpointOfOtherOptions) {
   other.lr = 0.06;
   Trainer stranger(network, data, normalisation, 12, other, {});
   EXPECT_THROW(stranger.restore(checkpoint), FileError);
+  Dataset renamed = data;
+  std::swap(renamed.class_names[0], renamed.class_names[1]);
+  Trainer confused(network, renamed, normalisation, 12, options(), {});
+  EXPECT_THROW(confused.restore(checkpoint), FileError);
 }
 
 TEST_F(TrainerTest, StopsWhenTheLossIsNotFinite) {
@@ -135,6 +142,80 @@ TEST_F(TrainerTest, StopsWhenTheLossIsNotFinite) {
   o.lr = 1e30;
   Trainer trainer(network, data, normalisation, 12, o, {});
   EXPECT_THROW(run_to_end(trainer), DivergedError);
+}
+
+// The loss of the only step is that of the network before it.
+TEST_F(TrainerTest, StopsWhenTheLastStepDiverges) {
+  Network network = fresh();
+  TrainOptions o = options();
+  o.epochs = 1;
+  o.batch = data.count;
+  o.lr = 1e300;
+  Trainer trainer(network, data, normalisation, 12, o, {});
+  EXPECT_THROW(run_to_end(trainer), DivergedError);
+}
+
+// Training doesn't read running statistics, so that its loss stays as it is.
+TEST_F(TrainerTest, StopsWhenRunningStatisticsAreNotFinite) {
+  for (const char* name : {"bn1.running_mean", "layer3.0.bn2.running_var"}) {
+    Network network = fresh();
+    network.parameter(name).var.value.values()[1] = std::numeric_limits<float>::infinity();
+    Trainer trainer(network, data, normalisation, 12, options(), {});
+    try {
+      run_to_end(trainer);
+      ADD_FAILURE() << name;
+    } catch (const DivergedError& e) {
+      EXPECT_NE(std::string(e.what()).find(name), std::string::npos) << e.what();
+    }
+  }
+}
+
+// The last good checkpoint stays.
+TEST_F(TrainerTest, RefusesToSaveAnyStateThatIsNotFinite) {
+  Network network = fresh();
+  Trainer trainer(network, data, normalisation, 12, options(), {});
+  std::int64_t batches = 0;
+  trainer.run_epoch([&](const Progress&) { return ++batches < 2; });
+  trainer.save(checkpoint, "good");
+  float& value = network.parameter("bn1.running_var").var.value.values()[0];
+  const float before = std::exchange(value, std::nanf(""));
+  EXPECT_THROW(trainer.save(checkpoint, "bad"), DivergedError);
+  value = before;
+  EXPECT_EQ(trainer.restore(checkpoint), "good");
+}
+
+TEST_F(TrainerTest, EvaluatesToNumbersAlone) {
+  Network network = fresh();
+  for (const char* name : {"conv1.weight", "bn1.weight", "linear.weight"}) {
+    for (float& v : network.parameter(name).var.value.values()) v = 1e30f;
+  }
+  EXPECT_THROW(evaluate(network, data, normalisation, 12, {}), DivergedError);
+}
+
+// average += (1 - d) (w - average) with d = min(0.9, (1 + n) / (10 + n)) at update n.
+TEST_F(TrainerTest, AveragesLittleOfTheStart) {
+  Network network = fresh();
+  const auto weights = [](const Network& n) {
+    const auto values = n.parameter("conv1.weight").var.value.values();
+    return std::vector<double>(values.begin(), values.end());
+  };
+  std::vector<double> expected = weights(network);
+  Trainer trainer(network, data, normalisation, 12, options(), {});
+  double updates = 0;
+  while (trainer.epochs_done() < 2) {
+    trainer.run_epoch([&](const Progress&) {
+      const double decay = std::min(0.9, (1 + updates) / (10 + updates));
+      const std::vector<double> now = weights(network);
+      for (std::size_t i = 0; i < now.size(); ++i) {
+        expected[i] += (1 - decay) * (now[i] - expected[i]);
+      }
+      ++updates;
+      return true;
+    });
+  }
+  EXPECT_EQ(updates, 10);
+  const std::vector<double> found = weights(trainer.averaged());
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-5);
 }
 
 TEST_F(TrainerTest, HoldsNoMoreMemoryAfterEachEpoch) {
