@@ -122,6 +122,7 @@ nlohmann::json to_json(const PruneOptions& o) {
           {"nesterov", t.nesterov},
           {"weight_decay", t.weight_decay},
           {"label_smoothing", t.label_smoothing},
+          {"ema", t.ema_decay},
           {"schedule", to_string(t.schedule.kind)},
           {"warmup_epochs", t.schedule.warmup_epochs},
           {"seed", t.seed},

@@ -112,11 +112,12 @@ json train(PruneRun& run, const std::string& step, nn::Network& network, const n
                   {"loss", result->loss},
                   {"top1", result->top1},
                   {"lr", result->lr}};
-    if (judge_every_epoch) entry["held_out"] = held_out_top1(run, network, side);
+    if (judge_every_epoch) entry["held_out"] = held_out_top1(run, trainer.averaged(), side);
     curve.push_back(std::move(entry));
     save();
     saved = std::chrono::steady_clock::now();
   }
+  if (options.ema_decay > 0) network = trainer.averaged();
   return {{"curve", std::move(curve)}};
 }
 
