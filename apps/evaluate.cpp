@@ -15,6 +15,17 @@ using namespace trifold::apps;
 
 namespace {
 
+// Where the loss isn't finite, the file is to blame: nothing was trained here.
+nn::Evaluation evaluate(const std::string& file, const nn::Model& model, const nn::Dataset& images,
+                        const kernels::Exec& ex, std::int64_t batch) {
+  try {
+    return nn::evaluate(model.network, images, model.info.normalisation, model.info.side, ex,
+                        batch);
+  } catch (const DivergedError& e) {
+    throw FileError(fmt::format("{}: {}", file, e.what()));
+  }
+}
+
 int run(int argc, char** argv) {
   CommandLine line("evaluate", "Measures a model's accuracy on labelled images.",
                    {"evaluate --model runs/fashion/model.safetensors --data fashion-mnist",
@@ -45,10 +56,10 @@ int run(int argc, char** argv) {
   const kernels::Exec ex = device.exec();
   profile.start();
   const nn::Model model = model_options.load(ex.device);
-  const nn::DataSplits data = data_options.load();
-  const nn::Evaluation result =
-      nn::evaluate(model.network, split == "test" ? data.test : data.train,
-                   model.info.normalisation, model.info.side, ex, batch);
+  const nn::DataSplits data = data_options.load(&model);
+  const nn::Dataset& images = split == "test" ? data.test : data.train;
+  require_fits_model(model_options.file, model.info, data_options.data, images);
+  const nn::Evaluation result = evaluate(model_options.file, model, images, ex, batch);
   profile.finish();
   if (as_json) {
     fmt::print("{}\n", nlohmann::json{{"top1", result.top1()},

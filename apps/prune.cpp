@@ -161,7 +161,8 @@ PruneRun open_run(Flags& flags, const std::string& command_line, const std::stri
   if (flags.stage == "run") require_free_folder(folder, {"journal.json"}, flags.resume);
   const kernels::Exec ex = flags.device.exec();
   nn::Model model = flags.model.load(ex.device);
-  nn::DataSplits data = flags.data.load();
+  nn::DataSplits data = flags.data.load(&model);
+  require_fits_model(flags.model.file, model.info, flags.data.data, data.train);
   nn::check_fits(model.network, data.train);
   nn::check_fits(model.network, data.test);
   const PruneOptions options = flags.resolved(model.network.graph(), data.train, ex.device);

@@ -17,7 +17,7 @@ int run(int argc, char** argv) {
       "train", "Trains a network on labelled images; goes on after a stop or a kill with --resume.",
       {"train --arch resnet20 --data fashion-mnist --epochs 10 --out runs/fashion",
        "train --arch resnet56 --data cifar10:cifar-10-batches-bin --epochs 160 --schedule step",
-       "train --init model.safetensors --data folder:photos --image-side 224 --lr 0.01",
+       "train --init model.safetensors --new-head --data folder:photos --lr 0.01",
        "train --out runs/fashion --resume"});
   line.go_on_from("checkpoint.safetensors");
   TrainSettings settings;
@@ -36,6 +36,13 @@ int run(int argc, char** argv) {
   CLI::App& app = line.app();
   app.add_option("--arch", settings.arch, "The network: " + names)->type_name("NAME");
   app.add_option("--init", settings.init, "A model file to start from")->type_name("FILE");
+  app.add_flag("--new-head", settings.new_head,
+               "--init: a new last layer, for the classes of the data");
+  app.add_option("--mean", settings.mean,
+                 "--init: mean of each channel, such as 0.49,0.48,0.45 (the file's own)")
+      ->type_name("LIST");
+  app.add_option("--std", settings.std, "--init: deviation of each channel (the file's own)")
+      ->type_name("LIST");
   settings.data.add_to(app);
   app.add_option("--epochs", values.epochs, "Passes over the training set")->type_name("N");
   app.add_option("--lr", values.lr, "Learning rate")->type_name("X");
@@ -67,7 +74,8 @@ int run(int argc, char** argv) {
   const kernels::Exec ex = device.exec();
   profile.start();
   const StopSignal stop(minutes);
-  const std::optional<nlohmann::json> result = train(settings, ex, stop);
+  const std::optional<nlohmann::json> result =
+      naming_rate("--lr", [&] { return train(settings, ex, stop); });
   profile.finish();
   if (!result) {
     fmt::print(stderr, "stopped after a checkpoint; run again with --resume to go on\n");

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "engine/random.h"
+#include "kernels/error.h"
 #include "nn/network.h"
 
 namespace trifold::nn {
@@ -46,6 +47,22 @@ void initialise(Network& network, std::uint64_t seed) {
     }
     parameter.var.value = host.to(network.device());
   }
+}
+
+Network with_new_head(const Network& network, std::int64_t classes, std::uint64_t seed) {
+  Graph graph = network.graph();
+  Node& head = graph.node(graph.output());
+  require<ConfigError>(std::holds_alternative<Linear>(head.op),
+                       "the last layer, '{}', is not a linear one that could be replaced",
+                       head.name);
+  std::get<Linear>(head.op).outputs = classes;
+  const std::string own = head.name + ".";
+  Network result(std::move(graph), network.device());
+  initialise(result, seed);
+  for (Parameter& p : result.parameters()) {
+    if (!p.name.starts_with(own)) p.var.value = network.parameter(p.name).var.value.clone();
+  }
+  return result;
 }
 
 }  // namespace trifold::nn

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <numeric>
 #include <sstream>
 
 #include "kernels/error.h"
 #include "nn/arch/architectures.h"
+#include "nn/finite.h"
 #include "nn/graph_json.h"
 #include "nn/weight_layout.h"
+#include "nn/weight_names.h"
 
 namespace trifold::nn {
 namespace {
@@ -55,20 +58,37 @@ json to_json(const ModelInfo& info) {
           {"provenance", info.provenance}};
 }
 
-void check_info(const Network& network, const ModelInfo& info, const std::string& where) {
-  const auto channels = static_cast<std::size_t>(network.graph().input_channels());
-  require<FileError>(
-      info.normalisation.mean.size() == channels && info.normalisation.std.size() == channels,
-      "{}: the network reads {} channels, but the normalisation has {} means and {} "
-      "deviations",
-      where, channels, info.normalisation.mean.size(), info.normalisation.std.size());
-  require<FileError>(
-      std::ranges::all_of(info.normalisation.mean, [](float m) { return std::isfinite(m); }),
-      "{}: the normalisation has a mean that is not finite", where);
+// Throws an `E`: what is wrong stands in the file or was given by the user.
+template <class E>
+void check_normalisation(const Normalisation& n, std::int64_t channels, const std::string& where) {
+  require<E>(std::ssize(n.mean) == channels && std::ssize(n.std) == channels,
+             "{}: the network reads {} channels, but the normalisation has {} means and {} "
+             "deviations",
+             where, channels, n.mean.size(), n.std.size());
+  require<E>(std::ranges::all_of(n.mean, [](float m) { return std::isfinite(m); }),
+             "{}: the normalisation has a mean that is not finite", where);
+  require<E>(std::ranges::all_of(n.std, [](float s) { return s > 0 && std::isfinite(s); }),
+             "{}: the normalisation has a deviation that is not positive", where);
+  // Pixels are numbers from 0 to 1 when they are normalised.
+  const float mean = std::ranges::max(n.mean), deviation = std::ranges::max(n.std);
+  require<E>(mean <= 1 && deviation <= 1,
+             "{}: the normalisation has a mean of {} and a deviation of {}, which look like those "
+             "of pixels from 0 to 255, but pixels are divided by 255 first; divide all of --mean "
+             "and --std by 255",
+             where, mean, deviation);
+}
+
+void check_info(const Network& network, const ModelInfo& info, const ModelHints& hints,
+                const std::string& where) {
+  const std::int64_t channels = network.graph().input_channels();
+  if (hints.normalisation) {
+    check_normalisation<ConfigError>(info.normalisation, channels, where);
+  } else {
+    check_normalisation<FileError>(info.normalisation, channels, where);
+  }
   require<FileError>(info.provenance.is_array(), "{}: the provenance is not a list", where);
-  require<FileError>(std::ranges::all_of(info.normalisation.std,
-                                         [](float s) { return s > 0 && std::isfinite(s); }),
-                     "{}: the normalisation has a deviation that is not positive", where);
+  require<FileError>(info.data_side >= 1, "{}: its data have an image side of {} pixels", where,
+                     info.data_side);
   const std::int64_t classes = infer_channels(network.graph()).back();
   require<FileError>(info.class_names.empty() || std::ssize(info.class_names) == classes,
                      "{}: the network tells {} classes apart, but {} are named", where, classes,
@@ -76,6 +96,11 @@ void check_info(const Network& network, const ModelInfo& info, const std::string
   try {
     infer_extents(network.graph(), info.side);
   } catch (const ShapeError& e) {
+    if (hints.side) {
+      throw ConfigError(
+          fmt::format("images of {0} x {0} pixels do not fit {1} ({2}); give a larger --resolution",
+                      info.side, where, e.what()));
+    }
     throw FileError(
         fmt::format("{}: the network does not fit its image side: {}", where, e.what()));
   }
@@ -96,11 +121,39 @@ void check_shapes(const Graph& graph, const std::string& prefix, const Safetenso
   }
 }
 
-Model load_own(const SafetensorsFile& file) {
+std::string words(const std::vector<float>& values) {
+  return fmt::format("{}", fmt::join(values, " "));
+}
+
+// Puts the user's facts in the place of the file's.
+void override_facts(ModelInfo& info, const ModelHints& hints, const std::string& where) {
+  const auto say = [&](const std::string& sentence) {
+    if (hints.on_override) hints.on_override(fmt::format("{}: {}", where, sentence));
+  };
+  if (hints.normalisation && *hints.normalisation != info.normalisation) {
+    say(fmt::format("means {} and deviations {} are used instead of the file's {} and {}",
+                    words(hints.normalisation->mean), words(hints.normalisation->std),
+                    words(info.normalisation.mean), words(info.normalisation.std)));
+    info.normalisation = *hints.normalisation;
+  }
+  if (hints.side && *hints.side != info.side) {
+    say(fmt::format("an image side of {} pixels is used instead of the file's {}", *hints.side,
+                    info.side));
+    info.side = *hints.side;
+  }
+}
+
+Model load_own(SafetensorsFile& file, const ModelHints& hints) {
   const std::string where = file.path.string();
   Graph graph = graph_from_json(parse(file, graph_key), where);
+  adopt_names(file, graph);
   check_shapes(graph, "", file);
-  return {Network(std::move(graph)), info_from_json(parse(file, info_key), where)};
+  ModelInfo info = info_from_json(parse(file, info_key), where);
+  require<ConfigError>(!hints.arch || *hints.arch == info.arch,
+                       "{} is a {} and says so itself; leave --arch {} out", where, info.arch,
+                       hints.arch.value_or(""));
+  override_facts(info, hints, where);
+  return {Network(std::move(graph)), std::move(info)};
 }
 
 // "0.485 0.456 0.406", commas allowed.
@@ -130,46 +183,89 @@ std::int64_t parse_side(const std::string& text, const std::string& where) {
   return side;
 }
 
-Model load_plain(const SafetensorsFile& file, const PlainFileHints& hints) {
+// The network of a plain file: how many classes it tells apart is in its last layer.
+Graph plain_graph(SafetensorsFile& file, const std::string& arch, std::int64_t channels) {
+  const std::string where = file.path.string();
+  Graph graph = make_architecture(arch, channels, 1);
+  adopt_names(file, graph);
+  const std::string first = parameter_specs(graph).front().name;
+  const auto filters = file.tensors.find(first);
+  if (filters != file.tensors.end() && filters->second.shape.rank() == 4) {
+    const std::int64_t read = filters->second.shape[1];
+    require<ConfigError>(read == channels,
+                         "{}: the network reads {} channels, but there are {} means; give one of "
+                         "each channel with --mean and --std",
+                         where, read, channels);
+  }
+  Node& head = graph.node(graph.output());
+  const std::string weight = head.name + ".weight";
+  const auto found = file.tensors.find(weight);
+  require<FileError>(found != file.tensors.end(),
+                     "{}: there is no tensor '{}', nor another matrix that could be the last layer "
+                     "of a {}; is --arch right?",
+                     where, weight, arch);
+  const engine::Shape& shape = found->second.shape;
+  require<FileError>(shape.rank() == 2 && shape[0] >= 1, "{}: tensor '{}' is not a matrix", where,
+                     weight);
+  std::get<Linear>(head.op).outputs = shape[0];
+  check_shapes(graph, "", file);
+  return graph;
+}
+
+Model load_plain(SafetensorsFile& file, const ModelHints& hints) {
   const std::string where = file.path.string();
   const auto entry = [&](const char* key) -> std::optional<std::string> {
     const auto found = file.metadata.find(key);
     return found == file.metadata.end() ? std::nullopt : std::optional(found->second);
   };
   ModelInfo info;
-  const std::optional<std::string> arch = hints.arch ? hints.arch : entry("arch");
+  std::optional<std::string> named = entry("arch");
+  if (named && entry("shortcut") == "B" && !named->ends_with("b")) *named += "b";
+  const std::optional<std::string> arch = hints.arch ? hints.arch : named;
   require<ConfigError>(arch.has_value(),
                        "{} does not say which network it holds; give --arch (such as resnet20)",
                        where);
   info.arch = *arch;
-  if (!hints.arch && entry("shortcut") == "B" && !info.arch.ends_with("b")) info.arch += "b";
-
-  if (hints.normalisation) {
-    info.normalisation = *hints.normalisation;
-  } else {
-    const auto mean = entry("mean"), deviation = entry("std");
-    require<ConfigError>(mean && deviation,
-                         "{} does not say how its inputs are normalised; give --mean and --std",
-                         where);
-    info.normalisation = {parse_floats(*mean, where, "mean"),
-                          parse_floats(*deviation, where, "std")};
+  if (hints.arch && named && hints.arch != named && hints.on_override) {
+    hints.on_override(fmt::format("{}: it is read as a {}, not as the {} that it says it is", where,
+                                  *arch, *named));
   }
-  const auto input = entry("input");
-  info.side = hints.side ? *hints.side : input ? parse_side(*input, where) : 32;
-  info.data_side = info.side;
 
-  const char* head = file.tensors.contains("linear.weight") ? "linear.weight" : "fc.weight";
-  const engine::Shape& classes = file.at(head).shape;
-  require<FileError>(classes.rank() == 2 && classes[0] >= 1, "{}: tensor '{}' is not a matrix",
-                     where, head);
+  const auto mean = entry("mean"), deviation = entry("std"), input = entry("input");
+  require<ConfigError>(hints.normalisation || (mean && deviation),
+                       "{} does not say how its inputs are normalised; give --mean and --std",
+                       where);
+  info.normalisation = mean && deviation ? Normalisation{parse_floats(*mean, where, "mean"),
+                                                         parse_floats(*deviation, where, "std")}
+                                         : *hints.normalisation;
+  info.side = input ? parse_side(*input, where) : hints.side.value_or(usual_side(info.arch));
+  info.data_side = info.side;
+  override_facts(info, hints, where);
+
   const auto channels = static_cast<std::int64_t>(info.normalisation.mean.size());
   require<ConfigError>(channels >= 1, "{}: the normalisation names no channel", where);
-  Graph graph = make_architecture(info.arch, channels, classes[0]);
-  check_shapes(graph, "", file);
-  Network network(std::move(graph));
-  for (std::int64_t i = 0; i < classes[0]; ++i) info.class_names.push_back(std::to_string(i));
+  Graph graph = plain_graph(file, info.arch, channels);
+  const std::int64_t classes = infer_channels(graph).back();
+  for (std::int64_t i = 0; i < classes; ++i) info.class_names.push_back(std::to_string(i));
   info.provenance.push_back({{"step", "import"}, {"file", file.path.filename().string()}});
-  return {std::move(network), std::move(info)};
+  return {Network(std::move(graph)), std::move(info)};
+}
+
+// A value that no network can have spoils every result in silence.
+void check_values(Role role, const engine::Tensor& stored, const std::string& where,
+                  const std::string& name) {
+  const auto refuse = [&](std::int64_t place, const char* what) {
+    throw FileError(fmt::format(
+        "{}: tensor '{}' holds {} at element {} of {}, {}; the file is damaged, or the "
+        "training that wrote it diverged: take an earlier copy",
+        where, name, stored.values()[static_cast<std::size_t>(place)], place, stored.size(), what));
+  };
+  if (const auto place = find_not_finite(stored)) refuse(*place, "which is not finite");
+  if (role != Role::running_var) return;
+  const auto below = std::ranges::find_if(stored.values(), [](float v) { return v < 0; });
+  if (below != stored.values().end()) {
+    refuse(below - stored.values().begin(), "but no variance is below 0");
+  }
 }
 
 }  // namespace
@@ -186,23 +282,21 @@ void restore_parameters(Network& network, const std::string& prefix, const Safet
   for (Parameter& p : network.parameters()) {
     const std::string name = prefix + p.name;
     const engine::Tensor stored = file.floats(name);
-    require<FileError>(
-        std::ranges::all_of(stored.values(), [](float v) { return std::isfinite(v); }),
-        "{}: tensor '{}' holds a value that is not finite", file.path.string(), name);
+    check_values(p.role, stored, file.path.string(), name);
     p.var.value = from_file_layout(p.role, stored).to(network.device());
   }
 }
 
-Model load_model(const std::filesystem::path& path, const PlainFileHints& hints, Device device) {
-  const SafetensorsFile file = engine::read_safetensors(path);
+Model load_model(const std::filesystem::path& path, const ModelHints& hints, Device device) {
+  SafetensorsFile file = engine::read_safetensors(path);
   const std::string where = path.string();
   const bool own = file.metadata.contains(info_key) && file.metadata.contains(graph_key);
-  Model model = own ? load_own(file) : load_plain(file, hints);
-  check_info(model.network, model.info, where);
+  Model model = own ? load_own(file, hints) : load_plain(file, hints);
+  check_info(model.network, model.info, hints, where);
   if (device != Device{}) model.network = Network(model.network.graph(), device);
   restore_parameters(model.network, "", file);
   for (const auto& [name, tensor] : file.tensors) {
-    require<FileError>(model.network.has_parameter(name) || name.ends_with(".num_batches_tracked"),
+    require<FileError>(model.network.has_parameter(name),
                        "{}: tensor '{}' does not belong to a {}; is --arch right?", where, name,
                        model.info.arch);
   }
@@ -210,11 +304,9 @@ Model load_model(const std::filesystem::path& path, const PlainFileHints& hints,
 }
 
 void save_model(const std::filesystem::path& path, const Model& model) {
+  require_finite(model.network);
   std::map<std::string, engine::StoredTensor> tensors;
   store_parameters(model.network, "", tensors);
-  const auto words = [](const std::vector<float>& values) {
-    return fmt::format("{}", fmt::join(values, " "));
-  };
   engine::write_safetensors(path,
                             {{info_key, to_json(model.info).dump()},
                              {graph_key, to_json(model.network.graph()).dump()},
@@ -223,6 +315,16 @@ void save_model(const std::filesystem::path& path, const Model& model) {
                              {"mean", words(model.info.normalisation.mean)},
                              {"std", words(model.info.normalisation.std)}},
                             tensors);
+}
+
+void replace_head(Model& model, const std::vector<std::string>& class_names, std::uint64_t seed) {
+  model.network = with_new_head(model.network, std::ssize(class_names), seed);
+  model.info.class_names = class_names;
+  const Graph& graph = model.network.graph();
+  const auto head = model.info.original_channels.find(graph.node(graph.output()).name);
+  if (head == model.info.original_channels.end()) return;
+  head->second.resize(class_names.size());
+  std::iota(head->second.begin(), head->second.end(), std::int64_t{0});
 }
 
 }  // namespace trifold::nn

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -36,25 +37,33 @@ struct Model {
   Model clone() const { return {network.clone(), info}; }
 };
 
-/// What a plain file of weights may lack, given by the user.
-struct PlainFileHints {
+/// What the user says of a model file. It fills in what a plain file of weights lacks, and comes
+/// before what the file says of its normalisation and its side.
+struct ModelHints {
   std::optional<std::string> arch;
   std::optional<Normalisation> normalisation;
   std::optional<std::int64_t> side;
+  /// Receives a sentence for each fact that replaces another one of the file.
+  std::function<void(const std::string&)> on_override = {};
 };
 
 /// Reads a model file to a device: safetensors with PyTorch's parameter names and layouts (convolutions
 /// (k,c,r,s), linear layers (out,in)) and the structure as JSON in its metadata. A plain file with
 /// the names of a built-in network loads as well, if its metadata or `hints` tell `arch`, `mean`
-/// and `std` (and `shortcut`, `input` where they are not A and 32 pixels).
+/// and `std` (and `shortcut`, `input` where they are not A and usual_side(arch)). Names may be
+/// wrapped as nn/weight_names.h says.
 /// Errors    FileError naming file and tensor: damage, a missing or superfluous tensor, another
-///           shape, a value that is not finite. ConfigError: facts that neither file nor hints
-///           give.
-Model load_model(const std::filesystem::path& path, const PlainFileHints& hints = {},
+///           shape, a value that is not finite, a variance below 0, means on the scale of 0 to 255.
+///           ConfigError: facts that neither file nor hints give; hints that don't fit the file.
+Model load_model(const std::filesystem::path& path, const ModelHints& hints = {},
                  Device device = {});
 
-/// Writes a model file that load_model reads back bit by bit. Atomic; Errors: FileError.
+/// Writes a model file that load_model reads back bit by bit. Atomic.
+/// Errors    FileError: it can't be written. DivergedError: a parameter is not finite.
 void save_model(const std::filesystem::path& path, const Model& model);
+
+/// Gives the model a new last layer for other classes: with_new_head().
+void replace_head(Model& model, const std::vector<std::string>& class_names, std::uint64_t seed);
 
 /// The tensors of a network under `prefix`, in the file's names and layouts, and back.
 void store_parameters(const Network& network, const std::string& prefix,

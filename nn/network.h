@@ -100,4 +100,9 @@ class Network {
 /// 0, running statistics 0 and 1. A function of the seed and the parameters' names alone.
 void initialise(Network& network, std::uint64_t seed);
 
+/// The network with another last layer in place of its own: one of `classes` outputs with the fresh
+/// values that initialise() gives it. All else is copied.
+/// Errors    ConfigError: the last layer is not a linear one.
+Network with_new_head(const Network& network, std::int64_t classes, std::uint64_t seed);
+
 }  // namespace trifold::nn

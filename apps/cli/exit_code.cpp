@@ -17,6 +17,8 @@ int report(int code, const std::string& sentence) {
 
 }  // namespace
 
+void note(const std::string& sentence) { fmt::print(stderr, "note: {}\n", sentence); }
+
 int run_app(const std::function<int()>& body) {
   try {
     const int code = body();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "kernels/error.h"
 
@@ -13,7 +14,7 @@ enum ExitCode : int {
   exit_usage = 2,         ///< ConfigError: flags or configuration
   exit_bad_file = 3,      ///< FileError: an input file
   exit_target = 4,        ///< TargetError: the target can't be met
-  exit_diverged = 5,      ///< DivergedError: the loss is not finite
+  exit_diverged = 5,      ///< DivergedError: a value is not finite
   exit_verification = 6,  ///< VerificationError: a result differs from what it has to be
   exit_stopped = 75,      ///< stopped after a checkpoint: run again with --resume
 };
@@ -27,6 +28,19 @@ class VerificationError : public Error {
 /// Runs a program's body and returns its exit code. Whatever it throws becomes one line on stderr,
 /// "error: <sentence>", and the code of its type.
 int run_app(const std::function<int()>& body);
+
+/// Tells the user what is no error, but not what he may expect: "note: <sentence>" on stderr.
+void note(const std::string& sentence);
+
+/// Calls `work`, which trains; where that diverges, the sentence ends with the flag to lower.
+template <class F>
+auto naming_rate(const char* flag, F&& work) {
+  try {
+    return work();
+  } catch (const DivergedError& e) {
+    throw DivergedError(fmt::format("{}; lower {}", e.what(), flag));
+  }
+}
 
 /// Calls `write`, which writes output files. A file that can't be written is a failure of the run
 /// (exit code 1), not a bad input file.

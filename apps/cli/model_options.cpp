@@ -1,40 +1,58 @@
 #include "apps/cli/model_options.h"
 
+#include "apps/cli/exit_code.h"
 #include "apps/cli/options.h"
 #include "kernels/error.h"
+#include "nn/class_names.h"
 
 namespace trifold::apps {
+
+std::optional<nn::Normalisation> parse_normalisation(const std::string& mean,
+                                                     const std::string& deviation) {
+  require<ConfigError>(mean.empty() == deviation.empty(),
+                       "--mean and --std go together; give both");
+  if (mean.empty()) return std::nullopt;
+  return nn::Normalisation{parse_list("--mean", mean), parse_list("--std", deviation)};
+}
+
+void require_fits_model(const std::string& file, const nn::ModelInfo& model,
+                        const std::string& source, const nn::Dataset& data,
+                        const std::string& remedy) {
+  const std::string difference = nn::class_difference(model.class_names, data.class_names);
+  require<ConfigError>(difference.empty(),
+                       "{} was trained on other classes than those of {}: {}; {}", file, source,
+                       difference, remedy);
+  note_other_side(file, model, source, data);
+}
+
+void note_other_side(const std::string& file, const nn::ModelInfo& model, const std::string& source,
+                     const nn::Dataset& data) {
+  if (data.height == model.data_side) return;
+  note(fmt::format("the images of {} have {} x {} pixels, those that {} is for have {}", source,
+                   data.height, data.width, file, model.data_side));
+}
 
 void ModelOptions::add_to(CLI::App& app) {
   app.add_option("--arch", arch_, "Plain file of weights: its network, such as resnet20")
       ->type_name("NAME");
   app.add_option("--mean", mean_,
-                 "Plain file of weights: mean of each channel, such as "
-                 "0.49,0.48,0.45")
+                 "Mean of each channel, pixels being from 0 to 1, such as 0.49,0.48,0.45 (the "
+                 "file's own)")
       ->type_name("LIST");
-  app.add_option("--std", std_, "Plain file of weights: deviation of each channel")
-      ->type_name("LIST");
+  app.add_option("--std", std_, "Deviation of each channel (the file's own)")->type_name("LIST");
   app.add_option("--resolution", resolution_, "Image side; 0 is the model's own")
       ->check(CLI::Range(0, 4096))
       ->type_name("PIXELS");
 }
 
 nn::Model ModelOptions::load(Device device) const {
-  require<ConfigError>(mean_.empty() == std_.empty(), "--mean and --std go together; give both");
-  nn::PlainFileHints hints;
+  nn::ModelHints hints{.arch = {},
+                       .normalisation = parse_normalisation(mean_, std_),
+                       .side = {},
+                       .on_override = note};
   if (!arch_.empty()) hints.arch = arch_;
-  if (!mean_.empty()) {
-    hints.normalisation = {parse_list("--mean", mean_), parse_list("--std", std_)};
-  }
-  nn::Model model = nn::load_model(file, hints, device);
-  if (resolution_ > 0) model.info.side = resolution_;
-  try {
-    nn::infer_extents(model.network.graph(), model.info.side);
-  } catch (const ShapeError& e) {
-    throw ConfigError(fmt::format("--resolution {} does not fit {} ({}); give a larger one",
-                                  resolution_, file, e.what()));
-  }
-  return model;
+  if (resolution_ > 0) hints.side = resolution_;
+  return nn::load_model(file, hints, device);
 }
 
 }  // namespace trifold::apps

@@ -3,11 +3,30 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "nn/model.h"
 
 namespace trifold::apps {
+
+/// "0.49,0.48,0.45" and the like for --std as a normalisation; empty where both texts are.
+/// Errors    ConfigError: a list that is not one, or one without the other.
+std::optional<nn::Normalisation> parse_normalisation(const std::string& mean,
+                                                     const std::string& deviation);
+
+/// Holds the data that `source` names against what the model in `file` was trained on. A note says
+/// where the images have another side.
+/// Errors    ConfigError with the first difference, which ends with `remedy`: other classes, or
+///           another order of them.
+void require_fits_model(
+    const std::string& file, const nn::ModelInfo& model, const std::string& source,
+    const nn::Dataset& data,
+    const std::string& remedy = "give data whose classes have the same names in the same order");
+
+/// That note alone.
+void note_other_side(const std::string& file, const nn::ModelInfo& model, const std::string& source,
+                     const nn::Dataset& data);
 
 /// --arch, --mean, --std and --resolution, beside a file that is named by the program's own option.
 struct ModelOptions {
@@ -15,7 +34,8 @@ struct ModelOptions {
 
   void add_to(CLI::App& app);
 
-  /// The model on a device, with `resolution` as its side where that is given.
+  /// The model on a device. What the options say of normalisation and side comes before the file,
+  /// and a note says so.
   /// Errors    nn::load_model's; ConfigError: a list that is not one, a side too small.
   nn::Model load(Device device = {}) const;
 

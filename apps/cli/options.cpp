@@ -60,15 +60,24 @@ void DataOptions::add_to(CLI::App& app) {
                  "Most memory for the images in GiB; 0 is half of the machine's")
       ->check(CLI::Range(0.0, 1e6))
       ->type_name("GIB");
-  app.add_option("--image-side", image_folder.side, "folder:DIR: the side to bring images to")
+  app.add_option("--image-side", image_side,
+                 "folder:DIR: the side to bring images to (the model's, else 224)")
       ->check(CLI::Range(1, 4096))
       ->type_name("PIXELS");
-  app.add_option("--image-channels", image_folder.channels, "folder:DIR: 3 (colour) or 1 (grey)")
+  app.add_option("--image-channels", image_channels,
+                 "folder:DIR: 3 (colour) or 1 (grey) (the model's, else 3)")
       ->check(CLI::IsMember({1, 3}))
       ->type_name("N");
 }
 
-nn::DataSplits DataOptions::load() const {
+nn::DataSplits DataOptions::load(const nn::Model* model) const {
+  nn::ImageFolderOptions image_folder;
+  if (model != nullptr) {
+    image_folder.side = model->info.data_side;
+    image_folder.channels = model->network.graph().input_channels();
+  }
+  image_folder.side = image_side.value_or(image_folder.side);
+  image_folder.channels = image_channels.value_or(image_folder.channels);
   constexpr double gib = 1024.0 * 1024.0 * 1024.0;
   return nn::load_data(data,
                        {.memory_limit_bytes = static_cast<std::int64_t>(memory_limit_gib * gib),
@@ -89,7 +98,8 @@ void TrainingOptions::add_to(CLI::App& app) {
       ->type_name("X");
   app.add_option("--label-smoothing", values.label_smoothing, "Share given to the other classes")
       ->type_name("X");
-  app.add_option("--ema", values.ema_decay, "Decay of an average of the parameters; 0: none")
+  app.add_option("--ema", values.ema_decay,
+                 "Decay of an average of the parameters (less in the first steps); 0: none")
       ->type_name("X");
   app.add_option("--seed", values.seed, "Decides everything random")->type_name("N");
   app.add_option("--augment", augment_, "Random crops and flips: true or false");

@@ -11,6 +11,7 @@
 #include "kernels/exec.h"
 #include "kernels/thread_pool.h"
 #include "nn/data/source.h"
+#include "nn/model.h"
 #include "nn/train/trainer.h"
 
 namespace trifold::apps {
@@ -31,14 +32,16 @@ class DeviceOptions {
   std::unique_ptr<kernels::ThreadPool> pool_;
 };
 
-/// --data, --memory-limit, and for image folders --image-side and --image-channels.
+/// --data, --memory-limit, and for image folders --image-side and --image-channels, which a model
+/// knows, too.
 struct DataOptions {
   std::string data;
   double memory_limit_gib = 0;  ///< 0: half of the memory
-  nn::ImageFolderOptions image_folder;
+  std::optional<std::int64_t> image_side, image_channels;
 
   void add_to(CLI::App& app);
-  nn::DataSplits load() const;
+  /// The data as `model` takes it, where there is one.
+  nn::DataSplits load(const nn::Model* model = nullptr) const;
 };
 
 /// --batch, --schedule, --warmup, --momentum, --nesterov, --weight-decay, --label-smoothing, --ema,

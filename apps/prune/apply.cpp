@@ -3,6 +3,7 @@
 
 #include <numeric>
 
+#include "apps/cli/exit_code.h"
 #include "apps/prune/candidates.h"
 #include "apps/prune/run.h"
 #include "nn/train/evaluate.h"
@@ -69,9 +70,12 @@ void finetune(PruneRun& run) {
   run.journal.at("apply");
   run.journal.run("finetune", [&] {
     nn::Model model = nn::load_model(run.folder / "pruned.safetensors", {}, run.ex.device);
-    json result = train(run, "finetune", model.network, run.train, model.info.side,
-                        run.options.finetune_epochs, run.options.finetune_lr, 0.0, true);
-    result["finetuned"] = judge(run, model.network, model.info.side);
+    json result = naming_rate("--finetune-lr", [&] {
+      json trained = train(run, "finetune", model.network, run.train, model.info.side,
+                           run.options.finetune_epochs, run.options.finetune_lr, 0.0, true);
+      trained["finetuned"] = judge(run, model.network, model.info.side);
+      return trained;
+    });
     model.info.provenance.push_back(
         {{"step", "finetune"}, {"epochs", run.options.finetune_epochs}});
     nn::save_model(run.folder / "model.safetensors", model);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/cli/exit_code.h"
 #include "apps/prune/run.h"
 #include "kernels/error.h"
 #include "pruning/cost.h"
@@ -89,9 +90,11 @@ json measure(PruneRun& run, const std::string& step, const std::string& dimensio
   point["raw"] = held_out_top1(run, t.network, t.side);
   reestimate(run, t.network, t.side);
   point["reestimated"] = held_out_top1(run, t.network, t.side);
-  point["curve"] = train(run, step, t.network, run.round_train, t.side, run.options.round_epochs,
-                         run.options.round_lr, bn_l1, false)["curve"];
-  point["top1"] = held_out_top1(run, t.network, t.side);
+  point["top1"] = naming_rate("--round-lr", [&] {
+    point["curve"] = train(run, step, t.network, run.round_train, t.side, run.options.round_epochs,
+                           run.options.round_lr, bn_l1, false)["curve"];
+    return held_out_top1(run, t.network, t.side);
+  });
   nn::ModelInfo info = run.original.info;
   info.side = t.side;
   nn::save_model(file_of(run, step), {t.network.clone(), std::move(info)});

@@ -78,10 +78,9 @@ std::vector<WidthOption> width_options(const PruneRun& run, const nn::Network& n
 pruning::WidthLimits width_limits(const PruneRun& run);
 pruning::ProbeOptions probe_options(const PruneRun& run);
 
-/// Trains `network` on `data` for `epochs`, which leaves it with its averaged parameters where the
-/// run's options ask for an average, with a checkpoint in the run folder that a resumed run
-/// goes on from, and returns {"curve": [{epoch, loss, top1, lr[, held_out]}...]}. Errors Stopped,
-/// DivergedError.
+/// Trains `network` on `data` for `epochs` with a checkpoint in the run folder that a resumed run
+/// goes on from, and returns {"curve": [{epoch, loss, top1, lr[, held_out]}...]}. Where the run's
+/// options ask for an average, that is what `network` holds at the end. Errors Stopped, DivergedError.
 nlohmann::json train(PruneRun& run, const std::string& step, nn::Network& network,
                      const nn::Dataset& data, std::int64_t side, std::int64_t epochs, double lr,
                      double bn_l1, bool judge_every_epoch);

@@ -6,9 +6,11 @@
 
 #include "apps/cli/command_line.h"
 #include "apps/cli/exit_code.h"
+#include "apps/cli/model_options.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/run_log.h"
 #include "nn/arch/architectures.h"
+#include "nn/class_names.h"
 #include "nn/train/evaluate.h"
 
 namespace trifold::apps {
@@ -21,17 +23,33 @@ constexpr const char* model_name = "model.safetensors";
 constexpr const char* checkpoint_name = "checkpoint.safetensors";
 constexpr std::chrono::minutes checkpoint_every{1};
 
+// The model of --init, if there is one.
+std::optional<nn::Model> load_init(const TrainSettings& s) {
+  const std::optional<nn::Normalisation> normalisation = parse_normalisation(s.mean, s.std);
+  if (s.init.empty()) {
+    require<ConfigError>(!s.new_head && !normalisation,
+                         "--new-head, --mean and --std change a model of --init; give one");
+    return std::nullopt;
+  }
+  nn::ModelHints hints{.arch = {}, .normalisation = normalisation, .side = {}, .on_override = note};
+  if (!s.arch.empty()) hints.arch = s.arch;
+  if (s.resolution > 0) hints.side = s.resolution;
+  return nn::load_model(s.init, hints);
+}
+
 // The network to train, with all that its file will say of it but what is done here.
-nn::Model starting_model(const TrainSettings& s, const nn::Dataset& train, std::uint64_t seed) {
-  if (!s.init.empty()) {
-    nn::PlainFileHints hints;
-    if (!s.arch.empty()) hints.arch = s.arch;
-    nn::Model model = nn::load_model(s.init, hints);
-    const std::int64_t classes = nn::infer_channels(model.network.graph()).back();
-    require<ConfigError>(classes == train.classes,
-                         "{} tells {} classes apart, but {} has {}; give a model of as many",
-                         s.init, classes, s.data.data, train.classes);
-    model.info.class_names = train.class_names;
+nn::Model starting_model(const TrainSettings& s, std::optional<nn::Model> init,
+                         const nn::Dataset& train, std::uint64_t seed) {
+  if (init) {
+    nn::Model model = *std::move(init);
+    if (s.new_head) {
+      note_other_side(s.init, model.info, s.data.data, train);
+      nn::replace_head(model, train.class_names, seed);
+    } else {
+      require_fits_model(s.init, model.info, s.data.data, train,
+                         "give --new-head to train a new last layer for these");
+    }
+    if (nn::counts_up(model.info.class_names)) model.info.class_names = train.class_names;
     model.info.data_side = train.height;
     return model;
   }
@@ -39,7 +57,7 @@ nn::Model starting_model(const TrainSettings& s, const nn::Dataset& train, std::
   nn::Model model{nn::Network(nn::make_architecture(s.arch, train.channels, train.classes)), {}};
   nn::initialise(model.network, seed);
   model.info = {.arch = s.arch,
-                .side = train.height,
+                .side = s.resolution > 0 ? s.resolution : train.height,
                 .data_side = train.height,
                 .normalisation = nn::measure_normalisation(train),
                 .class_names = train.class_names,
@@ -65,6 +83,7 @@ json provenance(const TrainSettings& s, const nn::TrainOptions& o, std::int64_t 
           {"version", version()},
           {"data", s.data.data},
           {"init", s.init},
+          {"new_head", s.new_head},
           {"epochs", o.epochs},
           {"batch", o.batch},
           {"lr", o.lr},
@@ -89,10 +108,10 @@ json provenance(const TrainSettings& s, const nn::TrainOptions& o, std::int64_t 
 std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const StopSignal& stop) {
   require_free_folder(s.out, {checkpoint_name, model_name, "metrics.jsonl"}, s.resume);
   const auto start = Clock::now();
-  const nn::DataSplits data = s.data.load();
+  std::optional<nn::Model> init = load_init(s);
+  const nn::DataSplits data = s.data.load(init ? &*init : nullptr);
   const nn::TrainOptions options = s.training.resolve(s.data.data, data.train);
-  nn::Model model = starting_model(s, data.train, options.seed);
-  if (s.resolution > 0) model.info.side = s.resolution;
+  nn::Model model = starting_model(s, std::move(init), data.train, options.seed);
   require_side_fits(model);
   model.network = model.network.to(ex.device);
   const std::int64_t side = model.info.side;
@@ -154,13 +173,13 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   }
 
   model.network = trainer.averaged();
+  const nn::Evaluation test =
+      nn::evaluate(model.network, data.test, model.info.normalisation, side, ex);
   model.info.provenance.push_back(
       provenance(s, options, side, split.held_out.count, epochs.back()));
   write_output([&] { nn::save_model(s.out / model_name, model); });
   log.write_summary({"epoch", "train_loss", "train_top1", "lr", "held_out_loss", "held_out_top1"},
                     epochs);
-  const nn::Evaluation test =
-      nn::evaluate(model.network, data.test, model.info.normalisation, side, ex);
   return json{{"model", (s.out / model_name).string()},
               {"arch", model.info.arch},
               {"epochs", options.epochs},

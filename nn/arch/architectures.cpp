@@ -11,6 +11,10 @@ std::vector<std::string> architecture_names() {
           "resnet110", "resnet18", "resnet34", "resnet50", "densenet40", "densenet-bc100"};
 }
 
+std::int64_t usual_side(const std::string& name) {
+  return name == "resnet18" || name == "resnet34" || name == "resnet50" ? 224 : 32;
+}
+
 Graph make_architecture(const std::string& name, std::int64_t channels, std::int64_t classes) {
   if (name == "densenet40") {
     return densenet({.layers_per_block = 12, .growth = 12, .stem = 24}, channels, classes);

@@ -48,6 +48,9 @@ Graph densenet(const DenseNetSize& size, std::int64_t channels, std::int64_t cla
 /// Errors    ConfigError that lists the names.
 Graph make_architecture(const std::string& name, std::int64_t channels, std::int64_t classes);
 
+/// The image side in pixels that a built-in network is made for: 224 for resnet18, 34 and 50, else 32.
+std::int64_t usual_side(const std::string& name);
+
 /// The names that --help shows.
 std::vector<std::string> architecture_names();
 

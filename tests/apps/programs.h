@@ -14,6 +14,7 @@
 #include <iterator>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace trifold::apps_test {
@@ -110,6 +111,15 @@ inline std::string tiny_cifar(const TempFolder& folder) {
   for (int i = 1; i <= 5; ++i) write("data_batch_" + std::to_string(i) + ".bin", 12);
   write("test_batch.bin", 20);
   return "cifar10:" + path.string();
+}
+
+/// Names the classes of tiny_cifar: "a", "b", ..., with the two at `swapped` and after it exchanged.
+inline void name_tiny_classes(const TempFolder& folder, std::size_t swapped) {
+  std::string names = "abcdefghij";
+  std::swap(names[swapped], names[swapped + 1]);
+  std::string lines;
+  for (const char name : names) lines += std::string(1, name) + "\n";
+  write_text(folder / "cifar" / "batches.meta.txt", lines);
 }
 
 /// Grey images of 8 x 8 pixels in the IDX format, 48 for training and 16 for tests, of 4 classes:

@@ -189,6 +189,39 @@ TEST_F(Prune, AKilledRunEndsWithTheBitsOfAnUninterruptedOne) {
   }
 }
 
+TEST_F(Prune, ADivergedTrainingEndsTheRunAndNamesItsRate) {
+  for (const std::string flag : {"--round-lr", "--finetune-lr"}) {
+    const fs::path out = folder / ("run" + flag);
+    const Result result =
+        run_program("prune", arguments("run", out, {flag, "1e9", "--dimensions", "depth"}));
+    EXPECT_EQ(result.code, 5) << flag;
+    EXPECT_TRUE(one_error(result, "; lower " + flag)) << result.err;
+    EXPECT_FALSE(fs::exists(out / "model.safetensors")) << flag;
+    EXPECT_EQ(fs::exists(out / "pruned.safetensors"), flag == "--finetune-lr");
+  }
+}
+
+TEST_F(Prune, KeepsTheAverageWhereOneIsAskedFor) {
+  const fs::path out = folder / "run";
+  const auto words = arguments("run", out, {"--ema", "0.9", "--dimensions", "resolution"});
+  const Result result = run_program("prune", words);
+  ASSERT_EQ(result.code, 0) << result.err;
+  // The last checkpoint is that of the fine-tuning.
+  const engine::SafetensorsFile model = engine::read_safetensors(out / "model.safetensors");
+  const engine::SafetensorsFile last = engine::read_safetensors(out / "checkpoint.safetensors");
+  const auto values = [](const engine::Tensor& t) {
+    return std::vector<float>(t.values().begin(), t.values().end());
+  };
+  for (const char* name : {"bn1.weight", "bn1.bias", "linear.bias"}) {
+    EXPECT_EQ(values(model.floats(name)), values(last.floats(std::string("average.") + name)));
+    EXPECT_NE(values(model.floats(name)), values(last.floats(std::string("network.") + name)));
+  }
+  const Result other = run_program(
+      "prune", arguments("run", out, {"--resume", "--ema", "0.5", "--dimensions", "resolution"}));
+  EXPECT_EQ(other.code, 2);
+  EXPECT_TRUE(one_error(other, "ema")) << other.err;
+}
+
 TEST_F(Prune, RefusesWhatCannotBe) {
   const Result small = run_program(
       "prune",

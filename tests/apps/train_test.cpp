@@ -107,12 +107,65 @@ TEST(Train, SigtermStopsAfterACheckpoint) {
 
 TEST(Train, ADivergedRunWritesNoModel) {
   const TempFolder folder;
-  const fs::path out = folder / "run";
-  const Result result =
-      run_program("train", tiny_training(tiny_cifar(folder), out, {"--lr", "1e30"}));
-  EXPECT_EQ(result.code, 5);
-  EXPECT_TRUE(one_error(result, "the loss became")) << result.err;
-  EXPECT_FALSE(fs::exists(out / "model.safetensors"));
+  const std::string data = tiny_cifar(folder);
+  // The larger one spoils the loss, the other running statistics or the network in use. A single step
+  // has no loss after it.
+  for (const std::vector<std::string>& more :
+       std::vector<std::vector<std::string>>{{"--lr", "1e30"},
+                                             {"--lr", "1e9"},
+                                             {"--lr", "1e9", "--epochs", "1"},
+                                             {"--lr", "1e30", "--epochs", "1", "--batch", "60"},
+                                             {"--lr", "1e9", "--ema", "0.99", "--epochs", "1"}}) {
+    const fs::path out = folder / "run";
+    const Result result = run_program("train", tiny_training(data, out, more));
+    EXPECT_EQ(result.code, 5) << more[1] << ": " << result.out;
+    EXPECT_TRUE(one_error(result, "; lower --lr")) << result.err;
+    EXPECT_FALSE(fs::exists(out / "model.safetensors")) << more[1];
+    EXPECT_FALSE(fs::exists(out / "checkpoint.safetensors")) << more[1];
+    EXPECT_EQ(result.out, "");
+    fs::remove_all(out);
+  }
+}
+
+TEST(Train, StartsFromAModelOfTheSameClassesOrANewHead) {
+  const TempFolder folder;
+  const std::string data = tiny_cifar(folder), init = (folder / "run/model.safetensors").string();
+  name_tiny_classes(folder, 0);
+  ASSERT_EQ(run_program("train", tiny_training(data, folder / "run", {"--epochs", "1"})).code, 0);
+  const auto tune = [&](const std::string& name, const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"--init",    init, "--data",  data, "--epochs", "1",
+                                      "--threads", "1",  "--batch", "6",  "--out"};
+    words.push_back((folder / name).string());
+    words.insert(words.end(), more.begin(), more.end());
+    return run_program("train", words);
+  };
+  const auto names = [&](const std::string& name) {
+    const Result shown =
+        run_program("inspect", {(folder / name / "model.safetensors").string(), "--json"});
+    return nlohmann::json::parse(shown.out).at("class_names").dump();
+  };
+  const Result same = tune("same", {});
+  EXPECT_EQ(same.code, 0) << same.err;
+  EXPECT_EQ(same.err.find("note: "), std::string::npos) << same.err;
+
+  name_tiny_classes(folder, 4);
+  const Result other = tune("other", {});
+  EXPECT_EQ(other.code, 2);
+  EXPECT_TRUE(one_error(other, "class 0 is 'b' in the model and 'a' in the data")) << other.err;
+  EXPECT_TRUE(one_error(other, "--new-head")) << other.err;
+  EXPECT_FALSE(fs::exists(folder / "other"));
+  const Result fresh = tune("fresh", {"--new-head"});
+  EXPECT_EQ(fresh.code, 0) << fresh.err;
+  EXPECT_EQ(names("fresh"), R"(["a","b","c","d","f","e","g","h","i","j"])");
+
+  // Grey images of four classes without names.
+  const std::string idx = tiny_idx(folder);
+  const Result grey = tune("grey", {"--new-head", "--data", idx});
+  EXPECT_EQ(grey.code, 2);
+  EXPECT_TRUE(one_error(grey, "3 channels")) << grey.err;
+  const Result alone = run_program("train", tiny_training(data, folder / "x", {"--new-head"}));
+  EXPECT_EQ(alone.code, 2);
+  EXPECT_TRUE(one_error(alone, "--init")) << alone.err;
 }
 
 TEST(Train, RefusesAFolderThatHoldsARun) {

@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include "kernels/error.h"
 #include "nn/arch/architectures.h"
@@ -80,10 +82,169 @@ TEST_F(ModelFile, LoadsPlainFilesByMetadataOrHints) {
   engine::write_safetensors(path, {}, file.tensors);
   EXPECT_THROW(load_model(path), ConfigError);
   EXPECT_THROW(load_model(path, {.arch = "resnet8", .normalisation = {}, .side = {}}), ConfigError);
-  const PlainFileHints hints{"resnet8", Normalisation{{0, 0, 0}, {1, 1, 1}}, 32};
+  const ModelHints hints{"resnet8", Normalisation{{0, 0, 0}, {1, 1, 1}}, 32};
   EXPECT_EQ(load_model(path, hints).network.graph(), sample().network.graph());
-  const PlainFileHints wrong{"resnet9998", Normalisation{{0, 0, 0}, {1, 1, 1}}, 32};
+  const ModelHints wrong{"resnet9998", Normalisation{{0, 0, 0}, {1, 1, 1}}, 32};
   EXPECT_THROW(load_model(path, wrong), FileError);
+  const ModelHints grey{"resnet8", Normalisation{{0}, {1}}, 32};
+  EXPECT_THROW(load_model(path, grey), ConfigError);
+}
+
+TEST_F(ModelFile, KnowsTheSideOfABuiltInNetwork) {
+  const auto side = [&](const char* arch) {
+    Model model{Network(make_architecture(arch, 1, 2)), {}};
+    std::map<std::string, engine::StoredTensor> tensors;
+    store_parameters(model.network, "", tensors);
+    engine::write_safetensors(path, {{"arch", arch}, {"mean", "0.5"}, {"std", "0.5"}}, tensors);
+    const ModelInfo info = load_model(path).info;
+    EXPECT_EQ(info.side, info.data_side);
+    return info.side;
+  };
+  EXPECT_EQ(side("resnet8"), 32);
+  EXPECT_EQ(side("resnet18"), 224);
+}
+
+// What the user says comes first, and each replaced fact is named.
+TEST_F(ModelFile, SaysWhatReplacesItsFacts) {
+  const Normalisation other{{0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f}};
+  std::vector<std::string> said;
+  const auto load = [&](std::optional<Normalisation> normalisation,
+                        std::optional<std::int64_t> side) {
+    said.clear();
+    return load_model(path, {.arch = {},
+                             .normalisation = std::move(normalisation),
+                             .side = side,
+                             .on_override = [&](const std::string& s) { said.push_back(s); }})
+        .info;
+  };
+  const Model model = sample();
+  const auto check = [&] {
+    EXPECT_EQ(load(model.info.normalisation, {}).normalisation, model.info.normalisation);
+    EXPECT_TRUE(said.empty()) << said[0];
+    const ModelInfo info = load(other, 20);
+    EXPECT_EQ(info.normalisation, other);
+    EXPECT_EQ(info.side, 20);
+    ASSERT_EQ(said.size(), 2u);
+    EXPECT_NE(said[0].find("0.5 0.5 0.5"), std::string::npos) << said[0];
+    EXPECT_NE(said[0].find("0.1 0.2 0.3"), std::string::npos) << said[0];
+    EXPECT_NE(said[1].find("20 pixels"), std::string::npos) << said[1];
+    EXPECT_THROW(load(other, 0), ConfigError);
+    EXPECT_THROW(load(Normalisation{{0.5f}, {0.5f}}, {}), ConfigError);
+  };
+  save_model(path, model);
+  check();
+  EXPECT_EQ(load({}, 20).data_side, 32);
+  EXPECT_THROW(load_model(path, {.arch = "resnet14", .normalisation = {}, .side = {}}),
+               ConfigError);
+  engine::SafetensorsFile file = engine::read_safetensors(path);
+  engine::write_safetensors(
+      path,
+      {{"arch", "resnet8"}, {"mean", "0.1 0.2 0.3"}, {"std", ".4 .5 .6"}, {"input", "3x28x28"}},
+      file.tensors);
+  check();
+}
+
+TEST_F(ModelFile, QuestionsMeansOfBytes) {
+  const auto of_bytes = [](auto& f) {
+    auto info = nlohmann::json::parse(f.metadata.at("trifold.model"));
+    info["mean"] = {123.675, 116.28, 103.53};
+    info["std"] = {58.395, 57.12, 57.375};
+    f.metadata["trifold.model"] = info.dump();
+  };
+  expect_refused("divide all of --mean and --std by 255", of_bytes);
+  // The flags mend the file, and are questioned themselves.
+  const Normalisation right{{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
+  EXPECT_EQ(load_model(path, {.arch = {}, .normalisation = right, .side = {}}).info.normalisation,
+            right);
+  for (const Normalisation& bytes :
+       {Normalisation{{0, 0, 103.53f}, {1, 1, 1}}, Normalisation{{0, 0, 0}, {255, 255, 255}}}) {
+    EXPECT_THROW(load_model(path, {.arch = {}, .normalisation = bytes, .side = {}}), ConfigError);
+  }
+}
+
+TEST_F(ModelFile, LoadsWrappedNames) {
+  const Model model = sample();
+  for (const char* prefix : {"module.", "_orig_mod.", "_orig_mod.module.", "net."}) {
+    for (const char* head : {"linear", "fc", "classifier.1"}) {
+      for (const bool plain : {false, true}) {
+        save_model(path, model);
+        engine::SafetensorsFile file = engine::read_safetensors(path);
+        std::map<std::string, engine::StoredTensor> tensors;
+        for (const auto& [name, tensor] : file.tensors) {
+          const std::string tail = name.starts_with("linear") ? head + name.substr(6) : name;
+          tensors[prefix + tail] = tensor;
+        }
+        const engine::StoredTensor count{engine::StoredType::i64, {1}, std::vector<std::byte>(8)};
+        const engine::StoredTensor ops{engine::StoredType::f64, {1}, std::vector<std::byte>(8)};
+        tensors[std::string(prefix) + "bn1.num_batches_tracked"] = count;
+        tensors["n_averaged"] = count;
+        tensors["total_ops"] = ops;
+        tensors[std::string(prefix) + "layer1.0.conv1.total_params"] = ops;
+        if (plain) {
+          file.metadata = {{"arch", "resnet8"}, {"mean", "0 0 0"}, {"std", "1 1 1"}};
+        }
+        engine::write_safetensors(path, file.metadata, tensors);
+        const Model read = load_model(path);
+        EXPECT_EQ(read.network.graph(), model.network.graph()) << prefix << head;
+        for (const Parameter& p : model.network.parameters()) {
+          const engine::Tensor& other = read.network.parameter(p.name).var.value;
+          EXPECT_TRUE(std::ranges::equal(other.values(), p.var.value.values())) << p.name;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(ModelFile, NamesAPrefixThatOthersLack) {
+  expect_refused("begin with 'net.', but there is 'step'", [](auto& f) {
+    std::map<std::string, engine::StoredTensor> tensors;
+    for (const auto& [name, tensor] : f.tensors) tensors["net." + name] = tensor;
+    tensors["step"] = f.at("bn1.bias");
+    f.tensors = tensors;
+  });
+}
+
+TEST_F(ModelFile, NamesThePlaceOfAValueThatCannotBe) {
+  const auto put = [](const char* name, std::size_t place, float value) {
+    return [=](auto& f) {
+      std::memcpy(f.tensors.at(name).bytes.data() + place * sizeof value, &value, sizeof value);
+    };
+  };
+  const float infinity = std::numeric_limits<float>::infinity();
+  expect_refused("'bn1.running_var' holds -1 at element 0 of 16", put("bn1.running_var", 0, -1));
+  expect_refused("'bn1.running_mean' holds -inf at element 15 of 16",
+                 put("bn1.running_mean", 15, -infinity));
+  expect_refused("'linear.bias' holds inf at element 3 of 10", put("linear.bias", 3, infinity));
+  expect_refused("not finite", put("conv1.weight", 431, std::nanf("")));
+}
+
+TEST_F(ModelFile, RefusesToWriteWhatIsNotFinite) {
+  for (const char* name : {"conv1.weight", "bn1.running_var", "linear.bias"}) {
+    Model model = sample();
+    model.network.parameter(name).var.value.values()[1] = std::nanf("");
+    EXPECT_THROW(save_model(path, model), DivergedError) << name;
+    EXPECT_FALSE(std::filesystem::exists(path));
+  }
+}
+
+TEST_F(ModelFile, TakesANewHead) {
+  const Model before = sample();
+  Model model = before.clone();
+  model.info.original_channels["linear"] = {0, 1};
+  replace_head(model, {"x", "y", "z"}, 7);
+  EXPECT_EQ(model.info.class_names, (std::vector<std::string>{"x", "y", "z"}));
+  EXPECT_EQ(model.info.original_channels.at("linear"), (std::vector<std::int64_t>{0, 1, 2}));
+  EXPECT_EQ(model.info.original_channels.at("conv1"), (std::vector<std::int64_t>{0, 2, 5}));
+  EXPECT_EQ(infer_channels(model.network.graph()).back(), 3);
+  Network same(cifar_resnet(8, Shortcut::A, 3, 3));
+  initialise(same, 7);
+  for (const Parameter& p : model.network.parameters()) {
+    const bool head = p.name.starts_with("linear.");
+    const auto expected = (head ? same : before.network).parameter(p.name).var.value;
+    EXPECT_TRUE(std::ranges::equal(p.var.value.values(), expected.values())) << p.name;
+  }
+  save_model(path, model);
+  EXPECT_EQ(load_model(path).info.class_names, model.info.class_names);
 }
 
 TEST_F(ModelFile, RefusesDamage) {
@@ -105,6 +266,11 @@ TEST_F(ModelFile, RefusesDamage) {
   expect_refused("2 are named", [](auto& f) {
     auto info = nlohmann::json::parse(f.metadata.at("trifold.model"));
     info["class_names"] = {"a", "b"};
+    f.metadata["trifold.model"] = info.dump();
+  });
+  expect_refused("image side of 0", [](auto& f) {
+    auto info = nlohmann::json::parse(f.metadata.at("trifold.model"));
+    info["data_side"] = 0;
     f.metadata["trifold.model"] = info.dump();
   });
   expect_refused("deviation", [](auto& f) {
