@@ -12,6 +12,8 @@
 namespace trifold::nn {
 namespace {
 
+constexpr std::array<std::uint8_t, 2> gzip_start{0x1F, 0x8B};
+
 std::ifstream open_stream(const std::filesystem::path& path) {
   std::ifstream stream(path, std::ios::binary);
   require<FileError>(stream.good(), "{}: cannot be opened for reading", path.string());
@@ -81,7 +83,6 @@ class GzipReader : public ByteReader {
     require<FileError>(produce(&surplus, 1) == 0,
                        "{}: the decompressed data goes on after byte {}, where it should end",
                        path_.string(), offset_);
-    if (inflate_.avail_in == 0) refill();
     require<FileError>(inflate_.avail_in == 0, "{}: there are bytes after the end of the gzip data",
                        path_.string());
   }
@@ -112,10 +113,25 @@ class GzipReader : public ByteReader {
       const int code = inflate(&inflate_, Z_NO_FLUSH);
       require<FileError>(code == Z_OK || code == Z_STREAM_END,
                          "{}: the gzip data is damaged near byte {} ({})", path_.string(),
-                         inflate_.total_in, inflate_.msg != nullptr ? inflate_.msg : "zlib error");
-      ended_ = code == Z_STREAM_END;
+                         earlier_members_bytes_ + inflate_.total_in,
+                         inflate_.msg != nullptr ? inflate_.msg : "zlib error");
+      if (code == Z_STREAM_END) ended_ = !start_next_member();
     }
     return count - static_cast<std::int64_t>(inflate_.avail_out);
+  }
+
+  /// Passes over padding. False: no member follows, but other bytes may.
+  bool start_next_member() {
+    earlier_members_bytes_ += inflate_.total_in;
+    while (true) {
+      if (inflate_.avail_in == 0) refill();
+      if (inflate_.avail_in == 0) return false;
+      if (*inflate_.next_in != 0) break;
+      ++inflate_.next_in;
+      --inflate_.avail_in;
+      ++earlier_members_bytes_;
+    }
+    return *inflate_.next_in == gzip_start[0] && inflateReset(&inflate_) == Z_OK;
   }
 
   std::filesystem::path path_;
@@ -125,12 +141,13 @@ class GzipReader : public ByteReader {
   z_stream inflate_{};
   bool ended_ = false;
   std::int64_t offset_ = 0;
+  std::uint64_t earlier_members_bytes_ = 0;  // compressed, with their padding
 };
 
 bool starts_like_gzip(const std::filesystem::path& path) {
   std::array<std::uint8_t, 2> start{};
   std::ifstream stream = open_stream(path);
-  return read_some(stream, start.data(), 2, path) == 2 && start[0] == 0x1F && start[1] == 0x8B;
+  return read_some(stream, start.data(), 2, path) == 2 && start == gzip_start;
 }
 
 }  // namespace

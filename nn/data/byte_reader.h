@@ -26,8 +26,8 @@ class ByteReader {
   virtual std::int64_t most_bytes() const = 0;
 };
 
-/// Opens a file; gzip is recognised by its first two bytes, whatever the name says. A gzip file has
-/// one member, with nothing behind it.
+/// Opens a file; gzip is recognised by its first two bytes, whatever the name says. A gzip file may
+/// have several members, which are read as one, and zero bytes behind each, as gzip(1) reads it.
 /// Errors    FileError: not a regular file, or not readable.
 std::unique_ptr<ByteReader> open_bytes(const std::filesystem::path& path);
 
