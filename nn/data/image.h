@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 namespace trifold::nn {
@@ -14,14 +15,25 @@ struct Image {
   std::vector<std::uint8_t> pixels;  // (height, width, channels)
 };
 
+struct DecodedImage {
+  Image image;
+  std::string warning;  ///< what is wrong with the file although its picture is whole; else empty
+};
+
 /// Decodes a JPEG or PNG file, recognised by its first bytes, to `channels` = 3 (red, green, blue)
 /// or 1 (luma = 0.299 R + 0.587 G + 0.114 B). Grey becomes colour by repetition; palettes are
-/// looked up; an alpha channel is left out; 16-bit samples keep their upper byte; the orientation
-/// note of a camera is not applied.
-/// Errors    FileError: neither JPEG nor PNG, damaged or cut off (warnings of the JPEG decoder
-///           count), CMYK, above 2^27 pixels, or a file above 1 GiB. ConfigError: `channels` is
-///           neither 1 nor 3.
-Image decode_image(const std::filesystem::path& path, std::int64_t channels);
+/// looked up; an alpha channel is left out; 16-bit samples keep their upper byte. With `orient` the
+/// picture is turned as the camera's note in its EXIF data says (JPEG, and PNG's eXIf), which is how
+/// viewers show it; without, it is as stored. CMYK and YCCK are read as Pillow and browsers do: as
+/// Adobe stores them, inverted, without a colour profile.
+///
+/// What libjpeg reads in spite of damage (stray bytes, a missing end marker, bad codes) is taken as
+/// libjpeg gives it, with its first warning. A file that is cut off before its picture is complete
+/// is refused, as Pillow does: libjpeg would make the rest up.
+/// Errors    FileError: neither JPEG nor PNG, damaged beyond that or cut off, above 2^27 pixels, or
+///           a file above 1 GiB. ConfigError: `channels` is neither 1 nor 3.
+DecodedImage decode_image(const std::filesystem::path& path, std::int64_t channels,
+                          bool orient = true);
 
 /// Resizes the shorter side to `side`, the longer one in proportion (rounded down), and cuts the
 /// central side x side square out (an odd surplus leaves the smaller half before it).

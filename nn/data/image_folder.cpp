@@ -82,7 +82,8 @@ Dataset decode(Listing listing, const std::vector<std::string>& classes, const s
       .parallel_for(dataset.count, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
           const fs::path& file = listing.files[static_cast<std::size_t>(i)];
-          const Image image = resize_and_crop(decode_image(file, options.channels), options.side);
+          const Image image =
+              resize_and_crop(decode_image(file, options.channels).image, options.side);
           std::copy(image.pixels.begin(), image.pixels.end(),
                     dataset.pixels.begin() + i * dataset.image_bytes());
         }

@@ -2,7 +2,13 @@
 #pragma once
 
 #include <spng.h>
-#include <turbojpeg.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+
+// After <cstdio>, whose FILE it takes for granted.
+#include <jpeglib.h>
 
 #include "nn/data/image.h"
 #include "tests/nn/data_support.h"
@@ -42,19 +48,40 @@ inline Bytes encode_png(const Image& image, std::uint8_t colour, std::uint8_t bi
   return bytes;
 }
 
-/// `format` is a TJPF. Quality 100 without chroma subsampling.
-inline Bytes encode_jpeg(const Image& image, int format) {
-  const int subsampling = format == TJPF_GRAY ? TJSAMP_GRAY : TJSAMP_444;
-  tjhandle encoder = tjInitCompress();
+/// Quality 100 without chroma subsampling. `setup` may change what libjpeg is about to do; `exif`
+/// becomes an APP1 marker.
+inline Bytes encode_jpeg(const Image& image, J_COLOR_SPACE space,
+                         const std::function<void(jpeg_compress_struct&)>& setup = {},
+                         const Bytes& exif = {}) {
+  jpeg_error_mgr errors{};
+  jpeg_compress_struct encoder{};
+  encoder.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&encoder);
   unsigned char* data = nullptr;
   unsigned long size = 0;
-  EXPECT_EQ(tjCompress2(encoder, image.pixels.data(), static_cast<int>(image.width), 0,
-                        static_cast<int>(image.height), format, &data, &size, subsampling, 100,
-                        TJFLAG_ACCURATEDCT),
-            0);
+  jpeg_mem_dest(&encoder, &data, &size);
+  encoder.image_width = static_cast<JDIMENSION>(image.width);
+  encoder.image_height = static_cast<JDIMENSION>(image.height);
+  encoder.input_components = static_cast<int>(image.channels);
+  encoder.in_color_space = space;
+  jpeg_set_defaults(&encoder);
+  jpeg_set_quality(&encoder, 100, TRUE);
+  encoder.comp_info[0].h_samp_factor = encoder.comp_info[0].v_samp_factor = 1;
+  if (setup) setup(encoder);
+  jpeg_start_compress(&encoder, TRUE);
+  if (!exif.empty()) {
+    jpeg_write_marker(&encoder, JPEG_APP0 + 1, exif.data(), static_cast<unsigned>(exif.size()));
+  }
+  Bytes row(static_cast<std::size_t>(image.width * image.channels));
+  for (std::int64_t y = 0; y < image.height; ++y) {
+    std::copy_n(image.pixels.begin() + y * std::ssize(row), std::ssize(row), row.begin());
+    JSAMPROW rows = row.data();
+    jpeg_write_scanlines(&encoder, &rows, 1);
+  }
+  jpeg_finish_compress(&encoder);
+  jpeg_destroy_compress(&encoder);
   const Bytes bytes(data, data + size);
-  tjFree(data);
-  tjDestroy(encoder);
+  std::free(data);
   return bytes;
 }
 

@@ -23,9 +23,9 @@ Bytes flat_png(std::uint8_t value) {
 void write_images(const TempFolder& folder, const std::string& test = "test") {
   write_bytes(folder / "train/dog/b.PNG", flat_png(20));
   write_bytes(folder / "train/dog/a.png", flat_png(10));
-  write_bytes(folder / "train/cat/x.jpeg", encode_jpeg({9, 8, 1, Bytes(72, 30)}, TJPF_GRAY));
+  write_bytes(folder / "train/cat/x.jpeg", encode_jpeg({9, 8, 1, Bytes(72, 30)}, JCS_GRAYSCALE));
   write_bytes(folder / "train/cat/notes.txt", {'n', 'o'});
-  write_bytes(folder / (test + "/dog/z.JPG"), encode_jpeg({8, 8, 1, Bytes(64, 40)}, TJPF_GRAY));
+  write_bytes(folder / (test + "/dog/z.JPG"), encode_jpeg({8, 8, 1, Bytes(64, 40)}, JCS_GRAYSCALE));
   write_bytes(folder / (test + "/cat/y.png"), flat_png(50));
 }
 
