@@ -3,6 +3,7 @@
 #include "kernels/error.h"
 #include "nn/data/byte_reader.h"
 #include "nn/data/memory_limit.h"
+#include "nn/data/utf8.h"
 
 namespace trifold::nn {
 namespace {
@@ -19,9 +20,10 @@ struct Format {
   std::vector<std::string> train_files;
   std::string test_file;
   std::string class_names_file;
-  std::vector<std::string> class_names;     // where the file above is missing
+  std::vector<std::string> class_names;     // where the file above is missing; may be empty
   std::vector<std::int64_t> label_extents;  // of each label byte of a record; the last one counts
   std::int64_t record_bytes() const { return std::ssize(label_extents) + image_bytes; }
+  std::int64_t classes() const { return label_extents.back(); }
 };
 
 Format cifar10() {
@@ -36,9 +38,7 @@ Format cifar10() {
 }
 
 Format cifar100() {
-  Format format{"cifar100", {"train.bin"}, "test.bin", "fine_label_names.txt", {}, {20, 100}};
-  for (int k = 0; k < 100; ++k) format.class_names.push_back(std::to_string(k));
-  return format;
+  return {"cifar100", {"train.bin"}, "test.bin", "fine_label_names.txt", {}, {20, 100}};
 }
 
 std::int64_t count_records(const fs::path& path, const Format& format) {
@@ -79,21 +79,28 @@ std::vector<std::string> read_class_names(const fs::path& folder, const Format& 
   const fs::path path = folder / format.class_names_file;
   if (!fs::exists(path)) return format.class_names;
   std::vector<std::string> names = read_lines(path);
-  require<FileError>(names.size() == format.class_names.size(),
+  require<FileError>(std::ssize(names) == format.classes(),
                      "{}: it holds {} class names, but {} has {} classes", path.string(),
-                     names.size(), format.name, format.class_names.size());
+                     names.size(), format.name, format.classes());
+  for (const std::string& name : names) {
+    require<FileError>(is_utf8(name),
+                       "{}: the class name '{}' is not in UTF-8, as models record it; save the "
+                       "file in UTF-8",
+                       path.string(), as_utf8(name));
+  }
   return names;
 }
 
-DataSplits load(const fs::path& folder, const Format& format, std::int64_t memory_limit_bytes) {
+DataSplits load(const fs::path& folder, const Format& format, std::int64_t memory_limit_bytes,
+                Splits splits) {
   const auto count = [&](const std::vector<std::string>& files) {
     std::int64_t records = 0;
     for (const std::string& file : files) records += count_records(folder / file, format);
     return records;
   };
   const std::vector<std::string> test_files{format.test_file};
-  const std::int64_t train_count = count(format.train_files);
-  const std::int64_t test_count = count(test_files);
+  const std::int64_t train_count = wants_train(splits) ? count(format.train_files) : 0;
+  const std::int64_t test_count = wants_test(splits) ? count(test_files) : 0;
   require_fits_memory(folder.string(), (train_count + test_count) * image_bytes,
                       memory_limit_bytes);
 
@@ -102,7 +109,7 @@ DataSplits load(const fs::path& folder, const Format& format, std::int64_t memor
     Dataset dataset;
     dataset.name = format.name;
     dataset.class_names = names;
-    dataset.classes = std::ssize(names);
+    dataset.classes = format.classes();
     dataset.height = dataset.width = side;
     dataset.channels = 3;
     dataset.pixels.reserve(static_cast<std::size_t>(records * image_bytes));
@@ -110,17 +117,20 @@ DataSplits load(const fs::path& folder, const Format& format, std::int64_t memor
     for (const std::string& file : files) append_file(folder / file, format, dataset);
     return dataset;
   };
-  return {read(format.train_files, train_count), read(test_files, test_count)};
+  DataSplits data;
+  if (wants_train(splits)) data.train = read(format.train_files, train_count);
+  if (wants_test(splits)) data.test = read(test_files, test_count);
+  return data;
 }
 
 }  // namespace
 
-DataSplits load_cifar10(const fs::path& folder, std::int64_t memory_limit_bytes) {
-  return load(folder, cifar10(), memory_limit_bytes);
+DataSplits load_cifar10(const fs::path& folder, std::int64_t memory_limit_bytes, Splits splits) {
+  return load(folder, cifar10(), memory_limit_bytes, splits);
 }
 
-DataSplits load_cifar100(const fs::path& folder, std::int64_t memory_limit_bytes) {
-  return load(folder, cifar100(), memory_limit_bytes);
+DataSplits load_cifar100(const fs::path& folder, std::int64_t memory_limit_bytes, Splits splits) {
+  return load(folder, cifar100(), memory_limit_bytes, splits);
 }
 
 }  // namespace trifold::nn

@@ -45,13 +45,14 @@ void check(const Dataset& d) {
       "data set '{}': every extent must be at least 1, but they are {} images of {} x {} x {}, "
       "{} classes",
       d.name, d.count, d.height, d.width, d.channels, d.classes);
-  require<ShapeError>(static_cast<std::int64_t>(d.pixels.size()) == d.count * d.image_bytes() &&
-                          static_cast<std::int64_t>(d.labels.size()) == d.count &&
-                          static_cast<std::int64_t>(d.class_names.size()) == d.classes,
-                      "data set '{}': {} pixel bytes, {} labels and {} class names do not fit {} "
-                      "images of {} bytes in {} classes",
-                      d.name, d.pixels.size(), d.labels.size(), d.class_names.size(), d.count,
-                      d.image_bytes(), d.classes);
+  require<ShapeError>(
+      static_cast<std::int64_t>(d.pixels.size()) == d.count * d.image_bytes() &&
+          static_cast<std::int64_t>(d.labels.size()) == d.count &&
+          (d.class_names.empty() || static_cast<std::int64_t>(d.class_names.size()) == d.classes),
+      "data set '{}': {} pixel bytes, {} labels and {} class names do not fit {} "
+      "images of {} bytes in {} classes",
+      d.name, d.pixels.size(), d.labels.size(), d.class_names.size(), d.count, d.image_bytes(),
+      d.classes);
   const auto [lowest, highest] = std::minmax_element(d.labels.begin(), d.labels.end());
   require<ShapeError>(*lowest >= 0 && *highest < d.classes,
                       "data set '{}': labels span [{}, {}], outside its {} classes", d.name,

@@ -11,9 +11,9 @@ namespace trifold::nn {
 /// the loader turns them into floats batch by batch.
 struct Dataset {
   std::string name;
-  std::vector<std::uint8_t> pixels;  // (count, height, width, channels)
-  std::vector<std::int32_t> labels;  // (count), each in [0, classes)
-  std::vector<std::string> class_names;
+  std::vector<std::uint8_t> pixels;      // (count, height, width, channels)
+  std::vector<std::int32_t> labels;      // (count), each in [0, classes)
+  std::vector<std::string> class_names;  // (classes); empty where the data has only numbers
   std::int64_t count = 0;
   std::int64_t height = 0;
   std::int64_t width = 0;
@@ -28,9 +28,17 @@ struct Dataset {
   std::int32_t label(std::int64_t index) const { return labels[static_cast<std::size_t>(index)]; }
 };
 
+/// Which splits of a data set to load.
+enum class Splits { train, test, both };
+
+inline bool wants_train(Splits splits) { return splits != Splits::test; }
+inline bool wants_test(Splits splits) { return splits != Splits::train; }
+
 struct DataSplits {
-  Dataset train;
+  Dataset train;  ///< a split that was not asked for stays empty
   Dataset test;
+  std::vector<std::string>
+      warnings;  ///< sentences on what was read or passed over in spite of faults
 };
 
 /// Errors    ShapeError: an extent < 1, a vector whose length differs from what the extents say, a

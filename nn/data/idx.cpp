@@ -54,20 +54,28 @@ IdxFile read_idx(const fs::path& path, std::uint32_t rank, std::int64_t memory_l
   return file;
 }
 
-fs::path find(const fs::path& folder, const std::string& file) {
-  fs::path plain = folder / file;
-  fs::path compressed = folder / (file + ".gz");
-  if (fs::exists(plain)) return plain;
-  require<FileError>(fs::exists(compressed), "{}: it holds neither {} nor {}.gz", folder.string(),
-                     file, file);
-  return compressed;
+/// Such as find(folder, {"t10k", "test"}, "images", "idx3-ubyte"), in the order of load_idx.
+fs::path find(const fs::path& folder, const std::vector<std::string>& prefixes,
+              const std::string& what, const std::string& type) {
+  for (const std::string& prefix : prefixes) {
+    for (const char separator : {'-', '.'}) {
+      for (const char* ending : {"", ".gz"}) {
+        fs::path path = folder / fmt::format("{}-{}{}{}{}", prefix, what, separator, type, ending);
+        std::error_code ignored;
+        if (fs::is_regular_file(path, ignored)) return path;
+      }
+    }
+  }
+  throw FileError(
+      fmt::format("{0}: it holds no {1}-{2}-{3} ({1}-{2}.{3} and the ending .gz will do)",
+                  folder.string(), prefixes.front(), what, type));
 }
 
-Dataset read_split(const fs::path& folder, const std::string& prefix, const std::string& name,
-                   std::int64_t memory_limit_bytes) {
-  IdxFile images = read_idx(find(folder, prefix + "-images-idx3-ubyte"), 3, memory_limit_bytes);
+Dataset read_split(const fs::path& folder, const std::vector<std::string>& prefixes,
+                   const std::string& name, std::int64_t memory_limit_bytes) {
+  IdxFile images = read_idx(find(folder, prefixes, "images", "idx3-ubyte"), 3, memory_limit_bytes);
   const IdxFile labels =
-      read_idx(find(folder, prefix + "-labels-idx1-ubyte"), 1, memory_limit_bytes);
+      read_idx(find(folder, prefixes, "labels", "idx1-ubyte"), 1, memory_limit_bytes);
   require<FileError>(images.extents[0] == labels.extents[0],
                      "{}: it holds {} labels, but {} holds {} images", labels.path.string(),
                      labels.extents[0], images.path.string(), images.extents[0]);
@@ -82,17 +90,14 @@ Dataset read_split(const fs::path& folder, const std::string& prefix, const std:
   return dataset;
 }
 
-std::vector<std::string> numbered_classes(const Dataset& train) {
-  std::vector<std::string> names;
-  const std::int32_t last = *std::max_element(train.labels.begin(), train.labels.end());
-  for (std::int32_t k = 0; k <= last; ++k) names.push_back(std::to_string(k));
-  return names;
+std::int64_t count_classes(const Dataset& dataset) {
+  return 1 + *std::max_element(dataset.labels.begin(), dataset.labels.end());
 }
 
-void name_classes(const std::vector<std::string>& names, const fs::path& folder,
-                  const std::string& prefix, Dataset& dataset) {
+void set_classes(const std::vector<std::string>& names, std::int64_t classes,
+                 const fs::path& folder, const std::string& prefix, Dataset& dataset) {
   dataset.class_names = names;
-  dataset.classes = std::ssize(names);
+  dataset.classes = classes;
   for (std::int64_t i = 0; i < dataset.count; ++i) {
     require<FileError>(dataset.label(i) < dataset.classes,
                        "{}: the {} label of image {} is {}, but there are {} classes",
@@ -103,20 +108,26 @@ void name_classes(const std::vector<std::string>& names, const fs::path& folder,
 }  // namespace
 
 DataSplits load_idx(const fs::path& folder, const std::string& name,
-                    const std::vector<std::string>& class_names, std::int64_t memory_limit_bytes) {
-  DataSplits splits;
-  splits.train = read_split(folder, "train", name, memory_limit_bytes);
-  splits.test =
-      read_split(folder, "t10k", name, memory_limit_bytes - std::ssize(splits.train.pixels));
+                    const std::vector<std::string>& class_names, std::int64_t memory_limit_bytes,
+                    Splits splits) {
+  DataSplits data;
+  Dataset& train = data.train;
+  Dataset& test = data.test;
+  if (wants_train(splits)) train = read_split(folder, {"train"}, name, memory_limit_bytes);
+  if (wants_test(splits)) {
+    test =
+        read_split(folder, {"t10k", "test"}, name, memory_limit_bytes - std::ssize(train.pixels));
+  }
   require<FileError>(
-      splits.train.height == splits.test.height && splits.train.width == splits.test.width,
+      splits != Splits::both || (train.height == test.height && train.width == test.width),
       "{}: training images of {} x {} pixels do not go with test images of {} x {}",
-      folder.string(), splits.train.height, splits.train.width, splits.test.height,
-      splits.test.width);
-  const auto names = class_names.empty() ? numbered_classes(splits.train) : class_names;
-  name_classes(names, folder, "train", splits.train);
-  name_classes(names, folder, "t10k", splits.test);
-  return splits;
+      folder.string(), train.height, train.width, test.height, test.width);
+  const std::int64_t classes = class_names.empty()
+                                   ? count_classes(wants_train(splits) ? train : test)
+                                   : std::ssize(class_names);
+  if (wants_train(splits)) set_classes(class_names, classes, folder, "train", train);
+  if (wants_test(splits)) set_classes(class_names, classes, folder, "test", test);
+  return data;
 }
 
 }  // namespace trifold::nn

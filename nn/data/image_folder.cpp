@@ -1,75 +1,32 @@
 #include "nn/data/image_folder.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "kernels/error.h"
 #include "kernels/thread_pool.h"
 #include "nn/data/image.h"
+#include "nn/data/image_listing.h"
 #include "nn/data/memory_limit.h"
+#include "nn/data/utf8.h"
 
 namespace trifold::nn {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Listing {
-  std::vector<fs::path> files;
-  std::vector<std::int32_t> labels;
+/// A split as decoded, before the images that can't be read are taken out.
+struct Decoded {
+  Dataset dataset;
+  std::vector<std::string> failures;  // of each image; empty: none
+  std::vector<std::string> warnings;  // likewise
 };
 
-/// The entries of a folder that `wanted` accepts, sorted by name.
-template <class Predicate>
-std::vector<fs::path> list(const fs::path& folder, Predicate wanted) {
-  std::vector<fs::path> found;
-  try {
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-      if (wanted(entry)) found.push_back(entry.path());
-    }
-  } catch (const fs::filesystem_error& failure) {
-    throw FileError(
-        fmt::format("{}: cannot be listed ({})", folder.string(), failure.code().message()));
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
-bool is_image(const fs::directory_entry& entry) {
-  std::string ending = entry.path().extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
-  return entry.is_regular_file() && (ending == ".jpg" || ending == ".jpeg" || ending == ".png");
-}
-
-std::vector<std::string> list_classes(const fs::path& split) {
-  std::vector<std::string> names;
-  for (const fs::path& path : list(split, [](const auto& entry) { return entry.is_directory(); })) {
-    names.push_back(path.filename().string());
-  }
-  require<FileError>(!names.empty(), "{}: it holds no class folders", split.string());
-  return names;
-}
-
-Listing list_images(const fs::path& split, const std::vector<std::string>& classes) {
-  Listing listing;
-  for (const std::string& name : list_classes(split)) {
-    const auto place = std::lower_bound(classes.begin(), classes.end(), name);
-    require<FileError>(place != classes.end() && *place == name,
-                       "{}: '{}' is not one of the {} training classes", split.string(), name,
-                       classes.size());
-    const std::vector<fs::path> files = list(split / name, is_image);
-    require<FileError>(!files.empty(), "{}: it holds no .jpg, .jpeg or .png files",
-                       (split / name).string());
-    listing.files.insert(listing.files.end(), files.begin(), files.end());
-    listing.labels.insert(listing.labels.end(), files.size(),
-                          static_cast<std::int32_t>(place - classes.begin()));
-  }
-  return listing;
-}
-
-Dataset decode(Listing listing, const std::vector<std::string>& classes, const std::string& name,
-               const ImageFolderOptions& options) {
-  Dataset dataset;
+Decoded decode(ImageListing& listing, const std::vector<std::string>& classes,
+               const std::string& name, const ImageFolderOptions& options) {
+  Decoded decoded;
+  decoded.failures.resize(listing.files.size());
+  decoded.warnings.resize(listing.files.size());
+  Dataset& dataset = decoded.dataset;
   dataset.name = name;
   dataset.class_names = classes;
   dataset.classes = std::ssize(classes);
@@ -81,36 +38,140 @@ Dataset decode(Listing listing, const std::vector<std::string>& classes, const s
   kernels::ThreadPool(options.threads)
       .parallel_for(dataset.count, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
-          const fs::path& file = listing.files[static_cast<std::size_t>(i)];
-          const Image image =
-              resize_and_crop(decode_image(file, options.channels).image, options.side);
-          std::copy(image.pixels.begin(), image.pixels.end(),
-                    dataset.pixels.begin() + i * dataset.image_bytes());
+          const auto at = static_cast<std::size_t>(i);
+          const fs::path& file = listing.files[at];
+          try {
+            const DecodedImage read = decode_image(file, options.channels, options.orient);
+            const Image image = resize_and_crop(read.image, options.side);
+            std::ranges::copy(image.pixels, dataset.pixels.begin() + i * dataset.image_bytes());
+            if (!read.warning.empty()) {
+              decoded.warnings[at] = fmt::format("{} ({})", file.string(), read.warning);
+            }
+          } catch (const FileError& failure) {
+            decoded.failures[at] = failure.what();
+          }
         }
       });
-  return dataset;
+  return decoded;
+}
+
+/// Takes the images that can't be read out of a split.
+void remove_failed(const fs::path& folder, Decoded& decoded) {
+  Dataset& dataset = decoded.dataset;
+  const std::vector<std::int32_t> before = dataset.labels;
+  std::int64_t kept = 0;
+  for (std::int64_t i = 0; i < dataset.count; ++i) {
+    if (!decoded.failures[static_cast<std::size_t>(i)].empty()) continue;
+    if (kept < i) {
+      std::copy_n(dataset.image(i), dataset.image_bytes(),
+                  dataset.pixels.begin() + kept * dataset.image_bytes());
+      dataset.labels[static_cast<std::size_t>(kept)] = dataset.label(i);
+    }
+    ++kept;
+  }
+  dataset.count = kept;
+  dataset.labels.resize(static_cast<std::size_t>(kept));
+  dataset.pixels.resize(static_cast<std::size_t>(kept * dataset.image_bytes()));
+  for (const std::int32_t label : before) {
+    require<FileError>(std::ranges::binary_search(dataset.labels, label),
+                       "{}: none of the images of class '{}' can be read", folder.string(),
+                       dataset.class_names[static_cast<std::size_t>(label)]);
+  }
+}
+
+void append(std::vector<std::string>& all, const std::vector<std::string>& more) {
+  std::ranges::copy_if(more, std::back_inserter(all), [](const auto& text) { return text != ""; });
+}
+
+/// What is told of all splits together.
+struct Remarks {
+  std::vector<std::string> failures, damaged, other_formats, in_no_class, empty_classes;
+
+  void add(const ImageListing& listing) {
+    append(other_formats, listing.other_formats);
+    append(in_no_class, listing.in_no_class);
+    append(empty_classes, listing.empty_classes);
+  }
+  void add(const Decoded& decoded) {
+    append(failures, decoded.failures);
+    append(damaged, decoded.warnings);
+  }
+
+  std::vector<std::string> warnings(const fs::path& folder) const {
+    std::vector<std::string> sentences;
+    const auto tell = [&](const char* what, const std::vector<std::string>& items) {
+      if (items.empty()) return;
+      sentences.push_back(
+          fmt::format("{}: {}: {} ({})", folder.string(), what, items.size(), enumerate(items)));
+    };
+    tell("damaged images that could be read all the same", damaged);
+    tell("images passed over because they can't be read", failures);
+    tell("images passed over because their names don't end in .jpg, .jpeg or .png", other_formats);
+    tell("images passed over because they are in no class folder", in_no_class);
+    tell("classes without a test image", empty_classes);
+    return sentences;
+  }
+};
+
+ImageListing list_split(const fs::path& folder, const std::vector<std::string>& classes) {
+  require<FileError>(fs::is_directory(folder),
+                     "{}: there is no such folder; images are looked for in train, and in test or "
+                     "val, in a folder for each class",
+                     folder.string());
+  require<FileError>(!classes.empty(), "{}: it holds no class folders", folder.string());
+  ImageListing listing = list_images(folder, classes);
+  require<FileError>(!listing.files.empty(),
+                     "{}: its class folders hold no .jpg, .jpeg or .png files", folder.string());
+  return listing;
 }
 
 }  // namespace
 
 DataSplits load_image_folder(const fs::path& folder, const ImageFolderOptions& options,
-                             std::int64_t memory_limit_bytes) {
+                             std::int64_t memory_limit_bytes, Splits splits) {
   constexpr std::int64_t largest_side = 1 << 14;
   require<ConfigError>(options.side >= 1 && options.side <= largest_side,
                        "the image side must be between 1 and {} pixels, not {}", largest_side,
                        options.side);
   require<ConfigError>(options.channels == 1 || options.channels == 3,
                        "images have 1 or 3 channels, {} cannot be had", options.channels);
+  const fs::path train_folder = folder / "train";
   const fs::path test_folder = folder / (fs::is_directory(folder / "test") ? "test" : "val");
-  const std::vector<std::string> classes = list_classes(folder / "train");
-  Listing train = list_images(folder / "train", classes);
-  Listing test = list_images(test_folder, classes);
+  std::vector<std::string> classes = list_classes(train_folder);
+  if (classes.empty() && !wants_train(splits)) classes = list_classes(test_folder);
+
+  Remarks remarks;
+  ImageListing train, test;
+  if (wants_train(splits)) {
+    train = list_split(train_folder, classes);
+    require<FileError>(train.empty_classes.empty(), "{}: it holds no .jpg, .jpeg or .png files",
+                       enumerate(train.empty_classes));
+    remarks.add(train);
+  }
+  if (wants_test(splits)) {
+    test = list_split(test_folder, classes);
+    remarks.add(test);
+  }
   const std::int64_t images = std::ssize(train.files) + std::ssize(test.files);
   require_fits_memory(folder.string(), images * options.side * options.side * options.channels,
                       memory_limit_bytes);
-  const std::string name = fs::absolute(folder).lexically_normal().filename().string();
-  return {decode(std::move(train), classes, name, options),
-          decode(std::move(test), classes, name, options)};
+
+  const std::string name = as_utf8(fs::absolute(folder).lexically_normal().filename().string());
+  DataSplits data;
+  Decoded decoded_train, decoded_test;
+  if (wants_train(splits)) decoded_train = decode(train, classes, name, options);
+  if (wants_test(splits)) decoded_test = decode(test, classes, name, options);
+  remarks.add(decoded_train);
+  remarks.add(decoded_test);
+  const std::int64_t bad = std::ssize(remarks.failures);
+  require<FileError>(bad <= options.skip_bad,
+                     "{}: {} of {} images can't be read ({}); mend or remove them, or pass over "
+                     "them with --skip-bad {}",
+                     folder.string(), bad, images, enumerate(remarks.failures), bad);
+  if (wants_train(splits)) remove_failed(train_folder, decoded_train);
+  if (wants_test(splits)) remove_failed(test_folder, decoded_test);
+  return {std::move(decoded_train.dataset), std::move(decoded_test.dataset),
+          remarks.warnings(folder)};
 }
 
 }  // namespace trifold::nn

@@ -12,6 +12,7 @@ namespace trifold::nn {
 struct LoadOptions {
   std::int64_t memory_limit_bytes = 0;  ///< Of all pixels together; 0 is half of the memory.
   ImageFolderOptions image_folder;      ///< Used by folder:DIR alone.
+  Splits splits = Splits::both;         ///< The files of another split are not read.
 };
 
 /// Loads what `source` names:

@@ -95,6 +95,33 @@ TEST(Cifar10, RefusesDamagedFilesAndNamesThePlace) {
   expect_error<FileError>(load, {"data_batch_4.bin", "not a regular file"});
 }
 
+TEST(Cifar10, RefusesClassNamesThatAreNotUtf8) {
+  const TempFolder folder;
+  write_cifar10(folder);
+  const std::string names = "a\nb\nc\nd\ncaf\xe9\nf\ng\nh\ni\nj\n";
+  write_bytes(folder / "batches.meta.txt", Bytes(names.begin(), names.end()));
+  expect_error<FileError>([&] { load_cifar10(folder.path(), no_limit); },
+                          {"batches.meta.txt", "'caf\\xe9'", "UTF-8"});
+}
+
+TEST(Cifar10, ReadsOnlyTheWantedSplit) {
+  const TempFolder folder;
+  write_cifar10(folder);
+  write_bytes(folder / "data_batch_4.bin", {1});
+  std::filesystem::remove(folder / "data_batch_5.bin");
+  const DataSplits test = load_cifar10(folder.path(), 3 * 3072, Splits::test);
+  check(test.test);
+  EXPECT_EQ(test.test.count, 3);
+  EXPECT_EQ(test.train.count, 0);
+
+  write_cifar10(folder);
+  std::filesystem::remove(folder / "test_batch.bin");
+  const DataSplits train = load_cifar10(folder.path(), 10 * 3072, Splits::train);
+  check(train.train);
+  EXPECT_EQ(train.train.count, 10);
+  EXPECT_EQ(train.test.count, 0);
+}
+
 TEST(Cifar10, RefusesMoreThanTheMemoryLimit) {
   const TempFolder folder;
   write_cifar10(folder);
@@ -111,7 +138,8 @@ TEST(Cifar100, ReadsFineLabels) {
   check(splits.train);
   EXPECT_EQ(splits.train.labels, (std::vector<std::int32_t>{99, 7}));
   EXPECT_EQ(splits.test.labels, (std::vector<std::int32_t>{50}));
-  EXPECT_EQ(splits.train.class_names[42], "42");
+  EXPECT_TRUE(splits.train.class_names.empty());
+  EXPECT_EQ(splits.train.classes, 100);
   expect_pixels(splits.train, 1, 1);
 
   write_bytes(folder / "test.bin", records({{3, 50}, {3, 100}}));

@@ -24,6 +24,7 @@ TEST(Dataset, CheckNamesWhatDoesNotFit) {
   expect_error<ShapeError>(broken([](Dataset& d) { d.pixels.pop_back(); }), {"35 pixel bytes"});
   expect_error<ShapeError>(broken([](Dataset& d) { d.labels.pop_back(); }), {"5 labels"});
   expect_error<ShapeError>(broken([](Dataset& d) { d.class_names.pop_back(); }), {"2 class names"});
+  EXPECT_NO_THROW(broken([](Dataset& d) { d.class_names.clear(); })());
   expect_error<ShapeError>(broken([](Dataset& d) { d.labels[1] = 3; }), {"[0, 3]"});
   expect_error<ShapeError>(broken([](Dataset& d) { d.labels[1] = -1; }), {"[-1, 2]"});
 }

@@ -72,7 +72,8 @@ TEST(Idx, ReadsPlainAndCompressedFiles) {
   EXPECT_EQ(splits.train.name, "digits");
   EXPECT_EQ(splits.train.pixels, counting(60));
   EXPECT_EQ(splits.train.labels, (std::vector<std::int32_t>{0, 2, 1, 2}));
-  EXPECT_EQ(splits.train.class_names, (std::vector<std::string>{"0", "1", "2"}));
+  EXPECT_TRUE(splits.train.class_names.empty());
+  EXPECT_EQ(splits.train.classes, 3);
   EXPECT_EQ(splits.test.pixels, counting(30, 100));
   EXPECT_EQ(splits.test.labels, (std::vector<std::int32_t>{1, 0}));
   EXPECT_EQ(splits.test.classes, 3);
@@ -126,7 +127,7 @@ TEST(Idx, RefusesDamagedGzip) {
                    {images, "cut off"});
   }
   Bytes trailing = good;
-  trailing.push_back(0);
+  trailing.insert(trailing.end(), {0, 'x'});
   expect_refused(images, trailing, {images, "after the end of the gzip data"});
   Bytes wrong_sum = good;
   wrong_sum[good.size() - 8] ^= 1;
@@ -144,9 +145,88 @@ TEST(Idx, RefusesFilesThatDoNotGoTogether) {
                  {"train-labels-idx1-ubyte", "3 labels", "4 images"});
   expect_refused("t10k-images-idx3-ubyte", idx(0x803, {2, 5, 3}, counting(30)), {"3 x 5", "5 x 3"});
   expect_refused("t10k-labels-idx1-ubyte", idx(0x801, {2}, {1, 3}),
-                 {"t10k", "image 1", "3", "3 classes"});
+                 {"test", "image 1", "3", "3 classes"});
   expect_refused("train-labels-idx1-ubyte", idx(0x801, {4}, {0, 1, 2, 9}),
                  {"train", "image 3", "is 9", "3 classes"}, {"a", "b", "c"});
+}
+
+TEST(Idx, ReadsEverySpellingOfTheNames) {
+  for (const std::string separator : {"-", "."}) {
+    for (const std::string ending : {"", ".gz"}) {
+      for (const std::string test : {"t10k", "test"}) {
+        const TempFolder folder;
+        const auto write = [&](const std::string& prefix, const std::string& type,
+                               const Bytes& bytes) {
+          write_bytes(folder / (prefix + separator + type + ending),
+                      ending.empty() ? bytes : gzip(bytes));
+        };
+        write("train-images", "idx3-ubyte", train_images);
+        write("train-labels", "idx1-ubyte", train_labels);
+        write(test + "-images", "idx3-ubyte", test_images);
+        write(test + "-labels", "idx1-ubyte", test_labels);
+        const DataSplits splits = load_idx(folder.path(), "digits", {}, no_limit);
+        EXPECT_EQ(splits.train.pixels, counting(60));
+        EXPECT_EQ(splits.test.pixels, counting(30, 100));
+      }
+    }
+  }
+}
+
+TEST(Idx, AFolderOfAFilesNameIsNotThatFile) {
+  const TempFolder folder;
+  write_good(folder);
+  std::filesystem::create_directories(folder / "train-images-idx3-ubyte");
+  EXPECT_EQ(load_idx(folder.path(), "digits", {}, no_limit).train.count, 4);
+}
+
+TEST(Idx, ReadsGzipOfSeveralMembersAndWithPadding) {
+  const auto part = [](std::size_t begin, std::size_t end) {
+    return gzip(Bytes(train_images.begin() + static_cast<std::ptrdiff_t>(begin),
+                      train_images.begin() + static_cast<std::ptrdiff_t>(end)));
+  };
+  const auto joined = [](const std::vector<Bytes>& parts) {
+    Bytes all;
+    for (const Bytes& bytes : parts) all.insert(all.end(), bytes.begin(), bytes.end());
+    return all;
+  };
+  const Bytes padding(100000, 0);  // more than is read at a time
+  for (const Bytes& packed :
+       {joined({part(0, 20), part(20, 76)}), joined({part(0, 3), part(3, 3), part(3, 76)}),
+        joined({gzip(train_images), padding}),
+        joined({part(0, 20), {0, 0, 0}, part(20, 76), {0}})}) {
+    const TempFolder folder;
+    write_good(folder);
+    write_bytes(folder / "train-images-idx3-ubyte.gz", packed);
+    EXPECT_EQ(load_idx(folder.path(), "digits", {}, no_limit).train.pixels, counting(60));
+  }
+  const std::string images = "train-images-idx3-ubyte.gz";
+  expect_refused(images, joined({part(0, 20), padding}), {images, "ends at byte 20", "56 more"});
+  expect_refused(images, joined({gzip(train_images), gzip({7})}),
+                 {images, "goes on after byte 76"});
+  expect_refused(images, joined({gzip(train_images), {'x'}}), {images, "after the end"});
+  const Bytes second = part(20, 76);
+  expect_refused(images, joined({part(0, 20), Bytes(second.begin(), second.end() - 1)}),
+                 {images, "cut off"});
+}
+
+TEST(Idx, ReadsOnlyTheWantedSplit) {
+  const TempFolder folder;
+  write_good(folder);
+  write_bytes(folder / "train-images-idx3-ubyte.gz", {1});
+  std::filesystem::remove(folder / "train-labels-idx1-ubyte");
+  const DataSplits test = load_idx(folder.path(), "digits", {}, 30, Splits::test);
+  check(test.test);
+  EXPECT_EQ(test.test.pixels, counting(30, 100));
+  EXPECT_EQ(test.test.classes, 2);
+  EXPECT_EQ(test.train.count, 0);
+
+  write_good(folder);
+  write_bytes(folder / "t10k-images-idx3-ubyte", {1});
+  std::filesystem::remove(folder / "t10k-labels-idx1-ubyte.gz");
+  const DataSplits train = load_idx(folder.path(), "digits", {}, 60, Splits::train);
+  check(train.train);
+  EXPECT_EQ(train.train.pixels, counting(60));
+  EXPECT_EQ(train.test.count, 0);
 }
 
 TEST(Idx, RefusesMissingFilesAndTooMuchMemory) {
@@ -154,7 +234,7 @@ TEST(Idx, RefusesMissingFilesAndTooMuchMemory) {
   const auto load = [&](std::int64_t limit) {
     return [&folder, limit] { load_idx(folder.path(), "digits", {}, limit); };
   };
-  expect_error<FileError>(load(no_limit), {"train-images-idx3-ubyte"});
+  expect_error<FileError>(load(no_limit), {"train-images-idx3-ubyte", "train-images.idx3", ".gz"});
   write_good(folder);
   EXPECT_NO_THROW(load(90)());
   expect_error<ConfigError>(load(89), {"t10k-images-idx3-ubyte", "limit"});

@@ -65,7 +65,7 @@ TEST(ImageFolder, TakesValWhereThereIsNoTestAndGreyOnRequest) {
 TEST(ImageFolder, RefusesFoldersOfTheWrongShape) {
   const TempFolder folder;
   const auto load = [&] { load_image_folder(folder.path(), {.side = 6, .threads = 1}, no_limit); };
-  expect_error<FileError>(load, {"train", "cannot be listed"});
+  expect_error<FileError>(load, {"train", "no such folder"});
   std::filesystem::create_directories(folder / "train");
   expect_error<FileError>(load, {"train", "no class folders"});
   write_images(folder);
@@ -79,7 +79,7 @@ TEST(ImageFolder, RefusesFoldersOfTheWrongShape) {
   write_bytes(folder / "train/dog/c.png", {1, 2, 3});
   expect_error<FileError>(load, {"train/dog/c.png", "neither a JPEG nor a PNG"});
   std::filesystem::remove_all(folder / "test");
-  expect_error<FileError>(load, {"val", "cannot be listed"});
+  expect_error<FileError>(load, {"val", "no such folder"});
 }
 
 TEST(ImageFolder, RefusesUnusableOptions) {
