@@ -42,7 +42,7 @@ int run(int argc, char** argv) {
   app.add_option("--model", model_options.file, "The model file")->required()->type_name("FILE");
   data_options.add_to(app);
   model_options.add_to(app);
-  app.add_option("--split", split, "Which images: test or train")
+  app.add_option("--split", split, "Which images: test or train; the other ones are not read")
       ->check(CLI::IsMember({"test", "train"}))
       ->type_name("NAME");
   app.add_option("--batch", batch, "Images at a time")
@@ -56,8 +56,10 @@ int run(int argc, char** argv) {
   const kernels::Exec ex = device.exec();
   profile.start();
   const nn::Model model = model_options.load(ex.device);
-  const nn::DataSplits data = data_options.load(&model);
-  const nn::Dataset& images = split == "test" ? data.test : data.train;
+  const bool on_test = split == "test";
+  const nn::DataSplits data =
+      data_options.load(&model, on_test ? nn::Splits::test : nn::Splits::train);
+  const nn::Dataset& images = on_test ? data.test : data.train;
   require_fits_model(model_options.file, model.info, data_options.data, images);
   const nn::Evaluation result = evaluate(model_options.file, model, images, ex, batch);
   profile.finish();

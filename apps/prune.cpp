@@ -15,6 +15,7 @@
 #include "apps/cli/stop_signal.h"
 #include "apps/prune/run.h"
 #include "kernels/error.h"
+#include "nn/data/utf8.h"
 #include "nn/train/evaluate.h"
 
 namespace {
@@ -232,7 +233,7 @@ int run(int argc, char** argv) {
       "finetune and report",
       flags.stage);
   std::string command_line = "prune";
-  for (int i = 1; i < argc; ++i) command_line += fmt::format(" {}", argv[i]);
+  for (int i = 1; i < argc; ++i) command_line += " " + nn::as_utf8(argv[i]);
   const StopSignal stop(flags.minutes);
   StepProgress progress;
   PruneRun pruning_run = open_run(flags, command_line, line.resolved(), progress, stop);

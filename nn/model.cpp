@@ -317,13 +317,14 @@ void save_model(const std::filesystem::path& path, const Model& model) {
                             tensors);
 }
 
-void replace_head(Model& model, const std::vector<std::string>& class_names, std::uint64_t seed) {
-  model.network = with_new_head(model.network, std::ssize(class_names), seed);
+void replace_head(Model& model, std::int64_t classes, const std::vector<std::string>& class_names,
+                  std::uint64_t seed) {
+  model.network = with_new_head(model.network, classes, seed);
   model.info.class_names = class_names;
   const Graph& graph = model.network.graph();
   const auto head = model.info.original_channels.find(graph.node(graph.output()).name);
   if (head == model.info.original_channels.end()) return;
-  head->second.resize(class_names.size());
+  head->second.resize(static_cast<std::size_t>(classes));
   std::iota(head->second.begin(), head->second.end(), std::int64_t{0});
 }
 

@@ -62,8 +62,10 @@ Model load_model(const std::filesystem::path& path, const ModelHints& hints = {}
 /// Errors    FileError: it can't be written. DivergedError: a parameter is not finite.
 void save_model(const std::filesystem::path& path, const Model& model);
 
-/// Gives the model a new last layer for other classes: with_new_head().
-void replace_head(Model& model, const std::vector<std::string>& class_names, std::uint64_t seed);
+/// Gives the model a new last layer for `classes` others: with_new_head(). Their names are empty
+/// where they have only numbers.
+void replace_head(Model& model, std::int64_t classes, const std::vector<std::string>& class_names,
+                  std::uint64_t seed);
 
 /// The tensors of a network under `prefix`, in the file's names and layouts, and back.
 void store_parameters(const Network& network, const std::string& prefix,

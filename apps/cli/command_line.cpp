@@ -11,6 +11,7 @@
 #include "apps/cli/config_file.h"
 #include "apps/cli/nearest.h"
 #include "kernels/error.h"
+#include "nn/data/utf8.h"
 
 namespace trifold::apps {
 namespace {
@@ -160,6 +161,10 @@ std::string CommandLine::resolved() const {
     std::string value = option->get_default_str();
     if (is_flag(*option)) value = value.empty() ? "false" : value;
     if (option->count() > 0) value = option->results().back();
+    require<ConfigError>(nn::is_utf8(value),
+                         "--{} is '{}', which is not UTF-8, so the run can't record it; rename the "
+                         "file or folder, or give a link to it",
+                         long_name(*option), nn::as_utf8(value));
     if (!value.empty()) text += fmt::format("{} = {}\n", long_name(*option), toml_value(value));
   }
   return text;

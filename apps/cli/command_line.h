@@ -36,6 +36,7 @@ class CommandLine {
   bool parse(int argc, const char* const* argv);
 
   /// All configurable options with their values in the form that --config reads.
+  /// Errors    ConfigError: a value that is not UTF-8, which no file of a run could hold.
   std::string resolved() const;
 
  private:

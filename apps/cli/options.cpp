@@ -1,7 +1,10 @@
 #include "apps/cli/options.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <sstream>
 
 #include "kernels/error.h"
@@ -68,10 +71,17 @@ void DataOptions::add_to(CLI::App& app) {
                  "folder:DIR: 3 (colour) or 1 (grey) (the model's, else 3)")
       ->check(CLI::IsMember({1, 3}))
       ->type_name("N");
+  app.add_flag("--no-orient", no_orient_,
+               "folder:DIR: leaves images as they are stored, as torchvision does; else they are "
+               "turned as their EXIF orientation says, as viewers show them");
+  app.add_option("--skip-bad", skip_bad_,
+                 "folder:DIR: most images that are passed over because they can't be read")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
+      ->type_name("N");
 }
 
-nn::DataSplits DataOptions::load(const nn::Model* model) const {
-  nn::ImageFolderOptions image_folder;
+nn::DataSplits DataOptions::load(const nn::Model* model, nn::Splits splits) const {
+  nn::ImageFolderOptions image_folder{.orient = !no_orient_, .skip_bad = skip_bad_};
   if (model != nullptr) {
     image_folder.side = model->info.data_side;
     image_folder.channels = model->network.graph().input_channels();
@@ -79,9 +89,12 @@ nn::DataSplits DataOptions::load(const nn::Model* model) const {
   image_folder.side = image_side.value_or(image_folder.side);
   image_folder.channels = image_channels.value_or(image_folder.channels);
   constexpr double gib = 1024.0 * 1024.0 * 1024.0;
-  return nn::load_data(data,
-                       {.memory_limit_bytes = static_cast<std::int64_t>(memory_limit_gib * gib),
-                        .image_folder = image_folder});
+  nn::DataSplits loaded =
+      nn::load_data(data, {.memory_limit_bytes = static_cast<std::int64_t>(memory_limit_gib * gib),
+                           .image_folder = image_folder,
+                           .splits = splits});
+  for (const std::string& warning : loaded.warnings) fmt::print(stderr, "warning: {}\n", warning);
+  return loaded;
 }
 
 void TrainingOptions::add_to(CLI::App& app) {

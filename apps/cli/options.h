@@ -33,15 +33,21 @@ class DeviceOptions {
 };
 
 /// --data, --memory-limit, and for image folders --image-side and --image-channels, which a model
-/// knows, too.
+/// knows, too, --no-orient and --skip-bad.
 struct DataOptions {
   std::string data;
   double memory_limit_gib = 0;  ///< 0: half of the memory
   std::optional<std::int64_t> image_side, image_channels;
 
   void add_to(CLI::App& app);
-  /// The data as `model` takes it, where there is one.
-  nn::DataSplits load(const nn::Model* model = nullptr) const;
+  /// The wanted splits, as `model` takes them where there is one; prints the warnings of loading
+  /// them.
+  /// Errors    nn::load_data's.
+  nn::DataSplits load(const nn::Model* model = nullptr, nn::Splits splits = nn::Splits::both) const;
+
+ private:
+  bool no_orient_ = false;
+  std::int64_t skip_bad_ = 0;
 };
 
 /// --batch, --schedule, --warmup, --momentum, --nesterov, --weight-decay, --label-smoothing, --ema,

@@ -44,10 +44,13 @@ nn::Model starting_model(const TrainSettings& s, std::optional<nn::Model> init,
     nn::Model model = *std::move(init);
     if (s.new_head) {
       note_other_side(s.init, model.info, s.data.data, train);
-      nn::replace_head(model, train.class_names, seed);
+      nn::replace_head(model, train.classes, train.class_names, seed);
     } else {
-      require_fits_model(s.init, model.info, s.data.data, train,
-                         "give --new-head to train a new last layer for these");
+      const std::string remedy = "give --new-head to train a new last layer for these";
+      require_fits_model(s.init, model.info, s.data.data, train, remedy);
+      const std::int64_t classes = nn::infer_channels(model.network.graph()).back();
+      require<ConfigError>(classes == train.classes, "{} tells {} classes apart, but {} has {}; {}",
+                           s.init, classes, s.data.data, train.classes, remedy);
     }
     if (nn::counts_up(model.info.class_names)) model.info.class_names = train.class_names;
     model.info.data_side = train.height;

@@ -231,7 +231,7 @@ TEST_F(ModelFile, TakesANewHead) {
   const Model before = sample();
   Model model = before.clone();
   model.info.original_channels["linear"] = {0, 1};
-  replace_head(model, {"x", "y", "z"}, 7);
+  replace_head(model, 3, {"x", "y", "z"}, 7);
   EXPECT_EQ(model.info.class_names, (std::vector<std::string>{"x", "y", "z"}));
   EXPECT_EQ(model.info.original_channels.at("linear"), (std::vector<std::int64_t>{0, 1, 2}));
   EXPECT_EQ(model.info.original_channels.at("conv1"), (std::vector<std::int64_t>{0, 2, 5}));
