@@ -52,6 +52,7 @@ nn::Model starting_model(const TrainSettings& s, std::optional<nn::Model> init,
       require<ConfigError>(classes == train.classes, "{} tells {} classes apart, but {} has {}; {}",
                            s.init, classes, s.data.data, train.classes, remedy);
     }
+    nn::check_fits(model.network, train);
     if (nn::counts_up(model.info.class_names)) model.info.class_names = train.class_names;
     model.info.data_side = train.height;
     return model;
