@@ -40,6 +40,10 @@ std::vector<double> products(const std::array<std::vector<double>, 3>& b) {
   return result;
 }
 
+std::int64_t tensor_size(const std::array<std::int64_t, 3>& degree) {
+  return (degree[0] + 1) * (degree[1] + 1) * (degree[2] + 1);
+}
+
 double contract(const PredictorData& data, const Point& p, int derived) {
   const auto terms = products(bases(data, p, derived));
   double sum = 0;
@@ -49,7 +53,10 @@ double contract(const PredictorData& data, const Point& p, int derived) {
 
 }  // namespace
 
-FullTensor::FullTensor(const PredictorData& data) : data_(data) { check_data(data); }
+FullTensor::FullTensor(const PredictorData& data) : data_(data) {
+  check_data(data);
+  check_count(data, tensor_size(data.degree));
+}
 
 double FullTensor::value(const Point& p) const { return contract(data_, p, -1); }
 
@@ -65,19 +72,23 @@ FullTensorFit fit_full_tensor(const std::vector<Sample>& samples,
       "full_tensor",     1, effective_degrees(samples, options.degree), least(samples),
       greatest(samples), {}};
   const auto n = static_cast<Eigen::Index>(samples.size());
-  const Eigen::Index cols = coefficient_count(data);
+  const Eigen::Index cols = tensor_size(data.degree);
   Eigen::MatrixXd a(n, cols);
   Eigen::VectorXd y(n);
+  Eigen::VectorXd root_weight(n);
+  const std::vector<double> weights = relative_weights(samples);
   for (Eigen::Index j = 0; j < n; ++j) {
     const Sample& s = samples[std::size_t(j)];
     const auto row = products(bases(data, s.at, -1));
     a.row(j) = Eigen::Map<const Eigen::RowVectorXd>(row.data(), cols);
     y[j] = s.accuracy;
+    root_weight[j] = std::sqrt(weights[std::size_t(j)]);
   }
   // The ridge is relative by construction: the problem is linear, so s cancels.
-  const Eigen::VectorXd solution = with_ridge(a, options.ridge * double(n))
-                                       .completeOrthogonalDecomposition()
-                                       .solve(with_zeros(y, cols));
+  const Eigen::VectorXd solution =
+      with_ridge(root_weight.asDiagonal() * a, options.ridge * double(n))
+          .completeOrthogonalDecomposition()
+          .solve(with_zeros(root_weight.asDiagonal() * y, cols));
   if (!solution.allFinite()) {
     throw FitError("The fit did not stay finite; check the accuracies for extreme values.");
   }

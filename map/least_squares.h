@@ -1,4 +1,4 @@
-/// Ridge least squares by orthogonal factorisation (internal: the one header that shows Eigen).
+/// Ridge least squares by orthogonal factorisation (internal: it shows Eigen).
 #pragma once
 
 #include <Eigen/Dense>

@@ -19,9 +19,13 @@ using Eigen::VectorXd;
 /// coefficients ((K_i + 1) x R) of dimension i.
 class Alternating {
  public:
-  Alternating(const std::array<MatrixXd, 3>& basis, const VectorXd& target, std::int64_t rank,
-              double ridge)
-      : basis_(basis), target_(target), rank_(rank), weight_(ridge * double(target.size())) {}
+  Alternating(const std::array<MatrixXd, 3>& basis, const VectorXd& target,
+              const VectorXd& root_weight, std::int64_t rank, double ridge)
+      : basis_(basis),
+        target_(target),
+        root_weight_(root_weight),
+        rank_(rank),
+        ridge_(ridge * double(target.size())) {}
 
   /// Start 0: constant factors; further terms and starts add fixed pseudo-random coefficients.
   void start(std::uint64_t number) {
@@ -49,7 +53,7 @@ class Alternating {
   double objective() const {
     double squares = 0;
     for (const MatrixXd& f : factors) squares += f.squaredNorm();
-    return (predictions() - target_).squaredNorm() + weight_ * squares;
+    return (root_weight_.asDiagonal() * (predictions() - target_)).squaredNorm() + ridge_ * squares;
   }
 
   std::array<MatrixXd, 3> factors;
@@ -64,8 +68,9 @@ class Alternating {
     for (Eigen::Index q = 0; q < rank_; ++q) {
       a.middleCols(q * cols, cols) = basis_[i].array().colwise() * others.col(q).array();
     }
-    const VectorXd solution =
-        with_ridge(a, weight_).colPivHouseholderQr().solve(with_zeros(target_, a.cols()));
+    const VectorXd solution = with_ridge(root_weight_.asDiagonal() * a, ridge_)
+                                  .colPivHouseholderQr()
+                                  .solve(with_zeros(root_weight_.asDiagonal() * target_, a.cols()));
     factors[i] = solution.reshaped(cols, rank_);
   }
 
@@ -82,8 +87,9 @@ class Alternating {
 
   const std::array<MatrixXd, 3>& basis_;
   const VectorXd& target_;
+  const VectorXd& root_weight_;
   Eigen::Index rank_;
-  double weight_;
+  double ridge_;
 };
 
 void check_options(const std::vector<Sample>& samples, const LowRankOptions& options,
@@ -101,7 +107,7 @@ void check_options(const std::vector<Sample>& samples, const LowRankOptions& opt
         "1 or add samples with two or more dimensions pruned.",
         options.rank));
   }
-  const std::int64_t free = options.rank * (degree[0] + degree[1] + degree[2] + 1);
+  const std::int64_t free = low_rank_parameters(degree, options.rank);
   if (static_cast<std::int64_t>(samples.size()) < free) {
     throw FitError(
         fmt::format("{} samples can't determine the {} free parameters of the rank-{} fit; add "
@@ -115,6 +121,7 @@ void check_options(const std::vector<Sample>& samples, const LowRankOptions& opt
 
 LowRank::LowRank(const PredictorData& data) : data_(data) {
   check_data(data);
+  check_count(data, data.rank * (data.degree[0] + data.degree[1] + data.degree[2] + 3));
   auto next = data_.coefficients.begin();
   terms_.resize(static_cast<std::size_t>(data.rank));
   for (Term& term : terms_) {
@@ -142,6 +149,10 @@ Point LowRank::gradient(const Point& p) const {
   return g;
 }
 
+std::int64_t low_rank_parameters(const std::array<std::int64_t, 3>& degree, std::int64_t rank) {
+  return rank * (degree[0] + degree[1] + degree[2] + 3) - 2 * rank;
+}
+
 LowRankFit fit_low_rank(const std::vector<Sample>& samples, const LowRankOptions& options) {
   check_samples(samples);
   PredictorData data{"low_rank",     options.rank,      effective_degrees(samples, options.degree),
@@ -150,7 +161,12 @@ LowRankFit fit_low_rank(const std::vector<Sample>& samples, const LowRankOptions
 
   const auto n = static_cast<Eigen::Index>(samples.size());
   VectorXd target(n);
-  for (Eigen::Index j = 0; j < n; ++j) target[j] = samples[std::size_t(j)].accuracy;
+  VectorXd root_weight(n);
+  const std::vector<double> weights = relative_weights(samples);
+  for (Eigen::Index j = 0; j < n; ++j) {
+    target[j] = samples[std::size_t(j)].accuracy;
+    root_weight[j] = std::sqrt(weights[std::size_t(j)]);
+  }
   const double rms = std::sqrt(target.squaredNorm() / double(n));
   const double scale = rms > 0 ? rms : 1.0;
   target /= scale;
@@ -170,7 +186,7 @@ LowRankFit fit_low_rank(const std::vector<Sample>& samples, const LowRankOptions
   double best_objective = INFINITY;
   const std::int64_t starts = options.rank == 1 ? 1 : options.starts;
   for (std::int64_t start = 0; start < starts; ++start) {
-    Alternating fit(basis, target, options.rank, options.ridge);
+    Alternating fit(basis, target, root_weight, options.rank, options.ridge);
     fit.start(std::uint64_t(start));
     VectorXd before = fit.predictions();
     std::int64_t sweeps = 0;

@@ -10,7 +10,11 @@
 
 namespace trifold::map {
 
-/// F(d, w, r) = sum_{q < R} S_q(d) U_q(w) V_q(r), each factor a polynomial.
+/// F(d, w, r) = sum_{q < R} S_q(d) U_q(w) V_q(r), each factor a polynomial of degree K.
+///
+/// The paper's: this form, R = 1 and K = 3, and samples on the three axes. Ours, where the paper is
+/// silent: how it is fitted (alternating least squares), the coordinates scaled to [-1, 1], the
+/// ridge, and the lower degree where samples are few.
 class LowRank : public Predictor {
  public:
   using Term = std::array<Univariate, 3>;  ///< S_q, U_q, V_q
@@ -47,11 +51,16 @@ struct LowRankFit {
   FitReport report;
 };
 
+/// Free parameters of a rank-R fit: R (K_d + K_w + K_r + 3) coefficients, less 2R: in each term two
+/// factors can be scaled at will, as S U V = (a S) (b U) (V / (a b)), so that two numbers of each
+/// term change nothing. With K = 3 that is 10 for R = 1, where the full tensor has 64.
+std::int64_t low_rank_parameters(const std::array<std::int64_t, 3>& degree, std::int64_t rank);
+
 /// Minimises mean((y/s - F/s)^2) + ridge * sum(coefficients^2), s = RMS of the accuracies y and the
 /// coefficients those of F/s, by alternating least squares: with two of S, U, V fixed the third is
 /// a linear problem, solved by column-pivoted QR. Norms are balanced after every sweep. The same
 /// input always gives the same fit. Throws FitError for bad samples or options, for fewer samples
-/// than the R (K_d + K_w + K_r + 3) - 2R free parameters, and for R >= 2 on samples that all lie on
+/// than low_rank_parameters(), and for R >= 2 on samples that all lie on
 /// axes through one point, because those determine only a product of three univariate functions.
 LowRankFit fit_low_rank(const std::vector<Sample>& samples, const LowRankOptions& options = {});
 

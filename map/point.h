@@ -19,6 +19,8 @@ struct Point {
 struct Sample {
   Point at;
   double accuracy = 0;
+  /// How much it counts in a fit beside the others: the variance of its noise goes with 1 / weight.
+  double weight = 1;
 };
 
 /// The coordinates in the order d, w, r.

@@ -23,21 +23,27 @@ bool near_axis(const Point& base, const Point& p) {
 void check_samples(const std::vector<Sample>& samples) {
   if (samples.empty()) throw FitError("A fit needs at least one sample, but none was given.");
   for (std::size_t i = 0; i < samples.size(); ++i) {
-    bool good = std::isfinite(samples[i].accuracy);
+    bool good = std::isfinite(samples[i].accuracy) && std::isfinite(samples[i].weight) &&
+                samples[i].weight > 0;
     for (double x : coordinates(samples[i].at)) good = good && x > 0 && x <= 1;
     if (!good) {
       throw FitError(fmt::format(
-          "Sample {} is ({}, {}, {}) with accuracy {}; give coordinates in (0, 1] and a finite "
-          "accuracy.",
-          i, samples[i].at.d, samples[i].at.w, samples[i].at.r, samples[i].accuracy));
+          "Sample {} is ({}, {}, {}) with accuracy {} and weight {}; give coordinates in (0, 1], a "
+          "finite accuracy and a positive weight.",
+          i, samples[i].at.d, samples[i].at.w, samples[i].at.r, samples[i].accuracy,
+          samples[i].weight));
     }
   }
 }
 
-std::int64_t coefficient_count(const PredictorData& data) {
-  const auto& k = data.degree;
-  if (data.kind == "full_tensor") return (k[0] + 1) * (k[1] + 1) * (k[2] + 1);
-  return data.rank * (k[0] + k[1] + k[2] + 3);
+std::vector<double> relative_weights(const std::vector<Sample>& samples) {
+  double sum = 0;
+  for (const Sample& s : samples) sum += s.weight;
+  std::vector<double> result;
+  for (const Sample& s : samples) {
+    result.push_back(s.weight * static_cast<double>(samples.size()) / sum);
+  }
+  return result;
 }
 
 void check_data(const PredictorData& data) {
@@ -58,15 +64,17 @@ void check_data(const PredictorData& data) {
           low, high, i));
     }
   }
-  const auto count = static_cast<std::int64_t>(data.coefficients.size());
-  if (count != coefficient_count(data)) {
-    throw FitError(
-        fmt::format("The stored predictor has {} coefficients where its degrees need {}.", count,
-                    coefficient_count(data)));
-  }
   if (!std::all_of(data.coefficients.begin(), data.coefficients.end(),
                    [](double c) { return std::isfinite(c); })) {
     throw FitError("The stored predictor has a coefficient that is not finite; fit it again.");
+  }
+}
+
+void check_count(const PredictorData& data, std::int64_t expected) {
+  if (std::ssize(data.coefficients) != expected) {
+    throw FitError(
+        fmt::format("The stored predictor of the kind '{}' has {} coefficients where it needs {}.",
+                    data.kind, data.coefficients.size(), expected));
   }
 }
 

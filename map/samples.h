@@ -9,15 +9,19 @@
 
 namespace trifold::map {
 
-/// Throws FitError if there are none, a coordinate lies outside (0, 1] or a number is not finite.
+/// Throws FitError if there are none, a coordinate lies outside (0, 1], a weight is not positive or
+/// a number is not finite.
 void check_samples(const std::vector<Sample>& samples);
 
+/// The samples' weights, scaled to the mean 1.
+std::vector<double> relative_weights(const std::vector<Sample>& samples);
+
 /// Throws FitError unless rank and degrees lie in 1..64 and 0..15, the range is finite and ordered,
-/// and there are coefficient_count(data) finite coefficients.
+/// and the coefficients are finite.
 void check_data(const PredictorData& data);
 
-/// Number of coefficients that kind, rank and degrees of `data` call for.
-std::int64_t coefficient_count(const PredictorData& data);
+/// Throws FitError unless there are `expected` coefficients.
+void check_count(const PredictorData& data, std::int64_t expected);
 
 /// Degrees min(degree, distinct values - 1) in d, w, r. Throws FitError unless 0 <= degree <= 15.
 std::array<std::int64_t, 3> effective_degrees(const std::vector<Sample>& samples,
