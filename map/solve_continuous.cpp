@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 #include "map/error.h"
@@ -38,6 +39,14 @@ struct Search {
 
   /// Sets u[solved] to the greatest value that the budget allows (lower if none does).
   Vector on_budget(Vector u, std::size_t solved) const {
+    if (const auto& e = cost.exponents()) {
+      // log C is linear; the margin keeps rounding from spending more than the budget.
+      constexpr double kMargin = 1e-14;
+      double left = std::log(budget) - kMargin;
+      for (std::size_t i = 0; i < 3; ++i) left -= i == solved ? 0.0 : (*e)[i] * u[i];
+      u[solved] = std::clamp(left / (*e)[solved], lower[solved], 0.0);
+      return u;
+    }
     double low = lower[solved];
     double high = 0;
     u[solved] = high;
@@ -197,6 +206,36 @@ ContinuousSolution solve_continuous(const Predictor& predictor, const CostModel&
     if (at && predictor.value(*at) > 0) return describe(search, *at, least);
   }
   return describe(search, solve_general(search), least);
+}
+
+bool is_kkt_point(const ContinuousSolution& solution) {
+  double greatest = 1e-6;  // a flat F meets the conditions anywhere
+  for (double e : solution.accuracy_elasticity) greatest = std::max(greatest, std::abs(e));
+  return solution.kkt_residual <= 1e-3 * greatest;
+}
+
+std::string explain(const ContinuousSolution& solution) {
+  constexpr std::array<std::string_view, 3> kNames{"d", "w", "r"};
+  std::string text =
+      is_kkt_point(solution)
+          ? fmt::format("A KKT point: one percent of cost is worth {:.3g} percent of accuracy",
+                        solution.multiplier)
+          : fmt::format("Not a KKT point: the conditions are missed by {:.3g}",
+                        solution.kkt_residual);
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (solution.active[i] == Bound::none) continue;
+    text += fmt::format(", {} lies on its {} bound", kNames[i],
+                        solution.active[i] == Bound::lower ? "lower" : "upper");
+  }
+  text += '.';
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (solution.accuracy_elasticity[i] >= -1e-6) continue;
+    text += fmt::format(
+        " The predictor falls as {} grows there (elasticity {:.3g}): the point rests on that fall, "
+        "which no gain of capacity explains.",
+        kNames[i], solution.accuracy_elasticity[i]);
+  }
+  return text;
 }
 
 }  // namespace trifold::map

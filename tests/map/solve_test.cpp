@@ -137,6 +137,24 @@ TEST(SolveContinuous, SolvesACoupledPredictor) {
   }
 }
 
+TEST(Explain, NamesBoundsMissedConditionsAndSpuriousRises) {
+  const auto rising = product(0.4, {1, 0.5}, {1, 0.001}, {1, 0.05});
+  const auto good = solve_continuous(rising, CostModel::paper(), 0.1, {0.4, 0.4, 0.4});
+  EXPECT_TRUE(is_kkt_point(good));
+  EXPECT_NE(explain(good).find("A KKT point"), std::string::npos) << explain(good);
+  EXPECT_NE(explain(good).find("w lies on its lower bound"), std::string::npos) << explain(good);
+  EXPECT_EQ(explain(good).find("falls"), std::string::npos) << explain(good);
+  // Accuracy rises towards narrow nets: the width goes to its bound with the budget left over.
+  const auto spurious = product(0.7, {1, 0.02}, {1, -0.2}, {1, 0.02});
+  const auto s = solve_continuous(spurious, CostModel::paper(), 0.6, {0.7, 0.7, 0.7});
+  EXPECT_EQ(s.multiplier, 0);
+  EXPECT_NE(explain(s).find("falls as w grows"), std::string::npos) << explain(s);
+  ContinuousSolution missed = good;
+  missed.kkt_residual = 0.1;
+  EXPECT_FALSE(is_kkt_point(missed));
+  EXPECT_NE(explain(missed).find("Not a KKT point"), std::string::npos) << explain(missed);
+}
+
 TEST(SolveContinuous, RefusesWhatNoPointMeets) {
   const auto model = product(0.5, {1, 0.1}, {1, 0.1}, {1, 0.1});
   EXPECT_THROW(solve_continuous(model, CostModel::paper(), 0.01, {0.5, 0.5, 0.5}), InfeasibleError);
