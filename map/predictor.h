@@ -14,19 +14,20 @@ namespace trifold::map {
 /// Everything a predictor consists of, in plain numbers. Storing the doubles exactly (for example
 /// as shortest round-trip decimals) gives back a predictor with bit-equal values.
 struct PredictorData {
-  std::string kind;                      ///< "low_rank" or "full_tensor"
-  std::int64_t rank = 1;                 ///< R of a low-rank predictor; 1 for a full tensor
-  std::array<std::int64_t, 3> degree{};  ///< effective degree in d, w, r
+  std::string kind;       ///< "low_rank", "full_tensor", "log_quadratic", "power_law", ...
+  std::int64_t rank = 1;  ///< R of a low-rank predictor; 1 for others
+  std::array<std::int64_t, 3> degree{};  ///< effective degree in d, w, r; 0 where there is none
   Point lower;                           ///< least sampled coordinates
   Point upper;                           ///< greatest sampled coordinates
   /// Low rank: for each q the coefficients of S_q, U_q, V_q. Full tensor: lambda_ijk, k fastest.
+  /// Others: as the constructor of the kind's class says.
   std::vector<double> coefficients;
 
   bool operator==(const PredictorData&) const = default;
 };
 
-/// A fitted F. Inside [lower(), upper()] it interpolates samples; outside it extrapolates
-/// polynomials, without any promise: callers should keep their search inside.
+/// A fitted F. Inside [lower(), upper()] it interpolates samples; outside it extrapolates, without
+/// any promise: callers should keep their search inside.
 class Predictor {
  public:
   virtual ~Predictor() = default;
@@ -54,7 +55,8 @@ struct FitReport {
   double rmse = 0;          ///< root mean squared residual on the samples
   std::int64_t sweeps = 0;  ///< alternating sweeps of the chosen start; 0 for a direct solve
   bool converged = true;    ///< false if the sweeps ran out before the fit settled
-  std::int64_t rank = 1;    ///< R of a low-rank fit; numerical rank of a full-tensor solve
+  /// R of a low-rank fit; numerical rank of a full-tensor solve; else the number of parameters.
+  std::int64_t rank = 1;
 };
 
 }  // namespace trifold::map
