@@ -46,12 +46,13 @@ double spearman(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 Validation leave_one_out(const std::vector<Sample>& samples, const FitFunction& fit) {
-  if (samples.size() < 2) throw FitError("Leave-one-out needs at least two samples.");
+  if (samples.empty()) throw FitError("Leave-one-out needs samples at two points or more.");
   Validation v;
   std::vector<double> accuracies;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     std::vector<Sample> others = samples;
-    others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
+    std::erase_if(others, [&](const Sample& s) { return s.at == samples[i].at; });
+    if (others.empty()) throw FitError("Leave-one-out needs samples at two points or more.");
     v.predictions.push_back(fit(others)->value(samples[i].at));
     accuracies.push_back(samples[i].accuracy);
     const double error = std::abs(v.predictions.back() - samples[i].accuracy);

@@ -1,15 +1,11 @@
 /// How far a predictor can be trusted: leave-one-out error and rank correlation.
 #pragma once
 
-#include <functional>
-#include <memory>
 #include <vector>
 
-#include "map/predictor.h"
+#include "map/families.h"
 
 namespace trifold::map {
-
-using FitFunction = std::function<std::unique_ptr<Predictor>(const std::vector<Sample>&)>;
 
 struct Validation {
   std::vector<double> predictions;  ///< of sample i by the fit to all others
@@ -19,8 +15,9 @@ struct Validation {
   double spearman = 0;  ///< of predictions and accuracies
 };
 
-/// Refits once without each sample. An end sample of an axis is predicted by extrapolation, which
-/// makes the error an upper estimate there. Throws FitError for fewer than 2 samples, and whatever
+/// Refits once without each sample and without those that repeat its point, which would tell the fit
+/// what it is asked. An end sample of an axis is predicted by extrapolation, which
+/// makes the error an upper estimate there. Throws FitError for fewer than 2 points, and whatever
 /// `fit` throws.
 Validation leave_one_out(const std::vector<Sample>& samples, const FitFunction& fit);
 
