@@ -48,13 +48,15 @@ HWY_INLINE void store_part(Vec v, std::int64_t count, float* to) {
 
 /// As above, with the usual case of a whole vector in front; `count` may be more than the lanes.
 HWY_INLINE Vec load_first(std::int64_t count, const float* from) {
+  constexpr std::int64_t lanes = HWY_LANES(float);
   const Tag d;
-  return count >= HWY_LANES(float) ? hn::LoadU(d, from) : load_part(count, from);
+  return count >= lanes ? hn::LoadU(d, from) : load_part(count, from);
 }
 
 HWY_INLINE void store_first(Vec v, std::int64_t count, float* to) {
+  constexpr std::int64_t lanes = HWY_LANES(float);
   const Tag d;
-  if (count >= HWY_LANES(float)) {
+  if (count >= lanes) {
     hn::StoreU(v, d, to);
   } else {
     store_part(v, count, to);
