@@ -3,6 +3,7 @@
 #include "apps/cli/command_line.h"
 #include "kernels/instruction_set.h"
 #include "kernels/memory.h"
+#include "trifold/version.h"
 
 namespace trifold::apps {
 

@@ -1,0 +1,11 @@
+# What the libraries are linked with.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(Eigen3 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy)
+pkg_check_modules(jpeg REQUIRED IMPORTED_TARGET libjpeg)
+pkg_check_modules(exif REQUIRED IMPORTED_TARGET libexif)
+pkg_check_modules(spng REQUIRED IMPORTED_TARGET spng)
