@@ -1,4 +1,4 @@
-# What the libraries are linked with.
+# What the libraries are linked with: read by the build, and by find_package(trifold).
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
