@@ -38,7 +38,7 @@ int run(int argc, char** argv) {
   std::string split = "test";
   std::int64_t batch = 250;
   bool as_json = false;
-  CLI::App& app = line.app();
+  OptionSet& app = line.app();
   app.add_option("--model", model_options.file, "The model file")->required()->type_name("FILE");
   data_options.add_to(app);
   model_options.add_to(app);

@@ -19,7 +19,7 @@ int run(int argc, char** argv) {
                     "inspect model.safetensors --resolution 24"});
   ModelOptions model_options;
   bool as_json = false;
-  CLI::App& app = line.app();
+  OptionSet& app = line.app();
   app.add_option("file", model_options.file, "The model file")->required()->type_name("FILE");
   model_options.add_to(app);
   app.add_flag("--json", as_json, "Prints the description as JSON")->configurable(false);

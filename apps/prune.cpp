@@ -7,11 +7,12 @@
 
 #include "apps/cli/command_line.h"
 #include "apps/cli/exit_code.h"
+#include "apps/cli/message.h"
 #include "apps/cli/model_options.h"
 #include "apps/cli/options.h"
 #include "apps/cli/profile.h"
 #include "apps/cli/progress.h"
-#include "apps/cli/run_log.h"
+#include "apps/cli/run_folder.h"
 #include "apps/cli/stop_signal.h"
 #include "apps/prune/run.h"
 #include "kernels/error.h"
@@ -52,12 +53,15 @@ struct Flags {
   DeviceOptions device;
   ProfileOption profile;
 
-  void add_to(CLI::App& app) {
+  void add_to(OptionSet& app) {
     PruneOptions& o = options;
     std::string names = "run (all of them)";
     for (const Stage& s : stages) names += fmt::format(", {}", s.name);
     app.add_option("stage", stage, "What to do: " + names)->required()->type_name("STAGE");
-    app.add_option("--model", model.file, "The network to prune")->required()->type_name("FILE");
+    app.add_option("--model", model.file, "The network to prune")
+        ->required()
+        ->transform(absolute_path())
+        ->type_name("FILE");
     data.add_to(app);
     app.add_option("--out", out, "Folder of the run")->required()->type_name("DIR");
     app.add_option("--target", target,
@@ -79,6 +83,7 @@ struct Flags {
         ->type_name("X");
     app.add_option("--held-out", o.held_out,
                    "Training images set aside for decisions; 0 is a tenth, at most 5,000")
+        ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
         ->type_name("N");
     app.add_option("--round-to", round_to,
                    "Channels stay in multiples of this; auto: of what the device computes at once")
@@ -98,6 +103,7 @@ struct Flags {
     app.add_flag("--resume", resume, "Goes on with the run in --out")->configurable(false);
     app.add_option("--time-limit", minutes,
                    "Stops after a checkpoint when the time is up; 0: never")
+        ->check(CLI::Range(0.0, 1e8))
         ->type_name("MINUTES")
         ->configurable(false);
     training.add_to(app);
@@ -156,10 +162,9 @@ class StepProgress {
   std::optional<ProgressBar> bar_;
 };
 
-PruneRun open_run(Flags& flags, const std::string& command_line, const std::string& config,
-                  StepProgress& progress, const StopSignal& stop) {
-  const std::filesystem::path folder = flags.out, journal = folder / "journal.json";
-  if (flags.stage == "run") require_free_folder(folder, {"journal.json"}, flags.resume);
+PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& command_line,
+                  const std::string& config, StepProgress& progress, const StopSignal& stop) {
+  if (flags.stage == "run") folder.require_free({"journal.json"}, flags.resume);
   const kernels::Exec ex = flags.device.exec();
   nn::Model model = flags.model.load(ex.device);
   nn::DataSplits data = flags.data.load(&model);
@@ -174,15 +179,14 @@ PruneRun open_run(Flags& flags, const std::string& command_line, const std::stri
           : split.train;
 
   nlohmann::json settings = to_json(options);
-  settings["model"] = std::filesystem::path(flags.model.file).filename().string();
   settings["model_crc32"] = crc32_of_file(flags.model.file);
   settings["arch"] = model.info.arch;
   settings["side"] = model.info.side;
   settings["data"] = data.train.name;
-  Journal record(journal, settings);
-  open_run_folder(folder, config);
+  Journal record(folder.path() / "journal.json", settings);
+  folder.write_config(config);
   return {.options = options,
-          .folder = folder,
+          .folder = folder.path(),
           .command_line = command_line,
           .original = std::move(model),
           .train = std::move(split.train),
@@ -195,7 +199,7 @@ PruneRun open_run(Flags& flags, const std::string& command_line, const std::stri
               .say =
                   [&progress](const std::string& line) {
                     progress.finish();
-                    fmt::print(stderr, "{}\n", line);
+                    message(line + "\n");
                   },
               .tell =
                   [&progress](const std::string& text) {
@@ -236,7 +240,9 @@ int run(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) command_line += " " + nn::as_utf8(argv[i]);
   const StopSignal stop(flags.minutes);
   StepProgress progress;
-  PruneRun pruning_run = open_run(flags, command_line, line.resolved(), progress, stop);
+  const std::string config = line.resolved();
+  const RunFolder folder(flags.out);
+  PruneRun pruning_run = open_run(flags, folder, command_line, config, progress, stop);
   flags.profile.start();
   try {
     for (const Stage& stage : stages) {
@@ -246,7 +252,7 @@ int run(int argc, char** argv) {
   } catch (const Stopped&) {
     progress.finish();
     flags.profile.finish();
-    fmt::print(stderr, "stopped after a checkpoint; run again with --resume to go on\n");
+    message("stopped after a checkpoint; run again with --resume to go on\n");
     return exit_stopped;
   }
   return exit_ok;

@@ -3,6 +3,7 @@
 
 #include "apps/cli/command_line.h"
 #include "apps/cli/exit_code.h"
+#include "apps/cli/message.h"
 #include "apps/cli/profile.h"
 #include "apps/train/training_run.h"
 #include "nn/arch/architectures.h"
@@ -33,9 +34,11 @@ int run(int argc, char** argv) {
   for (const std::string& name : nn::architecture_names()) {
     names += (names.empty() ? "" : ", ") + name;
   }
-  CLI::App& app = line.app();
+  OptionSet& app = line.app();
   app.add_option("--arch", settings.arch, "The network: " + names)->type_name("NAME");
-  app.add_option("--init", settings.init, "A model file to start from")->type_name("FILE");
+  app.add_option("--init", settings.init, "A model file to start from")
+      ->transform(absolute_path())
+      ->type_name("FILE");
   app.add_flag("--new-head", settings.new_head,
                "--init: a new last layer, for the classes of the data");
   app.add_option("--mean", settings.mean,
@@ -78,7 +81,7 @@ int run(int argc, char** argv) {
       naming_rate("--lr", [&] { return train(settings, ex, stop); });
   profile.finish();
   if (!result) {
-    fmt::print(stderr, "stopped after a checkpoint; run again with --resume to go on\n");
+    message("stopped after a checkpoint; run again with --resume to go on\n");
     return exit_stopped;
   }
   if (as_json) {

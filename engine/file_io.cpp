@@ -39,7 +39,7 @@ struct TemporaryFile {
 };
 
 [[noreturn]] void fail(const std::filesystem::path& path) {
-  throw FileError(fmt::format("{} can't be written: {}", path.string(), std::strerror(errno)));
+  throw WriteError(fmt::format("{} can't be written: {}", path.string(), std::strerror(errno)));
 }
 
 void write_all(int fd, std::string_view bytes, const std::filesystem::path& path) {

@@ -59,7 +59,7 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path);
 /// Writes a file atomically. The same input gives the same bytes: the data lies in order of element
 /// size, widest first so that each array is aligned, then of name; spaces pad the header to a
 /// multiple of 8 bytes.
-/// Errors    FileError: the file can't be written, or a text is not UTF-8; ShapeError: a tensor
+/// Errors    WriteError: it can't be written. FileError: a text is not UTF-8. ShapeError: a tensor
 ///           with more or fewer bytes than its shape needs, or one called "__metadata__".
 void write_safetensors(const std::filesystem::path& path,
                        const std::map<std::string, std::string>& metadata,

@@ -49,7 +49,7 @@ std::atomic<InstructionSet>& active() {
   static std::atomic<InstructionSet> set{[] {
     const char* wanted = std::getenv("TRIFOLD_ISA");
     InstructionSet start = supported_instruction_sets().back();
-    if (wanted != nullptr) {
+    if (wanted != nullptr && *wanted != '\0') {
       bool found = false;
       for (InstructionSet candidate : supported_instruction_sets()) {
         if (to_string(candidate) != wanted) continue;

@@ -39,10 +39,19 @@ std::uint32_t await_change(const std::atomic<std::uint32_t>& word, std::uint32_t
 
 struct ThreadPool::State {
   explicit State(int thread_count) : threads(thread_count) {
-    for (int i = 1; i < threads; ++i) workers.emplace_back([this] { work(); });
+    try {
+      for (int i = 1; i < threads; ++i) workers.emplace_back([this] { work(); });
+    } catch (const std::exception& e) {
+      const std::size_t started = workers.size();
+      stop();
+      throw Error(fmt::format("{} CPU threads can't be started, only {} ({}); ask for fewer",
+                              threads, started + 1, e.what()));
+    }
   }
 
-  ~State() {
+  ~State() { stop(); }
+
+  void stop() {
     open.store(kStop, std::memory_order_release);
     open.notify_all();
     for (std::thread& worker : workers) worker.join();

@@ -10,7 +10,7 @@ namespace trifold::kernels {
 /// A fixed set of threads that run index ranges together with the calling thread.
 class ThreadPool {
  public:
-  /// `threads` >= 1 counts the caller; 0 takes one a processor.
+  /// `threads` >= 1 counts the caller; 0: one a processor. Errors  Error: they can't be started.
   explicit ThreadPool(int threads = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

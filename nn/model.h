@@ -59,7 +59,7 @@ Model load_model(const std::filesystem::path& path, const ModelHints& hints = {}
                  Device device = {});
 
 /// Writes a model file that load_model reads back bit by bit. Atomic.
-/// Errors    FileError: it can't be written. DivergedError: a parameter is not finite.
+/// Errors    WriteError: it can't be written. DivergedError: a parameter is not finite.
 void save_model(const std::filesystem::path& path, const Model& model);
 
 /// Gives the model a new last layer for `classes` others: with_new_head(). Their names are empty

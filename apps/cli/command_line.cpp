@@ -28,16 +28,6 @@ std::string long_name(const CLI::Option& option) { return option.get_lnames().fr
 
 bool is_flag(const CLI::Option& option) { return option.get_expected_min() == 0; }
 
-// The value of `--name VALUE` or `--name=VALUE`; the last one counts.
-std::string last_value(const std::vector<std::string>& arguments, const std::string& flag) {
-  std::string value;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i] == flag && i + 1 < arguments.size()) value = arguments[i + 1];
-    if (arguments[i].starts_with(flag + "=")) value = arguments[i].substr(flag.size() + 1);
-  }
-  return value;
-}
-
 // CLI11 has sentences of its own; errors here are one line with one full stop less.
 std::string one_line(std::string text) {
   std::ranges::replace(text, '\n', ' ');
@@ -70,71 +60,135 @@ std::vector<const CLI::Option*> CommandLine::named_options() const {
   return app_.get_options([](const CLI::Option* option) { return !option->get_lnames().empty(); });
 }
 
-std::string CommandLine::config_file(const std::vector<std::string>& flags) const {
-  const auto given = [&](const std::string& option) {
-    const std::string value = last_value(flags, "--" + option);
-    const char* const variable = std::getenv(environment_name(option).c_str());
-    return value.empty() && variable != nullptr ? std::string(variable) : value;
-  };
-  const std::string file = given("config");
+// Takes the options among `words`, the last of each; returns the other words.
+std::vector<std::string> CommandLine::take_flags(const std::vector<std::string>& words) {
+  std::vector<std::string> rest;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "--") {  // what follows are no options
+      rest.insert(rest.end(), words.begin() + static_cast<std::ptrdiff_t>(i), words.end());
+      break;
+    }
+    const std::size_t equals = word.find('=');
+    const std::string name = word.starts_with("--") ? word.substr(0, equals) : "";
+    const CLI::Option* const option = name.size() > 2 ? app_.get_option_no_throw(name) : nullptr;
+    if (option == nullptr) {
+      rest.push_back(word);
+    } else if (equals != std::string::npos) {
+      given_[long_name(*option)] = {word.substr(equals + 1), ""};
+    } else if (is_flag(*option)) {
+      given_[long_name(*option)] = {"true", ""};
+    } else {
+      require<ConfigError>(i + 1 < words.size(), "{} needs a value; see --help", name);
+      const std::string& value = words[++i];
+      require<ConfigError>(!value.starts_with("--"),
+                           "{0} needs a value, and '{1}' looks like a flag; if it is the value, "
+                           "write {0}={1}",
+                           name, value);
+      given_[long_name(*option)] = {value, ""};
+    }
+  }
+  return rest;
+}
+
+void CommandLine::take_environment() {
+  for (const CLI::Option* option : named_options()) {
+    const std::string key = long_name(*option), variable = environment_name(key);
+    if (key == "help" || key == "version") continue;
+    const char* const value = std::getenv(variable.c_str());
+    if (value == nullptr || *value == '\0') continue;
+    given_.try_emplace(key, value, fmt::format(" (from the environment variable {})", variable));
+  }
+}
+
+std::string CommandLine::value_of(const std::string& option) const {
+  const auto found = given_.find(option);
+  return found == given_.end() ? "" : found->second.value;
+}
+
+std::string CommandLine::config_file() const {
+  const std::string file = value_of("config");
   if (!file.empty() || trace_.empty()) return file;
-  const std::string out = given("out");
+  const std::string out = value_of("out");
   const std::filesystem::path folder = out.empty() ? app_["--out"]->get_default_str() : out;
   const std::filesystem::path config = folder / "config.toml";
-  const bool goes_on = std::filesystem::exists(folder / trace_) && std::filesystem::exists(config);
-  return goes_on ? config.string() : "";
+  std::string resume = value_of("resume");
+  normalise_value(resume, true);
+  const bool goes_on = resume == "true" || std::filesystem::exists(folder / trace_);
+  return goes_on && std::filesystem::exists(config) ? config.string() : "";
+}
+
+void CommandLine::take_file() {
+  const std::string file = config_file();
+  if (file.empty()) return;
+  std::vector<std::string> keys;
+  for (const CLI::Option* option : named_options()) {
+    if (option->get_configurable()) keys.push_back(long_name(*option));
+  }
+  for (const ConfigEntry& e : read_config_file(file, keys)) {
+    given_.try_emplace(e.key, e.value, fmt::format(" (from {})", e.place));
+  }
+}
+
+void CommandLine::check_empty_values() {
+  for (const CLI::Option* option : named_options()) {
+    const auto found = given_.find(long_name(*option));
+    if (found == given_.end() || !found->second.value.empty()) continue;
+    require<ConfigError>(
+        !option->get_required() && !is_flag(*option) && option->get_default_str().empty(),
+        "--{} is empty{}; give a value, or leave it out", found->first, found->second.origin);
+    given_.erase(found);
+  }
 }
 
 bool CommandLine::parse(int argc, const char* const* argv) {
-  const std::vector<std::string> flags(argv + 1, argv + argc);
-  const std::vector<const CLI::Option*> options = named_options();
-  std::vector<std::string> keys;
-  for (const CLI::Option* option : options) {
-    if (option->get_configurable()) keys.push_back(long_name(*option));
-  }
-
-  // The layers become one list of flags, the weakest first: the last value of an option counts.
-  std::vector<std::string> arguments;
-  const auto add = [&](const std::string& key, const std::string& value,
-                       const std::string& origin) {
-    arguments.push_back(fmt::format("--{}={}", key, value));
-    origins_.emplace_back(key, origin);
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  const auto asked = [&](const char* flag) {
+    return std::ranges::find(words, flag) != words.end();
   };
-  const std::string file = config_file(flags);
-  if (!file.empty()) {
-    for (const ConfigEntry& e : read_config_file(file, keys)) add(e.key, e.value, e.place);
+  if (asked("--help") || asked("-h")) {  // it helps best where the rest is wrong
+    std::cout << app_.help();
+    return false;
   }
-  for (const CLI::Option* option : options) {
-    const std::string key = long_name(*option), variable = environment_name(key);
-    if (key == "help" || key == "version" || key == "config") continue;
-    if (const char* value = std::getenv(variable.c_str())) {
-      add(key, value, "the environment variable " + variable);
-    }
+  if (asked("--version")) {
+    std::cout << app_.version() << '\n';
+    return false;
   }
-  arguments.insert(arguments.end(), flags.begin(), flags.end());
+  // The strongest comes first: what is given stays.
+  std::vector<std::string> arguments = take_flags(words);
+  take_environment();
+  take_file();
+  check_empty_values();
+  apply(std::move(arguments));
+  return true;
+}
 
+// Lets CLI11 read what is given, and the words that name no option.
+void CommandLine::apply(std::vector<std::string> arguments) {
   // An unknown flag is reported before a missing option, which is often the same mistake.
   std::vector<const CLI::Option*> required;
   for (CLI::Option* option : app_.get_options([](CLI::Option*) { return true; })) {
     if (option->get_required()) required.push_back(option->required(false));
-    option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
+  std::vector<std::string> known, given;
+  for (const CLI::Option* option : named_options()) {
+    const std::string key = long_name(*option);
+    known.push_back("--" + key);
+    if (given_.contains(key)) given.push_back(fmt::format("--{}={}", key, given_.at(key).value));
+  }
+  arguments.insert(arguments.begin(), given.begin(), given.end());
   try {
     std::ranges::reverse(arguments);  // what CLI11's parse takes
     app_.parse(arguments);
-  } catch (const CLI::CallForVersion& e) {
-    std::cout << e.what() << '\n';
-    return false;
-  } catch (const CLI::CallForHelp&) {
-    std::cout << app_.help();
-    return false;
   } catch (const CLI::ParseError& e) {
-    fail(e);
+    const std::string text = one_line(e.what());
+    for (const auto& [key, value] : given_) {
+      if (text.starts_with("--" + key + ":")) throw ConfigError(text + value.origin);
+    }
+    throw ConfigError(text);
   }
   for (const std::string& extra : app_.remaining()) {
     require<ConfigError>(extra.starts_with("-"), "unexpected argument '{}'; see --help", extra);
-    std::vector<std::string> known;
-    for (const CLI::Option* option : options) known.push_back("--" + long_name(*option));
     const std::string flag = extra.substr(0, extra.find('='));
     throw ConfigError(
         fmt::format("unknown flag '{}'; the nearest is '{}'", flag, nearest(flag, known)));
@@ -142,29 +196,22 @@ bool CommandLine::parse(int argc, const char* const* argv) {
   for (const CLI::Option* option : required) {
     require<ConfigError>(option->count() > 0, "{} is missing; see --help", option->get_name());
   }
-  return true;
-}
-
-void CommandLine::fail(const CLI::ParseError& error) const {
-  const std::string text = one_line(error.what());
-  std::string place;
-  for (const auto& [key, origin] : origins_) {
-    if (text.starts_with("--" + key + ":")) place = fmt::format(" (from {})", origin);
-  }
-  throw ConfigError(text + place);
 }
 
 std::string CommandLine::resolved() const {
+  for (const auto& [key, given] : given_) {
+    require<ConfigError>(
+        nn::is_utf8(given.value),
+        "--{} is '{}'{}, which is not valid UTF-8, so the records of the run can't "
+        "hold it; give a name that is, such as that of a link",
+        key, nn::as_utf8(given.value), given.origin);
+  }
   std::string text;
   for (const CLI::Option* option : named_options()) {
     if (!option->get_configurable()) continue;
     std::string value = option->get_default_str();
     if (is_flag(*option)) value = value.empty() ? "false" : value;
     if (option->count() > 0) value = option->results().back();
-    require<ConfigError>(nn::is_utf8(value),
-                         "--{} is '{}', which is not UTF-8, so the run can't record it; rename the "
-                         "file or folder, or give a link to it",
-                         long_name(*option), nn::as_utf8(value));
     if (!value.empty()) text += fmt::format("{} = {}\n", long_name(*option), toml_value(value));
   }
   return text;

@@ -4,6 +4,7 @@
 
 #include <toml++/toml.h>
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <regex>
 #include <sstream>
@@ -29,8 +30,10 @@ std::vector<ConfigEntry> read_config_file(const std::string& path,
                                           const std::vector<std::string>& keys) {
   std::ifstream stream(path, std::ios::binary);
   std::stringstream content;
-  require<ConfigError>(stream.good() && content << stream.rdbuf(),
-                       "{}: the configuration file can't be read", path);
+  content << stream.rdbuf();  // fails where there is nothing, too
+  require<ConfigError>(
+      stream.is_open() && (content.good() || stream.peek() == EOF) && !stream.bad(),
+      "{}: the configuration file can't be read", path);
   toml::table table;
   try {
     table = toml::parse(content.str());
@@ -50,13 +53,20 @@ std::vector<ConfigEntry> read_config_file(const std::string& path,
 }
 
 std::string toml_value(const std::string& text) {
-  static const std::regex bare(R"(true|false|-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?)");
+  static const std::regex bare(R"(true|false|0|-?[1-9]\d{0,17})");
+  static const std::regex real(R"(-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?)");
   if (std::regex_match(text, bare)) return text;
+  // Others, such as 1.50 or 2^64 - 1, would come back in another form or not at all.
+  double value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool fraction = text.find_first_of(".eE") != std::string::npos;
+  if (fraction && std::regex_match(text, real) && fmt::format("{}", value) == text) return text;
   std::string quoted = "\"";
   for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    if (c == '\n') {
-      quoted += "\\n";
+    if (c == '"' || c == '\\') {
+      quoted += fmt::format("\\{}", c);
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      quoted += fmt::format("\\u{:04x}", static_cast<int>(c));
     } else {
       quoted += c;
     }

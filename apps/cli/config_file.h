@@ -18,7 +18,8 @@ struct ConfigEntry {
 std::vector<ConfigEntry> read_config_file(const std::string& path,
                                           const std::vector<std::string>& keys);
 
-/// `text` as a TOML value: a number or boolean as it is, else in quotes.
+/// `text`, which is UTF-8, as a TOML value that read_config_file gives back to the letter: a boolean
+/// or a usual number as it is, else in quotes.
 std::string toml_value(const std::string& text);
 
 }  // namespace trifold::apps

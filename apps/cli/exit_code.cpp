@@ -1,25 +1,39 @@
 #include "apps/cli/exit_code.h"
 
-#include <fmt/format.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
 
+#include "apps/cli/message.h"
+
 namespace trifold::apps {
 namespace {
 
+// A number that is free goes to the next file that is opened, and what is written to stderr would
+// land in there. These can be opened, but neither written to nor read from.
+void reserve_standard_files() {
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(number, F_GETFD) == -1) {
+      ::open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    }
+  }
+}
+
 int report(int code, const std::string& sentence) {
-  fmt::print(stderr, "error: {}\n", sentence);
+  message("error: " + sentence + "\n");
   return code;
 }
 
 }  // namespace
 
-void note(const std::string& sentence) { fmt::print(stderr, "note: {}\n", sentence); }
+void note(const std::string& sentence) { message("note: " + sentence + "\n"); }
 
 int run_app(const std::function<int()>& body) {
+  reserve_standard_files();
   try {
     const int code = body();
     // Results on a full disk or a closed pipe are lost in silence otherwise.

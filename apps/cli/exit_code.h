@@ -26,7 +26,8 @@ class VerificationError : public Error {
 };
 
 /// Runs a program's body and returns its exit code. Whatever it throws becomes one line on stderr,
-/// "error: <sentence>", and the code of its type.
+/// "error: <sentence>", and the code of its type. Standard files that are closed stay so: no other
+/// file that the program opens takes their place.
 int run_app(const std::function<int()>& body);
 
 /// Tells the user what is no error, but not what he may expect: "note: <sentence>" on stderr.
@@ -39,18 +40,6 @@ auto naming_rate(const char* flag, F&& work) {
     return work();
   } catch (const DivergedError& e) {
     throw DivergedError(fmt::format("{}; lower {}", e.what(), flag));
-  }
-}
-
-/// Calls `write`, which writes output files. A file that can't be written is a failure of the run
-/// (exit code 1), not a bad input file.
-/// Errors    Error instead of FileError.
-template <class F>
-void write_output(F&& write) {
-  try {
-    write();
-  } catch (const FileError& e) {
-    throw Error(e.what());
   }
 }
 

@@ -32,7 +32,7 @@ void note_other_side(const std::string& file, const nn::ModelInfo& model, const 
                    data.height, data.width, file, model.data_side));
 }
 
-void ModelOptions::add_to(CLI::App& app) {
+void ModelOptions::add_to(OptionSet& app) {
   app.add_option("--arch", arch_, "Plain file of weights: its network, such as resnet20")
       ->type_name("NAME");
   app.add_option("--mean", mean_,

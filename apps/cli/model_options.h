@@ -1,11 +1,11 @@
 /// Naming a model file on the command line.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 
+#include "apps/cli/option_set.h"
 #include "nn/model.h"
 
 namespace trifold::apps {
@@ -32,7 +32,7 @@ void note_other_side(const std::string& file, const nn::ModelInfo& model, const 
 struct ModelOptions {
   std::string file;
 
-  void add_to(CLI::App& app);
+  void add_to(OptionSet& app);
 
   /// The model on a device. What the options say of normalisation and side comes before the file,
   /// and a note says so.

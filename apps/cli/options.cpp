@@ -1,18 +1,17 @@
 #include "apps/cli/options.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
+#include <cmath>
 #include <sstream>
 
+#include "apps/cli/message.h"
 #include "kernels/error.h"
 #include "kernels/memory.h"
 
 namespace trifold::apps {
 
-void DeviceOptions::add_to(CLI::App& app) {
+void DeviceOptions::add_to(OptionSet& app) {
   app.add_option("--device", device_, "Where to run: cpu or cuda[:N]")->type_name("DEVICE");
   app.add_option("--precision", precision_,
                  "What CUDA convolutions multiply in: fp32, tf32 or bf16; sums are float32")
@@ -54,10 +53,11 @@ kernels::Exec DeviceOptions::exec() {
   return {.device = device, .pool = pool_.get(), .precision = precision};
 }
 
-void DataOptions::add_to(CLI::App& app) {
+void DataOptions::add_to(OptionSet& app) {
   app.add_option("--data", data,
                  "The images: fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR or folder:DIR")
       ->required()
+      ->transform(absolute_data())
       ->type_name("DATA");
   app.add_option("--memory-limit", memory_limit_gib,
                  "Most memory for the images in GiB; 0 is half of the machine's")
@@ -93,11 +93,11 @@ nn::DataSplits DataOptions::load(const nn::Model* model, nn::Splits splits) cons
       nn::load_data(data, {.memory_limit_bytes = static_cast<std::int64_t>(memory_limit_gib * gib),
                            .image_folder = image_folder,
                            .splits = splits});
-  for (const std::string& warning : loaded.warnings) fmt::print(stderr, "warning: {}\n", warning);
+  for (const std::string& warning : loaded.warnings) message("warning: " + warning + "\n");
   return loaded;
 }
 
-void TrainingOptions::add_to(CLI::App& app) {
+void TrainingOptions::add_to(OptionSet& app) {
   schedule_ = nn::to_string(values.schedule.kind);
   app.add_option("--batch", values.batch, "Images a step")->type_name("N");
   app.add_option("--schedule", schedule_, "Learning rate: constant, step, cosine or one-cycle")
@@ -148,8 +148,9 @@ std::vector<float> parse_list(const std::string& flag, const std::string& text) 
   for (std::string word; stream >> word;) {
     float value = 0;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-    require<ConfigError>(error == std::errc{} && end == word.data() + word.size(),
-                         "{} is '{}'; give numbers with commas between them", flag, text);
+    require<ConfigError>(
+        error == std::errc{} && end == word.data() + word.size() && std::isfinite(value),
+        "{} is '{}'; give numbers with commas between them", flag, text);
     values.push_back(value);
   }
   return values;

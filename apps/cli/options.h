@@ -1,13 +1,13 @@
 /// Groups of options that several programs share.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "apps/cli/option_set.h"
 #include "kernels/exec.h"
 #include "kernels/thread_pool.h"
 #include "nn/data/source.h"
@@ -19,7 +19,7 @@ namespace trifold::apps {
 /// --device, --precision and --threads.
 class DeviceOptions {
  public:
-  void add_to(CLI::App& app);
+  void add_to(OptionSet& app);
 
   /// Starts the threads. The result is valid as long as this object lives.
   /// Errors    DeviceError: a device that this build or this machine does not have, and why.
@@ -39,7 +39,7 @@ struct DataOptions {
   double memory_limit_gib = 0;  ///< 0: half of the memory
   std::optional<std::int64_t> image_side, image_channels;
 
-  void add_to(CLI::App& app);
+  void add_to(OptionSet& app);
   /// The wanted splits, as `model` takes them where there is one; prints the warnings of loading
   /// them.
   /// Errors    nn::load_data's.
@@ -55,7 +55,7 @@ struct DataOptions {
 struct TrainingOptions {
   nn::TrainOptions values;  ///< set before add_to: the built-in values
 
-  void add_to(CLI::App& app);
+  void add_to(OptionSet& app);
 
   /// `values` with what the flags and the data say: unless given, images below 32 pixels are padded
   /// by 2, others by 4, and all but those of idx:DIR (digits, mostly) are mirrored.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/cli/message.h"
 #include "engine/file_io.h"
 #include "kernels/profile.h"
 
@@ -42,7 +43,7 @@ void write_profile_trace(const std::string& path) {
   engine::write_file_atomically(path, nlohmann::json{{"traceEvents", std::move(events)}}.dump());
 }
 
-void ProfileOption::add_to(CLI::App& app) {
+void ProfileOption::add_to(OptionSet& app) {
   app.add_option("--profile", path_,
                  "Times every kernel; prints a table, and writes a time line to FILE for "
                  "chrome://tracing or ui.perfetto.dev")
@@ -61,9 +62,9 @@ void ProfileOption::finish() {
   if (path_.empty()) return;
   kernels::stop_profile();
   const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin_;
-  fmt::print(stderr, "{}", profile_table(spent.count()));
+  message(profile_table(spent.count()));
   write_profile_trace(path_);
-  fmt::print(stderr, "time line  {}\n", path_);
+  message(fmt::format("time line  {}\n", path_));
 }
 
 }  // namespace trifold::apps

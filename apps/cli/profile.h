@@ -1,9 +1,10 @@
 /// --profile: where a program's time went.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <string>
+
+#include "apps/cli/option_set.h"
 
 namespace trifold::apps {
 
@@ -14,14 +15,14 @@ std::string profile_table(double seconds);
 /// The calls of a profile as a time line in the Trace Event Format, which chrome://tracing and
 /// ui.perfetto.dev show.
 /// Effects   replaces `path`.
-/// Errors    FileError: it can't be written.
+/// Errors    WriteError: it can't be written.
 void write_profile_trace(const std::string& path);
 
 /// Profiles the program from start() to finish(), if the flag is given.
 class ProfileOption {
  public:
-  void add_to(CLI::App& app);
-  /// Errors    FileError: the file can't be written.
+  void add_to(OptionSet& app);
+  /// Errors    WriteError: the file can't be written.
   void start();
   /// Prints the table to stderr and writes the time line.
   void finish();

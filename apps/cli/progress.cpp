@@ -1,23 +1,34 @@
 #include "apps/cli/progress.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <string_view>
+
+#include "apps/cli/message.h"
+#include "apps/cli/text.h"
 
 namespace trifold::apps {
 namespace {
 
 constexpr std::chrono::milliseconds redraw_every{100};
 constexpr std::chrono::seconds line_every{15};
-constexpr int bar_width = 24;
+constexpr int bar_width = 24, least_bar_width = 4;
 
 bool is_terminal() {
   const char* term = std::getenv("TERM");
   return isatty(STDERR_FILENO) == 1 && term != nullptr && std::string_view(term) != "dumb";
+}
+
+// Asked at every drawing: a terminal can be resized.
+int terminal_columns() {
+  winsize size{};
+  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : 80;
 }
 
 bool wants_colour() {
@@ -43,13 +54,13 @@ ProgressBar::ProgressBar(std::string label, std::string unit, std::int64_t total
 ProgressBar::~ProgressBar() { clear(); }
 
 void ProgressBar::clear() {
-  if (drawn_) fmt::print(stderr, "\r\x1b[K");
+  if (drawn_) message("\r\x1b[K");
   drawn_ = false;
 }
 
 void ProgressBar::say(const std::string& line) {
   clear();
-  fmt::print(stderr, "{}\n", line);
+  message(line + "\n");
 }
 
 void ProgressBar::update(std::int64_t done, const std::function<std::string()>& note) {
@@ -69,18 +80,31 @@ void ProgressBar::update(std::int64_t done, const std::function<std::string()>& 
 
 void ProgressBar::draw(std::int64_t done, double rate, const std::string& note) {
   const double left = static_cast<double>(total_ - done) / std::max(rate, 1e-9);
-  const std::string facts = fmt::format("{}/{} {}  {:.1f}/s  {} left  {}", done, total_, unit_,
-                                        rate, duration_text(left), note);
+  const std::string facts[] = {fmt::format("{}/{} {}", done, total_, unit_),
+                               fmt::format("{} left", duration_text(left)), note,
+                               fmt::format("{:.1f}/s", rate)};
   if (!terminal_) {
-    fmt::print(stderr, "{}: {}\n", label_, facts);
+    message(fmt::format("{}: {}\n", label_, fmt::join(facts, "  ")));
     return;
   }
-  const auto full = static_cast<int>(std::clamp<std::int64_t>(done * bar_width / total_, 0, 24));
-  std::string bar;
-  for (int i = 0; i < bar_width; ++i) bar += i < full ? "█" : "·";
-  fmt::print(stderr, "\r\x1b[K{} {}{}{} {}", label_, colour_ ? "\x1b[36m" : "", bar,
-             colour_ ? "\x1b[0m" : "", facts);
-  std::fflush(stderr);
+  // The last column stays free: some terminals begin a new line as soon as it is written to. What
+  // doesn't fit is left out from the back, a fact at a time: half a number would be another one.
+  const int columns = terminal_columns() - 1;
+  std::string text = facts[0];
+  const auto room = [&] { return columns - columns_of(label_) - 1 - columns_of(text); };
+  for (std::size_t i = 1; i < std::size(facts) && room() >= columns_of(facts[i]) + 2; ++i) {
+    text += "  " + facts[i];
+  }
+  std::string line = label_ + " ";
+  if (const int width = std::min(room() - 1, bar_width); width >= least_bar_width) {
+    const auto full = std::clamp<std::int64_t>(done * width / total_, 0, width);
+    line += colour_ ? "\x1b[36m" : "";
+    for (std::int64_t i = 0; i < width; ++i) line += i < full ? "█" : "·";
+    line += (colour_ ? "\x1b[0m " : " ") + text;
+  } else {
+    line = fit_columns(line + text, columns);
+  }
+  message("\r\x1b[K" + line);
   drawn_ = true;
 }
 

@@ -8,8 +8,8 @@
 
 namespace trifold::apps {
 
-/// At a terminal a bar with rate and remaining time, redrawn in place; elsewhere a plain line now
-/// and then. Colour only at a terminal and without NO_COLOR.
+/// At a terminal a bar with rate and remaining time, redrawn in place and cut to the terminal's
+/// width; elsewhere a plain line now and then. Colour only at a terminal and without NO_COLOR.
 class ProgressBar {
  public:
   /// `unit` is what is counted, such as "batches".

@@ -8,7 +8,6 @@
 #include <cstring>
 #include <fstream>
 
-#include "apps/cli/exit_code.h"
 #include "engine/file_io.h"
 #include "kernels/error.h"
 
@@ -41,7 +40,7 @@ void RunLog::keep_through(std::int64_t epoch) const {
     if (!entry.is_object()) continue;
     if (entry.value("epoch", epoch + 1) <= epoch) kept += line + "\n";
   }
-  write_output([&] { engine::write_file_atomically(folder_ / metrics_name, kept); });
+  engine::write_file_atomically(folder_ / metrics_name, kept);
 }
 
 void RunLog::append(const nlohmann::json& line) const {
@@ -52,7 +51,7 @@ void RunLog::append(const nlohmann::json& line) const {
   written = written && ::fsync(file) == 0;
   const int reason = errno;
   if (file >= 0) ::close(file);
-  require<Error>(written, "{}: can't be written ({})", path, std::strerror(reason));
+  require<engine::WriteError>(written, "{}: can't be written ({})", path, std::strerror(reason));
 }
 
 void RunLog::write_summary(const std::vector<std::string>& columns,
@@ -68,24 +67,7 @@ void RunLog::write_summary(const std::vector<std::string>& columns,
     }
     text += line + "\n";
   }
-  write_output([&] { engine::write_file_atomically(folder_ / "summary.csv", text); });
-}
-
-void require_free_folder(const std::filesystem::path& folder,
-                         const std::vector<std::string>& traces, bool resume) {
-  for (const std::string& trace : traces) {
-    require<ConfigError>(resume || !std::filesystem::exists(folder / trace),
-                         "{} already holds a run ({}); give --resume to go on with it, or another "
-                         "--out",
-                         folder.string(), trace);
-  }
-}
-
-void open_run_folder(const std::filesystem::path& folder, const std::string& config) {
-  std::error_code failure;
-  std::filesystem::create_directories(folder, failure);
-  require<Error>(!failure, "{}: the folder can't be made ({})", folder.string(), failure.message());
-  write_output([&] { engine::write_file_atomically(folder / "config.toml", config); });
+  engine::write_file_atomically(folder_ / "summary.csv", text);
 }
 
 }  // namespace trifold::apps

@@ -18,28 +18,20 @@ class RunLog {
 
   /// Keeps the lines of metrics.jsonl whose "epoch" is at most `epoch`. A run that resumes from a
   /// checkpoint does the epochs after it again.
-  /// Errors    Error: the file can't be written.
+  /// Errors    WriteError: the file can't be written.
   void keep_through(std::int64_t epoch) const;
 
   /// Appends a line to metrics.jsonl and syncs it to the disk.
-  /// Errors    Error: not written.
+  /// Errors    WriteError: not written.
   void append(const nlohmann::json& line) const;
 
   /// Replaces summary.csv: a column a name, a row an object that has them. Missing values stay
   /// empty. Numbers are written such that they read back exactly.
-  /// Errors    Error: not written.
+  /// Errors    WriteError: not written.
   void write_summary(const std::vector<std::string>& columns, const nlohmann::json& rows) const;
 
  private:
   std::filesystem::path folder_;
 };
-
-/// Errors    ConfigError: `folder` holds a run, one of the files `traces`, and `resume` is not set.
-void require_free_folder(const std::filesystem::path& folder,
-                         const std::vector<std::string>& traces, bool resume);
-
-/// Makes the folder of a run and writes config.toml into it.
-/// Errors    Error: can't be written.
-void open_run_folder(const std::filesystem::path& folder, const std::string& config);
 
 }  // namespace trifold::apps

@@ -1,7 +1,6 @@
 #include "apps/cli/stop_signal.h"
 
 #include <algorithm>
-#include <iterator>
 
 namespace trifold::apps {
 namespace {
@@ -25,6 +24,8 @@ StopSignal::StopSignal(double minutes) : end_(std::chrono::steady_clock::time_po
     action.sa_flags = SA_RESTART;
     if (signals[i] == SIGINT) action.sa_flags |= static_cast<int>(SA_RESETHAND);
     sigaction(signals[i], &action, &before_[i]);
+    const bool ignored = signals[i] == SIGHUP && before_[i].sa_handler == SIG_IGN;
+    if (ignored) sigaction(signals[i], &before_[i], nullptr);
   }
 }
 

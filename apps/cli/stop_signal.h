@@ -1,13 +1,14 @@
-/// Being asked to stop: SIGTERM, SIGINT, SIGUSR1 or the end of the granted time.
+/// Being asked to stop: SIGTERM, SIGINT, SIGUSR1, SIGHUP or the end of the granted time.
 #pragma once
 
 #include <chrono>
 #include <csignal>
+#include <iterator>
 
 namespace trifold::apps {
 
-/// Catches the signals while it lives; one object at a time. A second SIGINT ends the program at
-/// once.
+/// Catches the signals while it lives, but for a SIGHUP that nohup has made the program ignore; one
+/// object at a time. A second SIGINT ends the program at once.
 class StopSignal {
  public:
   /// `minutes` from now the time is up; 0: never.
@@ -19,10 +20,10 @@ class StopSignal {
   bool requested() const;
 
  private:
-  static constexpr int signals[] = {SIGTERM, SIGINT, SIGUSR1};
+  static constexpr int signals[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP};
 
   std::chrono::steady_clock::time_point end_;
-  struct sigaction before_[3];
+  struct sigaction before_[std::size(signals)];
 };
 
 }  // namespace trifold::apps

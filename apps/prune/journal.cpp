@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <fstream>
+#include <map>
 
 #include "engine/file_io.h"
 #include "kernels/error.h"
@@ -12,6 +14,34 @@
 namespace trifold::apps {
 
 using nlohmann::json;
+
+namespace {
+
+// The options that decide a setting.
+std::string deciding_options(const std::string& key) {
+  static const std::map<std::string, std::string> names = {
+      {"side", "--resolution"},        {"width_mode", "--width"},
+      {"prune_depth", "--dimensions"}, {"prune_width", "--dimensions"},
+      {"warmup_epochs", "--warmup"},   {"prune_resolution", "--dimensions"},
+      {"pad", "--pad and --augment"},  {"flip", "--flip and --augment"}};
+  if (const auto found = names.find(key); found != names.end()) return found->second;
+  std::string option = "--" + key;
+  std::ranges::replace(option, '_', '-');
+  return option;
+}
+
+std::string difference(const std::string& key, const json& found, const json& wanted) {
+  if (key == "model_crc32") {
+    return fmt::format(
+        "the run was started with another model, or its file has changed (its CRC-32 was {}, not "
+        "{}); give that file as --model",
+        found.dump(), wanted.dump());
+  }
+  return fmt::format("the run was started with {} = {}, not {}; give the same {}", key,
+                     found.dump(), wanted.dump(), deciding_options(key));
+}
+
+}  // namespace
 
 std::string crc32_of_file(const std::filesystem::path& path) {
   std::ifstream stream(path, std::ios::binary);
@@ -35,10 +65,8 @@ Journal::Journal(std::filesystem::path path, const json& settings)
                      "{}: the journal is damaged; start again with another --out", path_.string());
   for (const auto& [key, value] : settings_.items()) {
     const json found = document["settings"].value(key, json());
-    require<ConfigError>(found == value,
-                         "{}: the run was started with {} = {}, not {}; give the same options or "
-                         "another --out",
-                         path_.string(), key, found.dump(), value.dump());
+    require<ConfigError>(found == value, "{}: {}, or another --out", path_.string(),
+                         difference(key, found, value));
   }
   steps_ = document["steps"];
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <sstream>
 
 #include "kernels/error.h"
@@ -82,6 +83,16 @@ void check(const PruneOptions& o) {
   require_range("--round-epochs", static_cast<double>(o.round_epochs), 1, 1e6);
   require_range("--round-images", static_cast<double>(o.round_images), 0, 1e12);
   require_range("--finetune-epochs", static_cast<double>(o.finetune_epochs), 1, 1e6);
+  // The fine-tuning comes last: what it can't do is said before all else is done.
+  constexpr double any = std::numeric_limits<double>::max();
+  require_range("--round-lr", o.round_lr, 0, any);
+  require_range("--finetune-lr", o.finetune_lr, 0, any);
+  require_range("--bn-l1", o.bn_l1, 0, any);
+  const auto epochs = static_cast<double>(std::min(o.round_epochs, o.finetune_epochs));
+  require<ConfigError>(o.training.schedule.warmup_epochs < epochs,
+                       "--warmup is {}; it has to be less than --round-epochs and "
+                       "--finetune-epochs, {} and {}",
+                       o.training.schedule.warmup_epochs, o.round_epochs, o.finetune_epochs);
   require_range("--floor", o.floor, 0, 1);
   require_range("--resolution-step", static_cast<double>(o.resolution_step), 1, 1024);
   require_range("--degree", static_cast<double>(o.degree), 1, 8);

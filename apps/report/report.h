@@ -150,7 +150,7 @@ std::string summary_table(const Report& report);
 std::string figure_svg(const Report& report);
 
 /// Writes report.html, report.md and report.json into `folder`, which is made if it is missing.
-/// Errors    ShapeError as for to_html; FileError: the folder or a file cannot be written.
+/// Errors    ShapeError as for to_html; WriteError: the folder or a file cannot be written.
 void write_report(const Report& report, const std::filesystem::path& folder);
 
 }  // namespace trifold::apps::report

@@ -8,6 +8,7 @@
 #include "apps/cli/exit_code.h"
 #include "apps/cli/model_options.h"
 #include "apps/cli/progress.h"
+#include "apps/cli/run_folder.h"
 #include "apps/cli/run_log.h"
 #include "nn/arch/architectures.h"
 #include "nn/class_names.h"
@@ -80,13 +81,25 @@ void require_side_fits(const nn::Model& model) {
   }
 }
 
+// A file's or a folder's own name. Where it lay concerns nobody who gets the model, which is the same
+// from wherever its data was read.
+std::string own_name(const std::string& path) {
+  const std::filesystem::path found = std::filesystem::path(path).lexically_normal();
+  return (found.has_filename() ? found : found.parent_path()).filename().string();
+}
+
+std::string data_name(const std::string& source) {
+  const std::size_t folder = source.find(':') + 1;  // 0 where there is none
+  return folder == 0 ? source : source.substr(0, folder) + own_name(source.substr(folder));
+}
+
 // What decided the result. Where it ran and on how many threads does not.
 json provenance(const TrainSettings& s, const nn::TrainOptions& o, std::int64_t side,
                 std::int64_t held_out, const json& last_epoch) {
   return {{"step", "train"},
           {"version", version()},
-          {"data", s.data.data},
-          {"init", s.init},
+          {"data", data_name(s.data.data)},
+          {"init", own_name(s.init)},
           {"new_head", s.new_head},
           {"epochs", o.epochs},
           {"batch", o.batch},
@@ -110,8 +123,9 @@ json provenance(const TrainSettings& s, const nn::TrainOptions& o, std::int64_t 
 }  // namespace
 
 std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const StopSignal& stop) {
-  require_free_folder(s.out, {checkpoint_name, model_name, "metrics.jsonl"}, s.resume);
   const auto start = Clock::now();
+  const RunFolder folder(s.out);
+  folder.require_free({checkpoint_name, model_name, "metrics.jsonl"}, s.resume);
   std::optional<nn::Model> init = load_init(s);
   const nn::DataSplits data = s.data.load(init ? &*init : nullptr);
   const nn::TrainOptions options = s.training.resolve(s.data.data, data.train);
@@ -128,12 +142,10 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   if (s.resume && std::filesystem::exists(checkpoint)) {
     epochs = json::parse(trainer.restore(checkpoint));
   }
-  open_run_folder(s.out, s.config);
+  folder.write_config(s.config);
   const RunLog log(s.out);
   log.keep_through(trainer.epochs_done());
-  const auto save_checkpoint = [&] {
-    write_output([&] { trainer.save(checkpoint, epochs.dump()); });
-  };
+  const auto save_checkpoint = [&] { trainer.save(checkpoint, epochs.dump()); };
 
   const std::int64_t batches = split.train.count / std::min(options.batch, split.train.count);
   ProgressBar bar(fmt::format("Training {}", model.info.arch), "batches", options.epochs * batches);
@@ -181,7 +193,7 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
       nn::evaluate(model.network, data.test, model.info.normalisation, side, ex);
   model.info.provenance.push_back(
       provenance(s, options, side, split.held_out.count, epochs.back()));
-  write_output([&] { nn::save_model(s.out / model_name, model); });
+  nn::save_model(s.out / model_name, model);
   log.write_summary({"epoch", "train_loss", "train_top1", "lr", "held_out_loss", "held_out_top1"},
                     epochs);
   return json{{"model", (s.out / model_name).string()},

@@ -31,7 +31,8 @@ struct TrainSettings {
 /// checkpoint then keeps the place. A run that was stopped or killed and goes on with `resume` ends
 /// with the same model and the same summary.csv as one that was not, bit by bit.
 /// Errors    ConfigError: settings that don't fit each other; a folder that holds a run, without
-///           `resume`. DivergedError: no model is written. Error: a file can't be written.
+///           `resume`. DivergedError: no model is written. WriteError: a file can't be
+///           written. Error: another process works in the folder.
 std::optional<nlohmann::json> train(const TrainSettings& settings, const kernels::Exec& ex,
                                     const StopSignal& stop);
 

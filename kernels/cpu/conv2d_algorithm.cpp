@@ -11,7 +11,7 @@ namespace {
 std::optional<Conv2dAlgorithm>& forced() {
   static std::optional<Conv2dAlgorithm> algorithm = []() -> std::optional<Conv2dAlgorithm> {
     const char* const variable = std::getenv("TRIFOLD_CONV2D");
-    if (variable == nullptr) return std::nullopt;
+    if (variable == nullptr || *variable == '\0') return std::nullopt;
     const std::string_view name = variable;
     require<ConfigError>(name == "direct" || name == "winograd",
                          "TRIFOLD_CONV2D is '{}'; set it to direct or winograd, or unset it", name);

@@ -17,7 +17,8 @@ constexpr const char* valid_sources =
 
 DataSplits load_fashion_mnist(std::int64_t memory_limit_bytes, Splits splits) {
   const char* chosen = std::getenv("TRIFOLD_FASHION_MNIST");
-  const fs::path folder = chosen != nullptr ? chosen : "/usr/share/datasets/fashion-mnist";
+  const fs::path folder =
+      chosen != nullptr && *chosen != '\0' ? chosen : "/usr/share/datasets/fashion-mnist";
   require<FileError>(fs::is_directory(folder),
                      "{}: Fashion-MNIST is not there; install it with `apt-get install "
                      "dataset-fashion-mnist`, or name its folder in TRIFOLD_FASHION_MNIST",

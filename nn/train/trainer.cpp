@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <map>
 
 #include "kernels/error.h"
 #include "kernels/trace.h"
@@ -39,6 +40,35 @@ void check_options(const TrainOptions& o) {
   require<ConfigError>(o.schedule.warmup_epochs < static_cast<double>(o.epochs),
                        "a warm-up of {} epochs leaves nothing of {}", o.schedule.warmup_epochs,
                        o.epochs);
+}
+
+// The options that decide a part of the fingerprint.
+std::string deciding_options(const std::string& key) {
+  static const std::map<std::string, std::string> names = {
+      {"weight_decay", "--weight-decay"},
+      {"bn_l1", "--bn-l1"},
+      {"label_smoothing", "--label-smoothing"},
+      {"ema_decay", "--ema"},
+      {"warmup_epochs", "--warmup"},
+      {"pad", "--pad and --augment"},
+      {"flip", "--flip and --augment"},
+      {"side", "--resolution and --image-side"},
+      {"mean", "--data and --init"},
+      {"std", "--data and --init"},
+      {"images", "--data and --held-out"}};
+  const auto found = names.find(key);
+  return found == names.end() ? "--" + key : found->second;
+}
+
+void require_same_run(const std::filesystem::path& path, const json& found, const json& wanted) {
+  for (const auto& [key, value] : wanted.items()) {
+    const json other = found.is_object() ? found.value(key, json()) : json();
+    require<ConfigError>(
+        other == value,
+        "{}: the run was started with {} = {}, not {}; give the same {}, or another "
+        "--out",
+        path.string(), key, other.dump(), value.dump(), deciding_options(key));
+  }
 }
 
 LoaderOptions loader_options(const Dataset& data, const TrainOptions& o) {
@@ -219,15 +249,14 @@ std::string Trainer::restore(const std::filesystem::path& path) {
   const auto run = file.metadata.find("trifold.run");
   require<FileError>(run != file.metadata.end() && file.metadata.contains("trifold.position"),
                      "{}: this is not a checkpoint", path.string());
-  require<FileError>(
-      run->second == fingerprint(),
-      "{}: the checkpoint belongs to a run with other options ({}); give the same options "
-      "or another --out",
-      path.string(), run->second);
+  require_same_run(path, json::parse(run->second, nullptr, /*allow_exceptions=*/false),
+                   json::parse(fingerprint()));
   const auto graph = file.metadata.find("trifold.graph");
-  require<FileError>(
-      graph != file.metadata.end() && graph->second == to_json(network_.graph()).dump(),
-      "{}: the checkpoint belongs to another network; give another --out", path.string());
+  require<FileError>(graph != file.metadata.end(), "{}: this is not a checkpoint", path.string());
+  require<ConfigError>(graph->second == to_json(network_.graph()).dump(),
+                       "{}: the run was started with another network; give the same --arch or "
+                       "--init, or another --out",
+                       path.string());
   restore_parameters(network_, "network.", file);
   if (graph_) graph_.emplace(ex_.device);  // what it has recorded is of other arrays
   const auto take = [&](std::map<std::string, Tensor>& into, const std::string& prefix) {

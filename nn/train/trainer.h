@@ -81,11 +81,12 @@ class Trainer {
 
   /// Writes the state of the run, with `note` (any text) kept beside it. Atomic.
   /// Errors    DivergedError: a loss, a parameter, a running statistic or an average that is not
-  ///           finite; what was there stays. FileError: the file can't be written.
+  ///           finite; what was there stays. WriteError: the file can't be written.
   void save(const std::filesystem::path& path, const std::string& note = "") const;
 
   /// Goes on where save() stopped and returns its note.
-  /// Errors    FileError: damage, or a checkpoint of another network or of other options.
+  /// Errors    FileError: damage. ConfigError naming the difference: a checkpoint of another network
+  ///           or of other options.
   std::string restore(const std::filesystem::path& path);
 
  private:

@@ -112,7 +112,7 @@ TEST_F(Prune, NoticesThatAFileHasChanged) {
                 fs::copy_options::overwrite_existing);
   const Result other = summary();
   EXPECT_EQ(other.code, 2);
-  EXPECT_TRUE(one_error(other, "model_crc32")) << other.err;
+  EXPECT_TRUE(one_error(other, "give that file as --model")) << other.err;
 }
 
 TEST_F(Prune, MeetsTheTargetAlongOneDimensionAlone) {

@@ -57,7 +57,7 @@ TEST_F(AtomicWrite, NamesAFolderThatIsNotThere) {
   try {
     write_file_atomically(lost, "x");
     ADD_FAILURE() << "written";
-  } catch (const FileError& e) {
+  } catch (const WriteError& e) {
     EXPECT_NE(std::string(e.what()).find(lost.string()), std::string::npos) << e.what();
   }
 }
@@ -70,7 +70,7 @@ TEST_F(AtomicWrite, LeavesTheOldContentWhereTheNewDoesNotFit) {
   const rlimit small{1 << 16, before.rlim_max};
   ::signal(SIGXFSZ, SIG_IGN);
   ::setrlimit(RLIMIT_FSIZE, &small);
-  EXPECT_THROW(write_file_atomically(file, std::string(1 << 20, 'x')), FileError);
+  EXPECT_THROW(write_file_atomically(file, std::string(1 << 20, 'x')), WriteError);
   ::setrlimit(RLIMIT_FSIZE, &before);
   ::signal(SIGXFSZ, SIG_DFL);
   EXPECT_EQ(content(), "old");

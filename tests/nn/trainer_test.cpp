@@ -129,11 +129,19 @@ TEST_F(TrainerTest, RefusesACheckpointOfOtherOptions) {
   TrainOptions other = options();
   other.lr = 0.06;
   Trainer stranger(network, data, normalisation, 12, other, {});
-  EXPECT_THROW(stranger.restore(checkpoint), FileError);
+  try {
+    stranger.restore(checkpoint);
+    FAIL() << "the checkpoint was taken";
+  } catch (const ConfigError& e) {
+    const std::string text = e.what();
+    EXPECT_NE(text.find("started with lr = 0.05, not 0.06; give the same --lr,"), std::string::npos)
+        << text;
+    EXPECT_EQ(text.find("momentum"), std::string::npos) << text;
+  }
   Dataset renamed = data;
   std::swap(renamed.class_names[0], renamed.class_names[1]);
   Trainer confused(network, renamed, normalisation, 12, options(), {});
-  EXPECT_THROW(confused.restore(checkpoint), FileError);
+  EXPECT_THROW(confused.restore(checkpoint), ConfigError);
 }
 
 TEST_F(TrainerTest, StopsWhenTheLossIsNotFinite) {

@@ -1,0 +1,12 @@
+#include "apps/cli/message.h"
+
+#include <cstdio>
+
+namespace trifold::apps {
+
+void message(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
+}  // namespace trifold::apps
