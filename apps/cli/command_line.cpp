@@ -65,6 +65,7 @@ std::vector<std::string> CommandLine::take_flags(const std::vector<std::string>&
   std::vector<std::string> rest;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
+    require<ConfigError>(!word.empty(), "an argument is empty; see --help");
     if (word == "--") {  // what follows are no options
       rest.insert(rest.end(), words.begin() + static_cast<std::ptrdiff_t>(i), words.end());
       break;
@@ -199,20 +200,19 @@ void CommandLine::apply(std::vector<std::string> arguments) {
 }
 
 std::string CommandLine::resolved() const {
-  for (const auto& [key, given] : given_) {
-    require<ConfigError>(
-        nn::is_utf8(given.value),
-        "--{} is '{}'{}, which is not valid UTF-8, so the records of the run can't "
-        "hold it; give a name that is, such as that of a link",
-        key, nn::as_utf8(given.value), given.origin);
-  }
   std::string text;
   for (const CLI::Option* option : named_options()) {
-    if (!option->get_configurable()) continue;
+    const std::string key = long_name(*option);
     std::string value = option->get_default_str();
     if (is_flag(*option)) value = value.empty() ? "false" : value;
     if (option->count() > 0) value = option->results().back();
-    if (!value.empty()) text += fmt::format("{} = {}\n", long_name(*option), toml_value(value));
+    require<ConfigError>(
+        nn::is_utf8(value),
+        "--{} is '{}'{}, which is not valid UTF-8, so the records of the run can't hold it; give a "
+        "name that is, such as that of a link",
+        key, nn::as_utf8(value), given_.contains(key) ? given_.at(key).origin : "");
+    if (!option->get_configurable() || value.empty()) continue;
+    text += fmt::format("{} = {}\n", key, toml_value(value));
   }
   return text;
 }

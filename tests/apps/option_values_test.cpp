@@ -62,6 +62,8 @@ TEST(OptionValues, AnEmptyFlagOrKeyIsASentence) {
   expect_usage(run_program("prune", {"plan", "--model", "", "--data", data, "--out", out}),
                "--model is empty");
   expect_usage(run_program("evaluate", {"--model", "", "--data", data}), "--model is empty");
+  expect_usage(run_program("inspect", {""}), "an argument is empty");
+  expect_usage(run_program("prune", {"", "--model", "x"}), "an argument is empty");
   EXPECT_FALSE(fs::exists(out));
 }
 

@@ -1,5 +1,6 @@
 /// prune from end to end on tiny data: stages, resume after kills, targets that can't be met.
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -220,6 +221,18 @@ TEST_F(Prune, KeepsTheAverageWhereOneIsAskedFor) {
       "prune", arguments("run", out, {"--resume", "--ema", "0.5", "--dimensions", "resolution"}));
   EXPECT_EQ(other.code, 2);
   EXPECT_TRUE(one_error(other, "ema")) << other.err;
+}
+
+TEST_F(Prune, AFullDiskIsAFailureThatNamesTheFile) {
+  const fs::path out = folder / "small";
+  fs::create_directories(out);
+  if (mount("tmpfs", out.c_str(), "tmpfs", 0, "size=256k") != 0) {
+    GTEST_SKIP() << "needs the right to mount a small tmpfs";
+  }
+  const Result result = run_program("prune", arguments("run", out));
+  umount(out.c_str());
+  EXPECT_EQ(result.code, 1);
+  EXPECT_TRUE(one_error(result, (out / "checkpoint.safetensors").string())) << result.err;
 }
 
 TEST_F(Prune, RefusesWhatCannotBe) {
