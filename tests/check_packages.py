@@ -22,6 +22,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TWO_COMMANDS = {"apps/demo.sh", "tests/run.sh", "tests/prepare.sh", "tests/packages.sh"}
 # Programs that run the program named by their arguments.
 WRAPPERS = {"command", "env", "exec", "sudo", "unshare", "xargs"}
+# Functions of Python scripts that run the program named first.
+RUNNERS = {"subprocess.run", "run", "output_of"}
 SYSTEM_PATH = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
 
 
@@ -112,7 +114,7 @@ def read_shell(path):
         for word, parsed in zip(words, node["Args"]):
             if word is None and not is_array(parsed):
                 break
-            if word is None or word.startswith("-") or "=" in word:
+            if word is None or word.startswith("-") or "=" in word or word.isdigit():
                 continue
             called.add(word)
             if word not in WRAPPERS:
@@ -121,15 +123,17 @@ def read_shell(path):
 
 
 def read_python(path):
-    """(programs called, ...) like read_shell: the first words of literal lists given to subprocess."""
+    """(programs called, ...) like read_shell: the literal first words of what is given to subprocess.run,
+    or to the functions through which scripts here call it."""
     with open(os.path.join(ROOT, path)) as script:
         text = script.read()
     called = set(re.findall(r"\A#!/usr/bin/env (\S+)", text))
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "run" \
-                and node.args and isinstance(node.args[0], ast.List) and node.args[0].elts \
-                and isinstance(node.args[0].elts[0], ast.Constant):
-            called.add(node.args[0].elts[0].value)
+        if isinstance(node, ast.Call) and node.args and ast.unparse(node.func) in RUNNERS:
+            command = node.args[0]
+            first = command.elts[0] if isinstance(command, ast.List) and command.elts else command
+            if isinstance(first, ast.Constant):
+                called.add(first.value)
     return called, set(), set(), set()
 
 
