@@ -68,6 +68,11 @@ std::vector<std::int64_t> floors(const Units& all, const WidthLimits& limits) {
   std::vector<std::int64_t> result = group_sizes(all);
   for (std::size_t g = 0; g < result.size(); ++g) {
     if (!is_prunable(limits, all.groups[g])) continue;
+    if (const auto fixed = limits.group_floors.find(all.groups[g]);
+        fixed != limits.group_floors.end()) {
+      result[g] = std::min(result[g], fixed->second);
+      continue;
+    }
     const double share = std::ceil(limits.floor_fraction * static_cast<double>(result[g]) - 1e-9);
     result[g] =
         std::min(result[g], std::max(limits.floor_channels, static_cast<std::int64_t>(share)));
@@ -84,7 +89,7 @@ bool matches(const std::string& pattern, const std::string& group) {
 Units find_units(const nn::Graph& graph, WidthMode mode) {
   const Coupling coupling = find_coupling(graph);
   std::map<NodeId, std::vector<Unit>> by_node;  // the node that the group is named after
-  std::map<NodeId, bool> is_stream;
+  std::map<NodeId, std::string> names;
   for (std::size_t i = 0; i < coupling.classes.size(); ++i) {
     const ChannelClass& channels = coupling.classes[i];
     const bool wanted = mode == WidthMode::stream || inside_a_block(graph, channels.nodes) ||
@@ -92,7 +97,12 @@ Units find_units(const nn::Graph& graph, WidthMode mode) {
     if (channels.batch_norms.empty() || !wanted) continue;
     const auto [node, channel] = channels.producers.front();
     by_node[node].push_back({0, static_cast<ClassId>(i), -1, channel});
-    is_stream[node] |= channels.producers.size() > 1;
+    std::string& name = names[node];
+    if (channels.is_selection(graph)) {
+      name = graph.node(channels.batch_norms.front().node).name;
+    } else if (name.empty() || channels.producers.size() > 1) {
+      name = graph.node(node).name + (channels.producers.size() > 1 ? " stream" : "");
+    }
   }
   if (mode == WidthMode::inner) {
     for (NodeId reader : selecting_readers(graph)) {
@@ -100,18 +110,19 @@ Units find_units(const nn::Graph& graph, WidthMode mode) {
       for (std::int64_t c = 0; c < std::ssize(row); ++c) {
         if (row[static_cast<std::size_t>(c)] == unprunable) continue;
         by_node[reader].push_back({0, unprunable, reader, c});
+        names[reader] = graph.node(reader).name;
       }
     }
   }
 
-  Units result;
+  Units result{mode, {}, {}};
   for (auto& [node, units] : by_node) {
     std::ranges::sort(units, {}, &Unit::channel);
     for (Unit& unit : units) {
       unit.group = std::ssize(result.groups);
       result.units.push_back(unit);
     }
-    result.groups.push_back(graph.node(node).name + (is_stream[node] ? " stream" : ""));
+    result.groups.push_back(names[node]);
   }
   return result;
 }
@@ -145,17 +156,29 @@ std::vector<double> unit_scores(const nn::Network& network, WidthMode mode) {
   return scores;
 }
 
+std::map<std::string, std::int64_t> group_floors(const Units& all, const WidthLimits& limits) {
+  const std::vector<std::int64_t> floor = floors(all, limits);
+  std::map<std::string, std::int64_t> result;
+  for (std::size_t g = 0; g < floor.size(); ++g) result[all.groups[g]] = floor[g];
+  return result;
+}
+
 UnitSelection select_units(const nn::Network& network, WidthMode mode, double width,
                            const WidthLimits& limits) {
+  return select_units(find_units(network.graph(), mode), unit_scores(network, mode), width, limits);
+}
+
+UnitSelection select_units(const Units& all, std::span<const double> scores, double width,
+                           const WidthLimits& limits) {
   require<ConfigError>(width > 0.0 && width <= 1.0, "a width of {}; it must be in (0, 1]", width);
-  const Units all = find_units(network.graph(), mode);
-  const std::vector<double> scores = unit_scores(network, mode);
+  require<ShapeError>(scores.size() == all.units.size(), "{} scores were given for {} units",
+                      scores.size(), all.units.size());
   const std::vector<std::int64_t> sizes = group_sizes(all), floor = floors(all, limits);
   std::vector<std::size_t> best_first(all.units.size());
   std::iota(best_first.begin(), best_first.end(), std::size_t{0});
   std::ranges::stable_sort(best_first, std::greater{}, [&](std::size_t i) { return scores[i]; });
 
-  UnitSelection selection{mode, std::vector<bool>(all.units.size(), false)};
+  UnitSelection selection{all.mode, std::vector<bool>(all.units.size(), false)};
   std::vector<std::int64_t> count(sizes.size(), 0);
   std::int64_t left = std::llround(width * static_cast<double>(all.units.size()));
   const auto group_of = [&](std::size_t i) { return static_cast<std::size_t>(all.units[i].group); };
@@ -172,6 +195,27 @@ UnitSelection select_units(const nn::Network& network, WidthMode mode, double wi
   keep_best([&](std::size_t) { return left > 0; });
   keep_best([&](std::size_t g) { return count[g] % limits.round_to != 0; });
   return selection;
+}
+
+UnitSelection nearest_selection(const Units& all, std::span<const double> scores, double share,
+                                const WidthLimits& limits) {
+  const auto count = std::ssize(all.units);
+  if (count == 0) return {all.mode, {}};
+  const auto of = [&](std::int64_t units) {
+    return select_units(all, scores, static_cast<double>(units) / static_cast<double>(count),
+                        limits);
+  };
+  // Asked for more, it keeps more: `low` ends as the last that keeps less than `share`.
+  std::int64_t low = 0, high = count;
+  while (high - low > 1) {
+    const std::int64_t middle = (low + high) / 2;
+    (of(middle).kept_fraction() < share ? low : high) = middle;
+  }
+  UnitSelection above = of(high);
+  if (low == 0) return above;
+  UnitSelection below = of(low);
+  const bool nearer_below = share - below.kept_fraction() <= above.kept_fraction() - share;
+  return nearer_below || above.kept_fraction() == 1.0 ? below : above;
 }
 
 double min_width(const nn::Graph& graph, WidthMode mode, const WidthLimits& limits) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,8 +33,10 @@ struct Unit {
 
 /// All units of a graph, grouped by the tensor that they are channels of: a group is named after
 /// the first convolution that makes it, with " stream" appended where several do, or after the
-/// batch norm that selects. The units of a group stand together, in the order of their channels.
+/// batch norm that selects, so that it has the same name in a network that is cut from this one.
+/// The units of a group stand together, in the order of their channels.
 struct Units {
+  WidthMode mode = WidthMode::stream;
   std::vector<std::string> groups;
   std::vector<Unit> units;
 };
@@ -57,9 +61,15 @@ struct WidthLimits {
   /// Only groups that match one of `include` and none of `exclude` are pruned.
   std::vector<std::string> include = {"*"};
   std::vector<std::string> exclude = {};
+  /// Groups named here keep at least so many, whatever the two floors above say: what group_floors()
+  /// says of a network still holds, by this, in networks that are cut from it.
+  std::map<std::string, std::int64_t> group_floors = {};
 };
 
-/// Which units of find_units(graph, mode) stay. Empty `kept`: all of them.
+/// How many units of every group must stay.
+std::map<std::string, std::int64_t> group_floors(const Units& units, const WidthLimits& limits);
+
+/// Which of a network's units stay. Empty `kept`: all of them.
 struct UnitSelection {
   WidthMode mode = WidthMode::stream;
   std::vector<bool> kept;
@@ -68,14 +78,23 @@ struct UnitSelection {
   double kept_fraction() const;
 };
 
-/// Keeps the units of the highest scores, round(width * units) of them: one threshold for the whole
+/// Keeps the units of the highest scores, round(width * their number) of them: one threshold for the whole
 /// network, except that every group keeps its floor, and groups that may not be pruned keep all.
 /// Among equal scores the lower index stays. Then each group's count is rounded up to a multiple
 /// of round_to with the best of the removed units, so that a little more than asked is kept. Before
 /// rounding, a smaller width keeps a subset; below min_width() it keeps what min_width() keeps.
-/// Errors    ConfigError: a width outside (0, 1], limits out of range.
+/// Errors    ConfigError: a width outside (0, 1], limits out of range. ShapeError: not one score a
+///           unit.
+UnitSelection select_units(const Units& units, std::span<const double> scores, double width,
+                           const WidthLimits& limits = {});
+/// The same for a network's units, by unit_scores().
 UnitSelection select_units(const nn::Network& network, WidthMode mode, double width,
                            const WidthLimits& limits = {});
+
+/// The selection of select_units() whose kept fraction is nearest to `share`, the smaller of two
+/// that are; but where limits and rounding allow it, one that removes something.
+UnitSelection nearest_selection(const Units& units, std::span<const double> scores, double share,
+                                const WidthLimits& limits);
 
 /// The smallest width that the limits allow, before rounding.
 double min_width(const nn::Graph& graph, WidthMode mode, const WidthLimits& limits = {});

@@ -66,6 +66,18 @@ TEST(Units, StayTheSameKindInACutNetwork) {
   EXPECT_EQ(std::ssize(left.units), std::ranges::count(half.kept, true));
 }
 
+TEST(Units, GroupsKeepTheirNamesInACutNetwork) {
+  // So that the patterns and floors of a run name the same groups after a cut as before it.
+  for (const nn::Graph& g : graphs()) {
+    for (const WidthMode mode : {WidthMode::inner, WidthMode::stream}) {
+      const nn::Network network = random_network(g, 1);
+      const Units before = find_units(g, mode);
+      const Cut smaller = cut(network, {{}, select_units(network, mode, 0.5)});
+      EXPECT_EQ(find_units(smaller.network.graph(), mode).groups, before.groups);
+    }
+  }
+}
+
 TEST(Units, ScoreIsTheMeanOverTheBatchNorms) {
   nn::Network network(nn::cifar_resnet(8, nn::Shortcut::A, 3, 10));
   network.parameter("bn1.weight").var.value.values()[3] = -2.0f;

@@ -1,0 +1,71 @@
+#include "pruning/cost_model.h"
+
+#include <fmt/format.h>
+
+#include <Eigen/Dense>
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <tuple>
+
+#include "kernels/error.h"
+#include "pruning/costs/macs.h"
+#include "pruning/costs/paper.h"
+#include "pruning/costs/params.h"
+
+namespace trifold::pruning {
+namespace {
+
+// A new cost model is a file in costs/ and its name here.
+using Models = std::tuple<Macs, Params, Paper>;
+
+template <class Model>
+CostModelEntry entry() {
+  return {Model::name, Model::help, [](const nn::Graph& original, std::int64_t side) {
+            return std::make_unique<Model>(original, side);
+          }};
+}
+
+template <class... Model>
+std::vector<CostModelEntry> entries(const std::tuple<Model...>*) {
+  return {entry<Model>()...};
+}
+
+}  // namespace
+
+map::CostModel CostModel::continuous(const std::vector<CostSample>& samples) const {
+  const auto count = std::ssize(samples);
+  Eigen::MatrixXd logs(count, 3);
+  Eigen::VectorXd costs(count);
+  for (Eigen::Index row = 0; row < count; ++row) {
+    const auto& [at, ratio] = samples[static_cast<std::size_t>(row)];
+    logs.row(row) << std::log(at.d), std::log(at.w), std::log(at.r);
+    costs(row) = std::log(ratio);
+  }
+  // A dimension with one option has a column of zeros, which this solver answers with 0.
+  const Eigen::Vector3d e = logs.completeOrthogonalDecomposition().solve(costs);
+  if ((e.array() > 1e-6).all()) return map::CostModel::power_law(e[0], e[1], e[2]);
+  // A cost that a dimension leaves alone, as resolution does the parameters, is no power law in it.
+  const std::array<double, 3> exponents{std::max(e[0], 0.0), std::max(e[1], 0.0),
+                                        std::max(e[2], 0.0)};
+  return map::CostModel::general([exponents](const map::Point& p) {
+    return std::pow(p.d, exponents[0]) * std::pow(p.w, exponents[1]) * std::pow(p.r, exponents[2]);
+  });
+}
+
+const std::vector<CostModelEntry>& cost_models() {
+  static const std::vector<CostModelEntry> all = entries(static_cast<const Models*>(nullptr));
+  return all;
+}
+
+const CostModelEntry& cost_model(const std::string& name) {
+  const auto found = std::ranges::find(cost_models(), name, &CostModelEntry::name);
+  if (found != cost_models().end()) return *found;
+  std::string names;
+  for (const CostModelEntry& known : cost_models()) {
+    names += (names.empty() ? "" : ", ") + known.name;
+  }
+  throw ConfigError(fmt::format("unknown cost model '{}'; the cost models are {}", name, names));
+}
+
+}  // namespace trifold::pruning
