@@ -18,6 +18,7 @@
 #include "kernels/error.h"
 #include "nn/data/utf8.h"
 #include "nn/train/evaluate.h"
+#include "pruning/cost_model.h"
 
 namespace {
 
@@ -40,8 +41,17 @@ constexpr Stage stages[] = {
     {"report", "write the report", apps::summarise},
 };
 
+// "macs (counted multiply-accumulates), ..."
+std::string known_costs() {
+  std::string text;
+  for (const pruning::CostModelEntry& model : pruning::cost_models()) {
+    text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", model.name, model.help);
+  }
+  return text;
+}
+
 struct Flags {
-  std::string stage, out, target = "0.5", cost = "macs", width = "stream";
+  std::string stage, out, target = "0.5", width = "stream";
   std::string round_to = "1", include = "*", exclude;
   std::string dimensions = "depth,width,resolution";
   bool resume = false;
@@ -66,7 +76,7 @@ struct Flags {
     app.add_option("--out", out, "Folder of the run")->required()->type_name("DIR");
     app.add_option("--target", target,
                    "Cost that may remain (0.5), or how many times cheaper (2x)");
-    app.add_option("--cost", cost, "What is counted: macs, params or paper (d w^2 r^2)");
+    app.add_option("--cost", o.cost, "What the target counts: " + known_costs());
     app.add_option("--width", width, "stream: all channels; inner: those inside the blocks");
     app.add_option("--dimensions", dimensions, "Which of depth,width,resolution to prune")
         ->type_name("LIST");
@@ -116,7 +126,7 @@ struct Flags {
     PruneOptions o = options;
     o.training = training.resolve(data.data, train);
     o.target = parse_target(target);
-    o.cost = cost_kind(cost);
+    pruning::cost_model(o.cost);  // refuses an unknown one
     require<ConfigError>(width == "stream" || width == "inner",
                          "--width is '{}'; it is stream or inner", width);
     o.width_mode = width == "stream" ? pruning::WidthMode::stream : pruning::WidthMode::inner;
@@ -195,6 +205,7 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
           .round_train = std::move(round_train),
           .ex = ex,
           .journal = std::move(record),
+          .times = StageTimes(folder.path() / "times.json"),
           .callbacks = {
               .say =
                   [&progress](const std::string& line) {
@@ -246,10 +257,14 @@ int run(int argc, char** argv) {
   flags.profile.start();
   try {
     for (const Stage& stage : stages) {
-      if (flags.stage == "run" || flags.stage == stage.name) stage.work(pruning_run);
+      if (flags.stage != "run" && flags.stage != stage.name) continue;
+      pruning_run.times.start(stage.name);
+      stage.work(pruning_run);
+      pruning_run.times.save();
     }
     flags.profile.finish();
   } catch (const Stopped&) {
+    pruning_run.times.save();
     progress.finish();
     flags.profile.finish();
     message("stopped after a checkpoint; run again with --resume to go on\n");

@@ -92,31 +92,6 @@ class Alternating {
   double ridge_;
 };
 
-void check_options(const std::vector<Sample>& samples, const LowRankOptions& options,
-                   const std::array<std::int64_t, 3>& degree) {
-  if (options.rank < 1 || options.rank > 64 || options.starts < 1 || options.max_sweeps < 1 ||
-      !(options.ridge >= 0) || !(options.tolerance > 0)) {
-    throw FitError(
-        "The fit's rank must lie in 1 to 64, starts and sweeps be at least 1, the ridge not "
-        "negative "
-        "and the tolerance positive.");
-  }
-  if (options.rank >= 2 && axis_only(samples)) {
-    throw FitError(fmt::format(
-        "Rank {} can't be determined from samples that all lie on axes through one point; use rank "
-        "1 or add samples with two or more dimensions pruned.",
-        options.rank));
-  }
-  const std::int64_t free = low_rank_parameters(degree, options.rank);
-  if (static_cast<std::int64_t>(samples.size()) < free) {
-    throw FitError(
-        fmt::format("{} samples can't determine the {} free parameters of the rank-{} fit; add "
-                    "samples or lower "
-                    "rank or degree.",
-                    samples.size(), free, options.rank));
-  }
-}
-
 }  // namespace
 
 LowRank::LowRank(const PredictorData& data) : data_(data) {
@@ -153,11 +128,36 @@ std::int64_t low_rank_parameters(const std::array<std::int64_t, 3>& degree, std:
   return rank * (degree[0] + degree[1] + degree[2] + 3) - 2 * rank;
 }
 
-LowRankFit fit_low_rank(const std::vector<Sample>& samples, const LowRankOptions& options) {
+void check_determined(const std::vector<Sample>& samples, const LowRankOptions& options) {
   check_samples(samples);
+  const std::array<std::int64_t, 3> degree = effective_degrees(samples, options.degree);
+  if (options.rank < 1 || options.rank > 64 || options.starts < 1 || options.max_sweeps < 1 ||
+      !(options.ridge >= 0) || !(options.tolerance > 0)) {
+    throw FitError(
+        "The fit's rank must lie in 1 to 64, starts and sweeps be at least 1, the ridge not "
+        "negative "
+        "and the tolerance positive.");
+  }
+  if (options.rank >= 2 && axis_only(samples)) {
+    throw FitError(fmt::format(
+        "Rank {} can't be determined from samples that all lie on axes through one point; use rank "
+        "1 or add samples with two or more dimensions pruned.",
+        options.rank));
+  }
+  const std::int64_t free = low_rank_parameters(degree, options.rank);
+  if (static_cast<std::int64_t>(samples.size()) < free) {
+    throw FitError(
+        fmt::format("{} samples can't determine the {} free parameters of the rank-{} fit; add "
+                    "samples or lower "
+                    "rank or degree.",
+                    samples.size(), free, options.rank));
+  }
+}
+
+LowRankFit fit_low_rank(const std::vector<Sample>& samples, const LowRankOptions& options) {
+  check_determined(samples, options);
   PredictorData data{"low_rank",     options.rank,      effective_degrees(samples, options.degree),
                      least(samples), greatest(samples), {}};
-  check_options(samples, options, data.degree);
 
   const auto n = static_cast<Eigen::Index>(samples.size());
   VectorXd target(n);

@@ -46,6 +46,10 @@ struct LowRankOptions {
   std::int64_t starts = 6;  ///< deterministic starts for R > 1; R = 1 needs one
 };
 
+/// Whether the places of the samples, whatever their accuracies, determine a fit: throws the
+/// FitError that fit_low_rank() would throw where they don't.
+void check_determined(const std::vector<Sample>& samples, const LowRankOptions& options);
+
 struct LowRankFit {
   LowRank model;
   FitReport report;

@@ -4,7 +4,6 @@
 #include <numeric>
 
 #include "apps/cli/exit_code.h"
-#include "apps/prune/candidates.h"
 #include "apps/prune/run.h"
 #include "nn/train/evaluate.h"
 #include "pruning/cost.h"
@@ -44,9 +43,9 @@ void apply(PruneRun& run) {
   run.journal.run("apply", [&]() -> json {
     const json& chosen = solution.at("candidates").at(0);
     const auto side = chosen.at("side").get<std::int64_t>();
-    pruning::Cut cut =
-        cut_to(run, solution.at("importance").get<std::vector<double>>(),
-               chosen.at("blocks").get<std::int64_t>(), chosen.at("width").get<double>());
+    pruning::Cut cut = pruning::cut_to(
+        run.original.network, space_options(run), block_importance(run), unit_scores(run),
+        chosen.at("blocks").get<std::int64_t>(), chosen.at("width").get<double>());
     json result = {{"original", judge(run, run.original.network, run.original.info.side)},
                    {"raw", judge(run, cut.network, side)}};
     reestimate(run, cut.network, side);
@@ -57,7 +56,7 @@ void apply(PruneRun& run) {
     info.original_channels = original_channels(run, cut);
     info.provenance.push_back({{"step", "prune"},
                                {"target", run.options.target},
-                               {"cost", to_string(run.options.cost)},
+                               {"cost", run.options.cost},
                                {"width_mode", to_json(run.options).at("width_mode")},
                                {"at", chosen.at("at")},
                                {"seed", run.options.training.seed}});

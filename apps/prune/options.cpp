@@ -10,26 +10,6 @@
 
 namespace trifold::apps {
 
-CostKind cost_kind(const std::string& name) {
-  for (CostKind kind : {CostKind::macs, CostKind::params, CostKind::paper}) {
-    if (name == to_string(kind)) return kind;
-  }
-  throw ConfigError(
-      fmt::format("unknown cost model '{}'; the cost models are macs, params and paper", name));
-}
-
-std::string to_string(CostKind kind) {
-  switch (kind) {
-    case CostKind::macs:
-      return "macs";
-    case CostKind::params:
-      return "params";
-    case CostKind::paper:
-      return "paper";
-  }
-  throw ConfigError("an unknown cost model");
-}
-
 std::int64_t parse_round_to(const std::string& text, Device device) {
   // A tensor core takes 8 filters at a time, which are 16 bytes of bfloat16, too.
   constexpr std::int64_t cuda_channels = 8;
@@ -106,7 +86,7 @@ void check(const PruneOptions& o) {
 nlohmann::json to_json(const PruneOptions& o) {
   const nn::TrainOptions& t = o.training;
   return {{"target", o.target},
-          {"cost", to_string(o.cost)},
+          {"cost", o.cost},
           {"width_mode", o.width_mode == pruning::WidthMode::stream ? "stream" : "inner"},
           {"prune_depth", o.prune_depth},
           {"prune_width", o.prune_width},

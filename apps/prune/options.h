@@ -12,12 +12,6 @@
 
 namespace trifold::apps {
 
-enum class CostKind { macs, params, paper };
-/// "macs": counted multiply-accumulates; "params": counted parameters; "paper": d w^2 r^2.
-/// Errors    ConfigError that lists the names.
-CostKind cost_kind(const std::string& name);
-std::string to_string(CostKind kind);
-
 /// "8", or "auto": as many channels as the device computes at once, so that a layer of fewer would
 /// take as long.
 /// Errors    ConfigError: neither a number from 1 to 1024 nor "auto".
@@ -34,8 +28,8 @@ std::vector<std::string> parse_patterns(const std::string& flag, const std::stri
 double parse_target(const std::string& text);
 
 struct PruneOptions {
-  double target = 0.5;  ///< cost that may remain, a fraction of the original's
-  CostKind cost = CostKind::macs;
+  double target = 0.5;        ///< cost that may remain, a fraction of the original's
+  std::string cost = "macs";  ///< of pruning::cost_models()
   pruning::WidthMode width_mode = pruning::WidthMode::stream;
   bool prune_depth = true, prune_width = true, prune_resolution = true;
   std::int64_t rounds = 4;  ///< points along each dimension

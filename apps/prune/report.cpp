@@ -206,14 +206,14 @@ void summarise(PruneRun& run) {
 
   report::Report r;
   r.title = fmt::format("{} pruned to {:.0f} % of its {}", run.original.info.arch,
-                        100 * run.options.target, to_string(run.options.cost));
+                        100 * run.options.target, run.options.cost);
   r.command_line = run.command_line;
   r.dataset = run.train.name;
   r.model = run.original.info.arch;
   r.seed = run.options.training.seed;
   r.versions = {{"trifold", version()}};
   r.target = {.ratio = run.options.target,
-              .cost_model = to_string(run.options.cost),
+              .cost_model = run.options.cost,
               .macs = trained.at("finetuned").at("macs").get<std::int64_t>(),
               .params = trained.at("finetuned").at("params").get<std::int64_t>(),
               .macs_before = applied.at("original").at("macs").get<std::int64_t>(),
@@ -226,10 +226,10 @@ void summarise(PruneRun& run) {
       {e.at("d").get<double>(), e.at("w").get<double>(), e.at("r").get<double>()},
       continuous.at("multiplier").get<double>()};
   r.gap = r.continuous->predicted - r.chosen->predicted;
-  r.predictor = report::PredictorQuality{fitted.at("rank").get<std::int64_t>(), run.options.degree,
-                                         fitted.at("samples").get<std::int64_t>(),
-                                         share(fitted.at("loo_mae")),
-                                         fitted.at("rank_correlation").get<double>()};
+  r.predictor = report::PredictorQuality{
+      fitted.at("rank").get<std::int64_t>(), fitted.at("degree").get<std::array<std::int64_t, 3>>(),
+      fitted.at("samples").get<std::int64_t>(), share(fitted.at("loo_mae")),
+      fitted.at("rank_correlation").get<double>()};
   r.summary = {summary_row("original", applied.at("original")),
                summary_row("pruned", applied.at("raw")),
                summary_row("batch norms re-estimated", applied.at("reestimated")),
@@ -253,19 +253,23 @@ void summarise(PruneRun& run) {
   r.training.push_back(training_curve("fine-tuning", trained.at("curve")));
   const json& exponents = continuous.at("cost_elasticity");
   r.notes = {
-      fmt::format("Width means {}, kept in multiples of {}. Near the optimum the counted cost "
+      fmt::format("Width means {}, kept in multiples of {}. Near the optimum the cost ({}) "
                   "changes like d^{:.2f} "
                   "w^{:.2f} r^{:.2f}.",
                   run.options.width_mode == pruning::WidthMode::stream
                       ? "all channels, those of the residual stream too"
                       : "the channels inside the blocks",
-                  run.options.round_to, exponents.at("d").get<double>(),
+                  run.options.round_to, run.options.cost, exponents.at("d").get<double>(),
                   exponents.at("w").get<double>(), exponents.at("r").get<double>()),
       "Held-out images are set aside from the training set and decide everything; the test set is "
       "for the last column alone. Where the original was trained on the held-out images too, its "
       "held-out accuracy, and to a smaller degree that of the networks cut from it, is too high.",
       "Images are resized with anti-aliased bilinear interpolation (half-pixel centres)."};
   measure_speed(run, pruned, r);
+  run.times.save();
+  for (const StageTimes::Entry& entry : run.times.entries()) {
+    r.stages.push_back({entry.stage, entry.seconds});
+  }
   write_report(r, run.folder);
   engine::write_file_atomically(run.folder / "figure.svg", figure_svg(r));
   write_logs(run, r);

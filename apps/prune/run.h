@@ -8,12 +8,12 @@
 
 #include "apps/prune/journal.h"
 #include "apps/prune/options.h"
+#include "apps/prune/stage_times.h"
 #include "map/point.h"
 #include "map/predictor.h"
 #include "nn/data/dataset.h"
 #include "nn/model.h"
-#include "pruning/probe.h"
-#include "pruning/width.h"
+#include "pruning/space.h"
 
 namespace trifold::apps {
 
@@ -37,11 +37,13 @@ struct PruneRun {
   nn::Dataset round_train;  ///< what the data points are fine-tuned on: `train` or a part of it
   kernels::Exec ex;
   Journal journal;
+  StageTimes times;
   RunCallbacks callbacks;
 };
 
 /// The stages, in order. Each does its steps that the journal does not have yet.
-/// plan: the space and whether the target lies in it. Errors: TargetError where it doesn't.
+/// plan: the space, and whether the target lies in it and its data points determine the predictor.
+/// Errors: TargetError where it doesn't, ConfigError where they don't.
 void plan(PruneRun& run);
 /// collect: prune and fine-tune along each dimension; every round is a data point.
 void collect(PruneRun& run);
@@ -58,25 +60,18 @@ void summarise(PruneRun& run);
 
 // What several stages share.
 
-/// Remaining cost of a network, as the run's cost model counts it; not for CostKind::paper.
-double counted_cost(CostKind kind, const nn::Graph& graph, std::int64_t side);
-
-/// The sides in pixels that the run considers, ascending; the last is the original's.
-std::vector<std::int64_t> side_options(const PruneRun& run);
-/// The numbers of blocks that can stay, ascending; the last is all of them.
-std::vector<std::int64_t> block_options(const PruneRun& run);
-
-/// A width to ask pruning::select_units for, and the share of channels that then stays, floors and
-/// rounding included.
-struct WidthOption {
-  double asked, kept;
-};
-/// The widths of a network in steps of 1 %, ascending, each kept share once; the last keeps all.
-std::vector<WidthOption> width_options(const PruneRun& run, const nn::Network& network);
-
-/// The limits on widths, and the settings of the probes, that the run's options ask for.
-pruning::WidthLimits width_limits(const PruneRun& run);
-pruning::ProbeOptions probe_options(const PruneRun& run);
+/// What the run's options ask of the space of networks.
+pruning::SpaceOptions space_options(const PruneRun& run);
+/// How important each block of the original is, as `plan` recorded it.
+std::vector<double> block_importance(const PruneRun& run);
+/// Measures how important each block of a network is, for images of side x side; zeros where the
+/// depth has no options.
+std::vector<double> measure_blocks(const PruneRun& run, const nn::Network& network,
+                                   std::int64_t side);
+/// How the run scores channels.
+pruning::ScoreUnits unit_scores(const PruneRun& run);
+/// The space that the run plans, collects in and searches.
+pruning::Space space_of(const PruneRun& run, std::vector<double> importance);
 
 /// Trains `network` on `data` for `epochs` with a checkpoint in the run folder that a resumed run
 /// goes on from, and returns {"curve": [{epoch, loss, top1, lr[, held_out]}...]}. Where the run's
@@ -87,6 +82,8 @@ nlohmann::json train(PruneRun& run, const std::string& step, nn::Network& networ
 
 /// The data points that are collected so far.
 std::vector<map::Sample> samples_of(const PruneRun& run);
+/// Throws ConfigError unless data points at these places determine the predictor that `fit` fits.
+void check_determined(const PruneOptions& options, const std::vector<map::Point>& points);
 /// The predictor as `fit` recorded it.
 map::PredictorData predictor_from_json(const nlohmann::json& fitted);
 

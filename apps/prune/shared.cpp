@@ -1,68 +1,59 @@
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "apps/prune/run.h"
 #include "kernels/error.h"
 #include "nn/train/evaluate.h"
-#include "pruning/cost.h"
 #include "pruning/depth.h"
+#include "pruning/probe.h"
 
 namespace trifold::apps {
 
 using nlohmann::json;
 
-double counted_cost(CostKind kind, const nn::Graph& graph, std::int64_t side) {
-  const pruning::Cost cost = pruning::count_cost(graph, side);
-  return static_cast<double>(kind == CostKind::params ? cost.params : cost.macs);
+pruning::SpaceOptions space_options(const PruneRun& run) {
+  const PruneOptions& o = run.options;
+  return {.target = o.target,
+          .depth = o.prune_depth,
+          .width = o.prune_width,
+          .resolution = o.prune_resolution,
+          .width_mode = o.width_mode,
+          .limits = {.floor_fraction = o.floor,
+                     .round_to = o.round_to,
+                     .include = o.include,
+                     .exclude = o.exclude},
+          .resolution_step = o.resolution_step,
+          .rounds = o.rounds};
 }
 
-std::vector<std::int64_t> side_options(const PruneRun& run) {
-  const std::int64_t full = run.original.info.side;
-  if (!run.options.prune_resolution) return {full};
-  std::vector<std::int64_t> sides;
-  // Below half of the side a network of small images has nothing left to look at.
-  for (std::int64_t side = full; 2 * side >= full; side -= run.options.resolution_step) {
-    sides.push_back(side);
+std::vector<double> block_importance(const PruneRun& run) {
+  return run.journal.at("plan").at("importance").get<std::vector<double>>();
+}
+
+std::vector<double> measure_blocks(const PruneRun& run, const nn::Network& network,
+                                   std::int64_t side) {
+  const nn::Graph& graph = network.graph();
+  if (!run.options.prune_depth || graph.blocks.empty() ||
+      pruning::min_depth(graph) == std::ssize(graph.blocks)) {
+    return std::vector<double>(graph.blocks.size(), 0.0);
   }
-  std::ranges::reverse(sides);
-  return sides;
+  return pruning::probe_blocks(
+             network, run.train, run.held_out, run.original.info.normalisation, side, run.ex,
+             {.images = run.options.probe_images, .seed = run.options.training.seed})
+      .importance;
 }
 
-std::vector<std::int64_t> block_options(const PruneRun& run) {
-  const nn::Graph& graph = run.original.network.graph();
-  const auto all = static_cast<std::int64_t>(graph.blocks.size());
-  std::vector<std::int64_t> counts;
-  const std::int64_t least = run.options.prune_depth && all > 0 ? pruning::min_depth(graph) : all;
-  for (std::int64_t count = least; count <= all; ++count) counts.push_back(count);
-  return counts;
+pruning::ScoreUnits unit_scores(const PruneRun&) {
+  return [](const nn::Network& network, const pruning::Units& units) {
+    return pruning::unit_scores(network, units.mode);
+  };
 }
 
-std::vector<WidthOption> width_options(const PruneRun& run, const nn::Network& network) {
-  std::vector<WidthOption> options;
-  constexpr std::int64_t steps = 100;
-  for (std::int64_t i = run.options.prune_width ? 1 : steps; i < steps; ++i) {
-    const double asked = static_cast<double>(i) / static_cast<double>(steps);
-    const double kept =
-        pruning::select_units(network, run.options.width_mode, asked, width_limits(run))
-            .kept_fraction();
-    if (kept < 1.0 && (options.empty() || kept > options.back().kept)) {
-      options.push_back({asked, kept});
-    }
-  }
-  options.push_back({1.0, 1.0});
-  return options;
-}
-
-pruning::WidthLimits width_limits(const PruneRun& run) {
-  return {.floor_fraction = run.options.floor,
-          .round_to = run.options.round_to,
-          .include = run.options.include,
-          .exclude = run.options.exclude};
-}
-
-pruning::ProbeOptions probe_options(const PruneRun& run) {
-  return {.images = run.options.probe_images, .seed = run.options.training.seed};
+pruning::Space space_of(const PruneRun& run, std::vector<double> importance) {
+  const std::int64_t side = run.original.info.side;
+  const nn::Network& network = run.original.network;
+  return pruning::Space(network, side,
+                        pruning::cost_model(run.options.cost).make(network.graph(), side),
+                        space_options(run), std::move(importance), unit_scores(run));
 }
 
 json train(PruneRun& run, const std::string& step, nn::Network& network, const nn::Dataset& data,

@@ -117,7 +117,10 @@ std::string to_json(const Report& report) {
               {"dataset", report.dataset},
               {"model", report.model},
               {"seed", report.seed},
-              {"duration_seconds", report.duration_seconds}};
+              {"duration_seconds", report.duration_seconds()},
+              {"stages", list(report.stages, [](const StageTime& s) {
+                 return Json{{"stage", s.stage}, {"seconds", s.seconds}};
+               })}};
   out.update(plan(report));
   out["summary"] = list(report.summary, summary_row);
   out["layers"] = list(report.layers, layer_row);

@@ -17,7 +17,7 @@ struct Ratios {
 
 struct Target {
   double ratio = 1;              ///< budget / original cost, under cost_model
-  std::string cost_model;        ///< such as "macs" or "latency"
+  std::string cost_model;        ///< such as "macs"
   std::int64_t macs = 0;         ///< achieved, counted, per image
   std::int64_t params = 0;       ///< achieved
   std::int64_t macs_before = 0;  ///< of the original
@@ -43,7 +43,9 @@ struct ContinuousPoint {
 
 /// How far to trust the accuracy predictor (MAP).
 struct PredictorQuality {
-  std::int64_t rank = 1, degree = 3, samples = 0;
+  std::int64_t rank = 1;
+  std::array<std::int64_t, 3> degree{};  ///< that was fitted, in d, w, r
+  std::int64_t samples = 0;
   double loo_mae = 0;           ///< leave-one-out mean absolute error, accuracy in [0, 1]
   double rank_correlation = 0;  ///< Spearman's, leave-one-out, in [-1, 1]
 };
@@ -104,6 +106,12 @@ struct TrainingCurve {
   std::vector<double> epochs, train_loss, held_out_accuracy;
 };
 
+/// Wall time.
+struct StageTime {
+  std::string stage;
+  double seconds = 0;
+};
+
 struct Fact {
   std::string name, value;
 };
@@ -114,7 +122,14 @@ struct Report {
   std::vector<Fact> versions;
   std::string dataset, model;
   std::uint64_t seed = 0;
-  double duration_seconds = 0;
+  std::vector<StageTime> stages;  ///< in the order of the run
+
+  /// Of all stages.
+  double duration_seconds() const {
+    double sum = 0;
+    for (const StageTime& s : stages) sum += s.seconds;
+    return sum;
+  }
 
   Target target;
   std::optional<Choice> chosen;

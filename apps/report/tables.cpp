@@ -29,7 +29,13 @@ Table facts_table(const Report& report) {
   add("model", report.model);
   add("dataset", report.dataset);
   add("seed", std::to_string(report.seed));
-  if (report.duration_seconds > 0) add("duration", duration_text(report.duration_seconds));
+  if (!report.stages.empty()) {
+    std::string parts;
+    for (const StageTime& s : report.stages) {
+      parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", s.stage, duration_text(s.seconds));
+    }
+    add("duration", fmt::format("{} ({})", duration_text(report.duration_seconds()), parts));
+  }
   for (const Fact& fact : report.versions) add(fact.name, fact.value);
   return table;
 }
@@ -96,7 +102,7 @@ Table predictor_table(const Report& report) {
   if (const auto& q = report.predictor) {
     table.rows = {{"samples", std::to_string(q->samples)},
                   {"rank", std::to_string(q->rank)},
-                  {"degree", std::to_string(q->degree)},
+                  {"degree in d, w, r", list_text({q->degree.begin(), q->degree.end()})},
                   {"mean absolute error", fmt::format("{:.2f} points", 100 * q->loo_mae)},
                   {"rank correlation", fmt::format("{:.3f}", q->rank_correlation)}};
   }

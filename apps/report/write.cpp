@@ -11,8 +11,9 @@ void write_report(const Report& report, const std::filesystem::path& folder) {
   const std::string html = to_html(report), markdown = to_markdown(report), json = to_json(report);
   std::error_code failure;
   std::filesystem::create_directories(folder, failure);
-  require<engine::WriteError>(!failure, "{}: cannot make the folder for the report ({}); choose another",
-                      folder.string(), failure.message());
+  require<engine::WriteError>(!failure,
+                              "{}: cannot make the folder for the report ({}); choose another",
+                              folder.string(), failure.message());
   engine::write_file_atomically(folder / "report.html", html);
   engine::write_file_atomically(folder / "report.md", markdown);
   engine::write_file_atomically(folder / "report.json", json);

@@ -3,6 +3,7 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <set>
@@ -72,6 +73,21 @@ TEST_F(Prune, RunsAllStagesWithinTheTarget) {
   EXPECT_LE(pruned, 0.5 * original);
   EXPECT_GT(pruned, 0.3 * original);
 
+  const auto told = nlohmann::json::parse(read_text(out / "report.json"));
+  // Two points along a dimension carry no cubic.
+  EXPECT_EQ(told.at("predictor").at("degree"), steps.at("fit").at("degree"));
+  EXPECT_NE(told.at("predictor").at("degree"), nlohmann::json({3, 3, 3}));
+  std::vector<std::string> stages;
+  double seconds = 0;
+  for (const auto& stage : told.at("stages")) {
+    stages.push_back(stage.at("stage"));
+    seconds += stage.at("seconds").get<double>();
+    EXPECT_GT(stage.at("seconds").get<double>(), 0.0) << stages.back();
+  }
+  EXPECT_EQ(stages, (std::vector<std::string>{"plan", "collect", "fit", "solve", "apply",
+                                              "finetune", "report"}));
+  EXPECT_NEAR(told.at("duration_seconds").get<double>(), seconds, 1e-9);
+
   const Result inspected = run_program("inspect", {(out / "model.safetensors").string(), "--json"});
   ASSERT_EQ(inspected.code, 0) << inspected.err;
   EXPECT_EQ(nlohmann::json::parse(inspected.out).at("macs").get<double>(), pruned);
@@ -83,6 +99,9 @@ TEST_F(Prune, RunsAllStagesWithinTheTarget) {
   const Result report = run_program("prune", {"report", "--out", out.string()});
   EXPECT_EQ(report.code, 0) << report.err;
   EXPECT_NE(report.out.find("fine-tuned"), std::string::npos) << report.out;
+  const auto later = nlohmann::json::parse(read_text(out / "report.json"));
+  EXPECT_EQ(later.at("stages").at(1), told.at("stages").at(1)) << "the time of collecting stays";
+  EXPECT_GT(later.at("duration_seconds").get<double>(), seconds);
   const Result other = run_program("prune", arguments("run", out, {"--resume", "--seed", "9"}));
   EXPECT_EQ(other.code, 2);
   EXPECT_TRUE(one_error(other, "seed")) << other.err;
@@ -233,6 +252,90 @@ TEST_F(Prune, AFullDiskIsAFailureThatNamesTheFile) {
   umount(out.c_str());
   EXPECT_EQ(result.code, 1);
   EXPECT_TRUE(one_error(result, (out / "checkpoint.safetensors").string())) << result.err;
+}
+
+TEST(PrunePromise, WhatThePlanSaysCanBeMetIsMet) {
+  const TempFolder folder;
+  const std::string data = tiny_cifar(folder);
+  const fs::path model = folder / "train" / "model.safetensors";
+  ASSERT_EQ(run_program("train", tiny_training(data, folder / "train", {"--epochs", "1"})).code, 0);
+  int runs = 0;
+  const auto prune = [&](const std::string& stage, const std::vector<std::string>& more) {
+    const fs::path out = folder / (stage + std::to_string(++runs));
+    std::vector<std::string> words = {stage,
+                                      "--model",
+                                      model.string(),
+                                      "--data",
+                                      data,
+                                      "--out",
+                                      out.string(),
+                                      "--target",
+                                      "0.5",
+                                      "--held-out",
+                                      "10",
+                                      "--batch",
+                                      "8",
+                                      "--bn-batches",
+                                      "1",
+                                      "--probe-images",
+                                      "100",
+                                      "--round-epochs",
+                                      "1",
+                                      "--finetune-epochs",
+                                      "1",
+                                      "--threads",
+                                      "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Result result = run_program("prune", words);
+    nlohmann::json steps;
+    if (fs::exists(out / "journal.json")) {
+      steps = nlohmann::json::parse(read_text(out / "journal.json")).at("steps");
+    }
+    return std::pair(result, steps);
+  };
+  // The shallowest, narrowest or smallest network alone is just within the target, dimensions have
+  // no options, or points are few.
+  const std::vector<std::vector<std::string>> met = {{"--dimensions", "depth,resolution"},
+                                                     {"--floor", "1"},
+                                                     {"--exclude", "*"},
+                                                     {"--round-to", "64"},
+                                                     {"--floor", "0", "--rounds", "2"},
+                                                     {"--rounds", "1"}};
+  for (const std::vector<std::string>& more : met) {
+    SCOPED_TRACE(more[0] + " " + more[1]);
+    const auto [result, steps] = prune("run", more);
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_LE(steps.at("solve").at("candidates").at(0).at("cost").get<double>(), 0.5);
+    const double original = steps.at("apply").at("original").at("macs").get<double>();
+    EXPECT_LE(steps.at("finetune").at("finetuned").at("macs").get<double>(), 0.5 * original);
+    // What was planned was collected, and nothing else: no point twice.
+    std::set<std::array<double, 3>> places;
+    std::size_t points = 0;
+    for (const auto& [step, point] : steps.items()) {
+      if (!step.starts_with("collect/")) continue;
+      ++points;
+      places.insert(
+          {point.at("d").get<double>(), point.at("w").get<double>(), point.at("r").get<double>()});
+    }
+    const auto& planned = steps.at("plan").at("points");
+    EXPECT_EQ(points, 1 + planned.at("depth").size() + planned.at("width").size() +
+                          planned.at("resolution").size());
+    EXPECT_EQ(places.size(), points);
+  }
+  for (const std::vector<std::string>& more :
+       std::vector<std::vector<std::string>>{{"--dimensions", "depth"},
+                                             {"--dimensions", "width", "--floor", "1"},
+                                             {"--dimensions", "resolution", "--cost", "params"}}) {
+    SCOPED_TRACE(more[1]);
+    const auto [result, steps] = prune("run", more);
+    EXPECT_EQ(result.code, 4);
+    EXPECT_TRUE(steps.empty()) << steps.dump();
+    EXPECT_TRUE(one_error(result, "can't be met")) << result.err;
+  }
+  const auto [result, steps] = prune("run", {"--rank", "2"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_TRUE(one_error(result, "--rank")) << result.err;
+  EXPECT_TRUE(steps.empty()) << steps.dump();
 }
 
 TEST_F(Prune, RefusesWhatCannotBe) {

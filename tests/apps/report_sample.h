@@ -45,12 +45,12 @@ inline Report full_sample() {
   report.dataset = "CIFAR-10";
   report.model = "ResNet-56";
   report.seed = 18446744073709551615ULL;
-  report.duration_seconds = 7384;
+  report.stages = {{"collect", 5000}, {"finetune", 2384}};
   report.target = {0.5, "macs", 62745000, 440000, 125490000, 855770};
   report.chosen = Choice{{0.889, 0.8125, 0.9375}, {8, 8, 8}, {13, 26, 52}, 30, 0.9301};
   report.continuous = ContinuousPoint{{0.9193, 0.8016, 0.92}, 0.9316, {0.021, 0.042, 0.042}, 0.02};
   report.gap = 0.0015;
-  report.predictor = PredictorQuality{1, 3, 13, 0.0041, 0.962};
+  report.predictor = PredictorQuality{1, {3, 2, 3}, 13, 0.0041, 0.962};
   report.summary = {{"original", 125490000, 855770, 0.9412, 0.9337, 812.0},
                     {"pruned, raw", 62745000, 440000, 0.3125, std::nullopt, std::nullopt},
                     {"BN re-estimated", 62745000, 440000, 0.8444, std::nullopt, std::nullopt},

@@ -45,7 +45,7 @@ TEST(ReportPage, IsBalancedAndSelfContained) {
 TEST(ReportPage, ShowsTheNumbers) {
   const std::string page = to_html(full_sample());
   for (const char* fact : {"125.49 M", "250.98 M", "91.73 %", "2.00x", "1.75x", "8, 8, 8",
-                           "2 h 03 min", "0.15 points", "18446744073709551615"}) {
+                           "2 h 03 min", "3, 2, 3", "0.15 points", "18446744073709551615"}) {
     EXPECT_GE(occurrences(page, fact), 1U) << fact;
   }
 }
@@ -113,6 +113,9 @@ TEST(ReportJson, KeepsEveryValue) {
             report.continuous->elasticities);
   EXPECT_EQ(json["gap"], *report.gap);
   EXPECT_EQ(json["predictor"]["rank_correlation"], report.predictor->rank_correlation);
+  EXPECT_EQ(json["predictor"]["degree"], nlohmann::json({3, 2, 3}));
+  EXPECT_EQ(json["duration_seconds"], 7384);
+  EXPECT_EQ(json["stages"][1], (nlohmann::json{{"stage", "finetune"}, {"seconds", 2384}}));
   EXPECT_EQ(json["summary"][0]["flops"], 2 * *report.summary[0].macs);
   EXPECT_TRUE(json["summary"][1]["test_top1"].is_null());
   ASSERT_EQ(json["layers"].size(), report.layers.size());
