@@ -19,6 +19,7 @@
 #include "nn/data/utf8.h"
 #include "nn/train/evaluate.h"
 #include "pruning/cost_model.h"
+#include "pruning/criterion.h"
 
 namespace {
 
@@ -42,10 +43,11 @@ constexpr Stage stages[] = {
 };
 
 // "macs (counted multiply-accumulates), ..."
-std::string known_costs() {
+template <class Entry>
+std::string listed(const std::vector<Entry>& entries) {
   std::string text;
-  for (const pruning::CostModelEntry& model : pruning::cost_models()) {
-    text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", model.name, model.help);
+  for (const Entry& entry : entries) {
+    text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", entry.name, entry.help);
   }
   return text;
 }
@@ -76,7 +78,11 @@ struct Flags {
     app.add_option("--out", out, "Folder of the run")->required()->type_name("DIR");
     app.add_option("--target", target,
                    "Cost that may remain (0.5), or how many times cheaper (2x)");
-    app.add_option("--cost", o.cost, "What the target counts: " + known_costs());
+    app.add_option("--cost", o.cost, "What the target counts: " + listed(pruning::cost_models()));
+    app.add_option("--criterion", o.criterion,
+                   "Which channels stay, by: " + listed(pruning::channel_criteria()));
+    app.add_option("--block-criterion", o.block_criterion,
+                   "Which blocks stay, by: " + listed(pruning::block_criteria()));
     app.add_option("--width", width, "stream: all channels; inner: those inside the blocks");
     app.add_option("--dimensions", dimensions, "Which of depth,width,resolution to prune")
         ->type_name("LIST");
@@ -131,7 +137,10 @@ struct Flags {
                          "--width is '{}'; it is stream or inner", width);
     o.width_mode = width == "stream" ? pruning::WidthMode::stream : pruning::WidthMode::inner;
     o.round_to = parse_round_to(round_to, on);
-    const std::vector<std::string> groups = pruning::find_units(graph, o.width_mode).groups;
+    const bool without_norm = pruning::channel_criterion(o.criterion)->judges_without_norm();
+    pruning::block_criterion(o.block_criterion);  // refuses an unknown one
+    const std::vector<std::string> groups =
+        pruning::find_units(graph, o.width_mode, without_norm).groups;
     o.include = parse_patterns("--include", include, groups);
     o.exclude = parse_patterns("--exclude", exclude, groups);
     o.prune_depth = o.prune_width = o.prune_resolution = false;

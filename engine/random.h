@@ -44,6 +44,7 @@ inline constexpr std::uint32_t split = 2;       ///< Held-out split of a data se
 inline constexpr std::uint32_t shuffle = 3;     ///< Order of the images in an epoch.
 inline constexpr std::uint32_t augment = 4;     ///< Crop and flip of one image in one epoch.
 inline constexpr std::uint32_t probe = 5;       ///< Images and their order for probing classifiers.
+inline constexpr std::uint32_t criterion = 6;   ///< What a pruning criterion draws.
 }  // namespace streams
 
 /// One sequence of 2^34 32-bit words, named by (seed, stream, a, b). Sequences with different names

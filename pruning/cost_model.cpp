@@ -1,35 +1,20 @@
 #include "pruning/cost_model.h"
 
-#include <fmt/format.h>
-
 #include <Eigen/Dense>
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <tuple>
 
-#include "kernels/error.h"
 #include "pruning/costs/macs.h"
 #include "pruning/costs/paper.h"
 #include "pruning/costs/params.h"
+#include "pruning/registry.h"
 
 namespace trifold::pruning {
 namespace {
 
 // A new cost model is a file in costs/ and its name here.
 using Models = std::tuple<Macs, Params, Paper>;
-
-template <class Model>
-CostModelEntry entry() {
-  return {Model::name, Model::help, [](const nn::Graph& original, std::int64_t side) {
-            return std::make_unique<Model>(original, side);
-          }};
-}
-
-template <class... Model>
-std::vector<CostModelEntry> entries(const std::tuple<Model...>*) {
-  return {entry<Model>()...};
-}
 
 }  // namespace
 
@@ -54,18 +39,16 @@ map::CostModel CostModel::continuous(const std::vector<CostSample>& samples) con
 }
 
 const std::vector<CostModelEntry>& cost_models() {
-  static const std::vector<CostModelEntry> all = entries(static_cast<const Models*>(nullptr));
+  static const auto all = entries_of<CostModelEntry, Models>([]<class Model>() {
+    return [](const nn::Graph& original, std::int64_t side) {
+      return std::make_unique<Model>(original, side);
+    };
+  });
   return all;
 }
 
 const CostModelEntry& cost_model(const std::string& name) {
-  const auto found = std::ranges::find(cost_models(), name, &CostModelEntry::name);
-  if (found != cost_models().end()) return *found;
-  std::string names;
-  for (const CostModelEntry& known : cost_models()) {
-    names += (names.empty() ? "" : ", ") + known.name;
-  }
-  throw ConfigError(fmt::format("unknown cost model '{}'; the cost models are {}", name, names));
+  return find_entry(cost_models(), "cost model", name);
 }
 
 }  // namespace trifold::pruning

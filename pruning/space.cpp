@@ -73,7 +73,7 @@ Cut cut_to(const nn::Network& original, const SpaceOptions& options,
   ChannelMap origin;
   nn::Network shallow = remove_blocks(original, importance, blocks, &origin);
   if (asked >= 1.0) return {std::move(shallow), std::move(origin)};
-  const Units units = find_units(shallow.graph(), options.width_mode);
+  const Units units = units_of(shallow.graph(), options);
   Cut narrow =
       cut(shallow, {.units = select_units(units, score(shallow, units), asked, options.limits)});
   narrow.origin = compose(origin, narrow.origin);
@@ -103,7 +103,7 @@ void Space::list_options(const nn::Graph& graph) {
   // In steps of 1 %, each kept share once.
   constexpr std::int64_t steps = 100;
   if (options_.width) {
-    const Units units = find_units(graph, options_.width_mode);
+    const Units units = units_of(graph, options_);
     const std::vector<double> scores = score_(original_, units);
     for (std::int64_t i = 1; i < steps; ++i) {
       const double asked = static_cast<double>(i) / static_cast<double>(steps);
@@ -210,7 +210,7 @@ const nn::Graph& Space::graph(std::int64_t depth, std::int64_t width) {
   if (!shallow_ || shallow_->blocks != blocks) {
     shallow_.reset();
     nn::Network network = remove_blocks(original_, importance_, blocks);
-    Units units = find_units(network.graph(), options_.width_mode);
+    Units units = units_of(network.graph(), options_);
     std::vector<double> scores;
     if (widths_.size() > 1) scores = score_(network, units);
     shallow_.emplace(Shallow{blocks, std::move(network), std::move(units), std::move(scores)});

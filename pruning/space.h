@@ -24,6 +24,7 @@ struct SpaceOptions {
   double target = 0.5;  ///< cost that may remain, a fraction of the original's
   bool depth = true, width = true, resolution = true;  ///< the dimensions that may shrink
   WidthMode width_mode = WidthMode::stream;
+  bool without_norm = false;  ///< whether channels that no batch norm scales may shrink, too
   WidthLimits limits = {};
   std::int64_t resolution_step = 2;  ///< pixels between the sides
   std::int64_t rounds = 4;           ///< data points along each dimension
@@ -31,6 +32,11 @@ struct SpaceOptions {
 
 /// Scores a network's units, as select_units() takes them.
 using ScoreUnits = std::function<std::vector<double>(const nn::Network&, const Units&)>;
+
+/// The units of a network of the space.
+inline Units units_of(const nn::Graph& graph, const SpaceOptions& options) {
+  return find_units(graph, options.width_mode, options.without_norm);
+}
 
 /// The cut of `original` to `blocks` blocks, the least important gone first, and then to the width
 /// `asked`, as select_units() understands it: a share of the channels that are left, so that

@@ -24,7 +24,7 @@ class Removed {
   Removed(const nn::Graph& graph, const Coupling& coupling, const UnitSelection& selection)
       : classes_(coupling.classes.size(), false) {
     if (selection.kept.empty()) return;
-    const std::vector<Unit> units = find_units(graph, selection.mode).units;
+    const std::vector<Unit> units = find_units(graph, selection.mode, selection.without_norm).units;
     require<ShapeError>(units.size() == selection.kept.size(),
                         "a selection of {} units was given for a network of {}",
                         selection.kept.size(), units.size());

@@ -41,6 +41,13 @@ std::vector<NodeId> selecting_readers(const nn::Graph& graph) {
   return result;
 }
 
+// Whether a convolution makes the channels.
+bool is_filtered(const nn::Graph& graph, const ChannelClass& channels) {
+  return std::ranges::any_of(channels.producers, [&](const ChannelClass::Member& producer) {
+    return std::holds_alternative<nn::Conv2d>(graph.node(producer.node).op);
+  });
+}
+
 bool is_prunable(const WidthLimits& limits, const std::string& group) {
   const auto match = [&](const std::string& pattern) { return matches(pattern, group); };
   return std::ranges::any_of(limits.include, match) && std::ranges::none_of(limits.exclude, match);
@@ -86,7 +93,7 @@ bool matches(const std::string& pattern, const std::string& group) {
   return ::fnmatch(pattern.c_str(), group.c_str(), 0) == 0;
 }
 
-Units find_units(const nn::Graph& graph, WidthMode mode) {
+Units find_units(const nn::Graph& graph, WidthMode mode, bool without_norm) {
   const Coupling coupling = find_coupling(graph);
   std::map<NodeId, std::vector<Unit>> by_node;  // the node that the group is named after
   std::map<NodeId, std::string> names;
@@ -94,7 +101,9 @@ Units find_units(const nn::Graph& graph, WidthMode mode) {
     const ChannelClass& channels = coupling.classes[i];
     const bool wanted = mode == WidthMode::stream || inside_a_block(graph, channels.nodes) ||
                         channels.is_selection(graph);
-    if (channels.batch_norms.empty() || !wanted) continue;
+    const bool has_score =
+        !channels.batch_norms.empty() || (without_norm && is_filtered(graph, channels));
+    if (!has_score || !wanted) continue;
     const auto [node, channel] = channels.producers.front();
     by_node[node].push_back({0, static_cast<ClassId>(i), -1, channel});
     std::string& name = names[node];
@@ -115,7 +124,7 @@ Units find_units(const nn::Graph& graph, WidthMode mode) {
     }
   }
 
-  Units result{mode, {}, {}};
+  Units result{mode, without_norm, {}, {}};
   for (auto& [node, units] : by_node) {
     std::ranges::sort(units, {}, &Unit::channel);
     for (Unit& unit : units) {
@@ -178,7 +187,7 @@ UnitSelection select_units(const Units& all, std::span<const double> scores, dou
   std::iota(best_first.begin(), best_first.end(), std::size_t{0});
   std::ranges::stable_sort(best_first, std::greater{}, [&](std::size_t i) { return scores[i]; });
 
-  UnitSelection selection{all.mode, std::vector<bool>(all.units.size(), false)};
+  UnitSelection selection{all.mode, std::vector<bool>(all.units.size(), false), all.without_norm};
   std::vector<std::int64_t> count(sizes.size(), 0);
   std::int64_t left = std::llround(width * static_cast<double>(all.units.size()));
   const auto group_of = [&](std::size_t i) { return static_cast<std::size_t>(all.units[i].group); };
@@ -200,7 +209,7 @@ UnitSelection select_units(const Units& all, std::span<const double> scores, dou
 UnitSelection nearest_selection(const Units& all, std::span<const double> scores, double share,
                                 const WidthLimits& limits) {
   const auto count = std::ssize(all.units);
-  if (count == 0) return {all.mode, {}};
+  if (count == 0) return {all.mode, {}, all.without_norm};
   const auto of = [&](std::int64_t units) {
     return select_units(all, scores, static_cast<double>(units) / static_cast<double>(count),
                         limits);

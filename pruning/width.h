@@ -1,4 +1,4 @@
-/// Width: which channels to keep, by the scales of their batch norms.
+/// Width: which channels to keep, by their scores.
 #pragma once
 
 #include <cstdint>
@@ -37,14 +37,16 @@ struct Unit {
 /// The units of a group stand together, in the order of their channels.
 struct Units {
   WidthMode mode = WidthMode::stream;
+  bool without_norm = false;  ///< whether channels that no batch norm scales are among them
   std::vector<std::string> groups;
   std::vector<Unit> units;
 };
 
-/// The units of a graph. Classes that no batch norm scales have no score and are no units.
-Units find_units(const nn::Graph& graph, WidthMode mode);
+/// The units of a graph. Channels that no batch norm scales are units where `without_norm` holds, for
+/// criteria that have a score for them.
+Units find_units(const nn::Graph& graph, WidthMode mode, bool without_norm = false);
 
-/// The score of every unit: the mean of |gamma| over its batch norms.
+/// The score of every unit that a batch norm scales: the mean of |gamma| over its batch norms.
 /// Source    Liu et al., "Learning Efficient Convolutional Networks through Network Slimming",
 ///           ICCV 2017, section 3; the mean over coupled layers as in Torch-Pruning's Group-BN.
 std::vector<double> unit_scores(const nn::Network& network, WidthMode mode);
@@ -73,6 +75,7 @@ std::map<std::string, std::int64_t> group_floors(const Units& units, const Width
 struct UnitSelection {
   WidthMode mode = WidthMode::stream;
   std::vector<bool> kept;
+  bool without_norm = false;  ///< as in Units
 
   /// Kept units / all units; 1 for an empty selection.
   double kept_fraction() const;

@@ -92,17 +92,16 @@ void collect_depth(PruneRun& run, const pruning::Space& space, Traveller t) {
 }
 
 void collect_width(PruneRun& run, const pruning::Space& space, Traveller t) {
-  const pruning::WidthMode mode = run.options.width_mode;
   // The floors are shares of the original's groups, in every round.
   pruning::WidthLimits limits = space.options().limits;
-  limits.group_floors =
-      pruning::group_floors(pruning::find_units(run.original.network.graph(), mode), limits);
+  limits.group_floors = pruning::group_floors(
+      pruning::units_of(run.original.network.graph(), space.options()), limits);
   std::int64_t round = 0;
   for (double w : space.width_points()) {
     // Where channels are rounded, a round may have gone as far as the next one was to go.
     if (w > t.w - 1e-9) continue;
     round_step(run, "width", ++round, t, run.options.bn_l1, [&] {
-      const pruning::Units units = pruning::find_units(t.network.graph(), mode);
+      const pruning::Units units = pruning::units_of(t.network.graph(), space.options());
       const pruning::UnitSelection selection =
           pruning::nearest_selection(units, unit_scores(run)(t.network, units), w / t.w, limits);
       t.w *= selection.kept_fraction();

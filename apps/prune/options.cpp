@@ -88,6 +88,8 @@ nlohmann::json to_json(const PruneOptions& o) {
   return {{"target", o.target},
           {"cost", o.cost},
           {"width_mode", o.width_mode == pruning::WidthMode::stream ? "stream" : "inner"},
+          {"criterion", o.criterion},
+          {"block_criterion", o.block_criterion},
           {"prune_depth", o.prune_depth},
           {"prune_width", o.prune_width},
           {"prune_resolution", o.prune_resolution},

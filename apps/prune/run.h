@@ -68,7 +68,7 @@ std::vector<double> block_importance(const PruneRun& run);
 /// depth has no options.
 std::vector<double> measure_blocks(const PruneRun& run, const nn::Network& network,
                                    std::int64_t side);
-/// How the run scores channels.
+/// How the run scores channels; it has to outlive the result.
 pruning::ScoreUnits unit_scores(const PruneRun& run);
 /// The space that the run plans, collects in and searches.
 pruning::Space space_of(const PruneRun& run, std::vector<double> importance);

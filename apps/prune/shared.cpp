@@ -3,12 +3,26 @@
 #include "apps/prune/run.h"
 #include "kernels/error.h"
 #include "nn/train/evaluate.h"
+#include "pruning/criterion.h"
 #include "pruning/depth.h"
-#include "pruning/probe.h"
 
 namespace trifold::apps {
 
 using nlohmann::json;
+
+namespace {
+
+pruning::Evidence evidence(const PruneRun& run, std::int64_t side) {
+  return {.train = run.train,
+          .held_out = run.held_out,
+          .normalisation = run.original.info.normalisation,
+          .side = side,
+          .ex = run.ex,
+          .seed = run.options.training.seed,
+          .images = run.options.probe_images};
+}
+
+}  // namespace
 
 pruning::SpaceOptions space_options(const PruneRun& run) {
   const PruneOptions& o = run.options;
@@ -17,6 +31,7 @@ pruning::SpaceOptions space_options(const PruneRun& run) {
           .width = o.prune_width,
           .resolution = o.prune_resolution,
           .width_mode = o.width_mode,
+          .without_norm = pruning::channel_criterion(o.criterion)->judges_without_norm(),
           .limits = {.floor_fraction = o.floor,
                      .round_to = o.round_to,
                      .include = o.include,
@@ -36,15 +51,14 @@ std::vector<double> measure_blocks(const PruneRun& run, const nn::Network& netwo
       pruning::min_depth(graph) == std::ssize(graph.blocks)) {
     return std::vector<double>(graph.blocks.size(), 0.0);
   }
-  return pruning::probe_blocks(
-             network, run.train, run.held_out, run.original.info.normalisation, side, run.ex,
-             {.images = run.options.probe_images, .seed = run.options.training.seed})
-      .importance;
+  return pruning::block_criterion(run.options.block_criterion)
+      ->importance(network, evidence(run, side));
 }
 
-pruning::ScoreUnits unit_scores(const PruneRun&) {
-  return [](const nn::Network& network, const pruning::Units& units) {
-    return pruning::unit_scores(network, units.mode);
+pruning::ScoreUnits unit_scores(const PruneRun& run) {
+  return [&run, criterion = std::shared_ptr(pruning::channel_criterion(run.options.criterion))](
+             const nn::Network& network, const pruning::Units& units) {
+    return criterion->scores(network, units, evidence(run, run.original.info.side));
   };
 }
 

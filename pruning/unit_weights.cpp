@@ -1,0 +1,115 @@
+#include "pruning/unit_weights.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/error.h"
+
+namespace trifold::pruning {
+
+UnitWeights::UnitWeights(const nn::Network& network)
+    : network_(network),
+      coupling_(find_coupling(network.graph())),
+      readers_(network.graph().nodes.size()) {
+  const nn::Graph& graph = network.graph();
+  for (nn::NodeId id = 0; id < graph.size(); ++id) {
+    for (nn::NodeId input : graph.node(id).inputs) {
+      readers_[static_cast<std::size_t>(input)].push_back(id);
+    }
+  }
+}
+
+const engine::Tensor& UnitWeights::weights(nn::NodeId node) {
+  engine::Tensor& tensor = weights_[node];
+  if (!tensor.defined()) {
+    const std::string& name = network_.graph().node(node).name;
+    tensor = network_.parameter(name + ".weight").var.value.to(Device{});
+    require<DivergedError>(
+        std::ranges::all_of(tensor.values(), [](float w) { return std::isfinite(w); }),
+        "a weight of '{}' is not finite", name);
+  }
+  return tensor;
+}
+
+WeightSlice UnitWeights::filter(nn::NodeId convolution, std::int64_t channel) {
+  const engine::Tensor& w = weights(convolution);  // (r, s, c, k)
+  const auto filters = static_cast<std::size_t>(w.shape().channels());
+  WeightSlice slice{convolution, {}};
+  for (std::size_t i = static_cast<std::size_t>(channel); i < w.values().size(); i += filters) {
+    slice.values.push_back(w.values()[i]);
+  }
+  return slice;
+}
+
+void UnitWeights::read_through(nn::NodeId node, std::int64_t channel,
+                               std::vector<WeightSlice>& slices) {
+  const nn::Graph& graph = network_.graph();
+  for (nn::NodeId reader : readers_[static_cast<std::size_t>(node)]) {
+    const nn::Op& op = graph.node(reader).op;
+    if (std::holds_alternative<nn::Conv2d>(op) || std::holds_alternative<nn::Linear>(op)) {
+      // (r, s, c, k) and (c, k): rows of k weights, c of them a position of the window.
+      const engine::Tensor& w = weights(reader);
+      const std::int64_t k = w.shape().channels(), c = w.shape()[w.shape().rank() - 2];
+      WeightSlice slice{reader, {}};
+      for (std::int64_t row = channel; row * k < w.size(); row += c) {
+        const auto begin = w.values().begin() + row * k;
+        slice.values.insert(slice.values.end(), begin, begin + k);
+      }
+      slices.push_back(std::move(slice));
+    } else if (std::holds_alternative<nn::Relu>(op) || std::holds_alternative<nn::Pool>(op) ||
+               std::holds_alternative<nn::GlobalAvgPool>(op)) {
+      read_through(reader, channel, slices);
+    }
+  }
+}
+
+std::vector<WeightSlice> UnitWeights::slices(const Unit& unit) {
+  std::vector<WeightSlice> result;
+  std::vector<ChannelClass::Member> selected;
+  if (unit.channel_class == unprunable) {
+    selected.push_back({unit.reader, unit.channel});
+  } else {
+    const ChannelClass& channels = coupling_[unit.channel_class];
+    for (const auto& [node, channel] : channels.producers) {
+      if (std::holds_alternative<nn::Conv2d>(network_.graph().node(node).op)) {
+        result.push_back(filter(node, channel));
+      }
+    }
+    if (result.empty()) selected = channels.batch_norms;
+  }
+  for (const auto& [node, channel] : selected) read_through(node, channel, result);
+  require<ConfigError>(!result.empty(),
+                       "no convolution or linear layer weighs the channels that '{}' selects; take "
+                       "a criterion that doesn't go by weights",
+                       selected.empty() ? "" : network_.graph().node(selected.front().node).name);
+  return result;
+}
+
+std::vector<double> scores_by_slices(const nn::Network& network, const Units& units,
+                                     double (*measure)(const std::vector<float>&)) {
+  UnitWeights weights(network);
+  std::vector<double> scores;
+  for (const Unit& unit : units.units) {
+    const std::vector<WeightSlice> slices = weights.slices(unit);
+    double sum = 0;
+    for (const WeightSlice& slice : slices) sum += measure(slice.values);
+    scores.push_back(sum / static_cast<double>(slices.size()));
+  }
+  divide_by_group_mean(units, scores);
+  return scores;
+}
+
+void divide_by_group_mean(const Units& units, std::vector<double>& scores) {
+  std::vector<double> sums(units.groups.size(), 0.0), counts(units.groups.size(), 0.0);
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const auto group = static_cast<std::size_t>(units.units[i].group);
+    sums[group] += scores[i];
+    counts[group] += 1.0;
+  }
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const auto group = static_cast<std::size_t>(units.units[i].group);
+    if (sums[group] > 0) scores[i] *= counts[group] / sums[group];
+  }
+}
+
+}  // namespace trifold::pruning

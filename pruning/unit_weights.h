@@ -1,0 +1,50 @@
+/// The weights that belong to a unit of channels.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "nn/network.h"
+#include "pruning/channels.h"
+#include "pruning/width.h"
+
+namespace trifold::pruning {
+
+/// One layer's weights of one channel.
+struct WeightSlice {
+  nn::NodeId node;  ///< the layer
+  std::vector<float> values;
+};
+
+/// Looks up weights by units.
+class UnitWeights {
+ public:
+  explicit UnitWeights(const nn::Network& network);
+
+  /// The filter of every convolution that makes the channel; of a selection, which makes none, what
+  /// each convolution and linear layer behind its batch norm weighs the channel with.
+  /// Errors    DivergedError: a weight isn't finite. ConfigError: no layer weighs a selected
+  ///           channel.
+  std::vector<WeightSlice> slices(const Unit& unit);
+
+ private:
+  const engine::Tensor& weights(nn::NodeId node);
+  WeightSlice filter(nn::NodeId convolution, std::int64_t channel);
+  void read_through(nn::NodeId node, std::int64_t channel, std::vector<WeightSlice>& slices);
+
+  const nn::Network& network_;
+  Coupling coupling_;
+  std::vector<std::vector<nn::NodeId>> readers_;
+  std::map<nn::NodeId, engine::Tensor> weights_;  // on the host
+};
+
+/// The slices of all units, each slice's score the mean of `measure` over the unit's slices, and
+/// these divided by their mean over the unit's group: norms grow with the size of a filter, so that
+/// those of different layers don't compare as they are. A group of zeros stays 0.
+std::vector<double> scores_by_slices(const nn::Network& network, const Units& units,
+                                     double (*measure)(const std::vector<float>&));
+
+/// Divides every score by the mean of its group, where that is greater than 0.
+void divide_by_group_mean(const Units& units, std::vector<double>& scores);
+
+}  // namespace trifold::pruning
