@@ -242,6 +242,7 @@ TEST(OptionValues, ARunGoesOnFromAnyName) {
   tiny_cifar(folder);
   for (const std::string name : {"a\x01\x1f\x7f", "line\nbreak", "quo\"te\\n", "ta\tb", "1.50",
                                  "true", "\xc3\xa9t\xc3\xa9 \xe5\xad\x97", "[a]", "{}", "a=b"}) {
+    fs::create_directory(folder / name);
     fs::copy(folder / "cifar", folder / name / "set", fs::copy_options::recursive);
     const fs::path out = folder / name / name;
     const std::string data = "cifar10:" + (folder / name / "set").string();

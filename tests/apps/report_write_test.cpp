@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "apps/report/report.h"
+#include "engine/file_io.h"
 #include "kernels/error.h"
 #include "tests/apps/report_markup.h"
 #include "tests/apps/report_sample.h"
@@ -198,7 +199,7 @@ TEST(ReportFiles, NameTheFolderThatCannotBeMade) {
   try {
     write_report(full_sample(), folder.path / "file" / "sub");
     FAIL() << "a folder below a file";
-  } catch (const FileError& error) {
+  } catch (const engine::WriteError& error) {
     EXPECT_NE(std::string(error.what()).find((folder.path / "file").string()), std::string::npos);
   }
 }

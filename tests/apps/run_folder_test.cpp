@@ -151,12 +151,15 @@ TEST_F(RunFolders, GoToOneOfManyThatStartAtOnce) {
 
 TEST_F(RunFolders, AreHeldByEveryStageButNotAgainstReaders) {
   ASSERT_EQ(run_program("train", tiny_training(data, out, {"--epochs", "1"})).code, 0);
-  const std::string model = (out / "model.safetensors").string();
-  const int file = open((out / "run.lock").c_str(), O_RDWR | O_CREAT, 0600);
+  const fs::path other = folder / "other";
+  const std::string model = (other / "model.safetensors").string();
+  fs::create_directory(other);
+  fs::copy(out / "model.safetensors", model);
+  const int file = open((other / "run.lock").c_str(), O_RDWR | O_CREAT, 0600);
   ASSERT_EQ(flock(file, LOCK_EX | LOCK_NB), 0);
   for (const char* stage : {"run", "plan", "report"}) {
-    const Result result = run_program(
-        "prune", {stage, "--model", model, "--data", data, "--out", out.string(), "--resume"});
+    const Result result =
+        run_program("prune", {stage, "--model", model, "--data", data, "--out", other.string()});
     EXPECT_EQ(result.code, 1) << stage;
     EXPECT_TRUE(one_error(result, "another process is working")) << result.err;
   }

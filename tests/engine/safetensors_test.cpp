@@ -10,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "engine/file_io.h"
 #include "kernels/error.h"
 #include "tests/engine/support.h"
 
@@ -258,7 +259,7 @@ TEST_F(Safetensors, RefusesToWriteWhatItCouldNotRead) {
               }),
               HasSubstr("is not UTF-8"));
   EXPECT_FALSE(std::filesystem::exists(path_));
-  EXPECT_THAT(error_text<FileError>([&] { write_safetensors(folder_ / "no/file", {}, {}); }),
+  EXPECT_THAT(error_text<WriteError>([&] { write_safetensors(folder_ / "no/file", {}, {}); }),
               HasSubstr("no/file"));
 }
 
