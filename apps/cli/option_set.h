@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace trifold::apps {
 
@@ -18,6 +19,11 @@ std::string normalise_value(std::string& text, bool);
 inline std::string normalise_value(std::string&, const std::string&) { return ""; }
 template <class T>
 std::string normalise_value(std::string& text, const std::optional<T>&) {
+  return normalise_value(text, T{});
+}
+/// Of one element at a time.
+template <class T>
+std::string normalise_value(std::string& text, const std::vector<T>&) {
   return normalise_value(text, T{});
 }
 
