@@ -9,13 +9,14 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
 
+#include "apps/cli/command_line.h"
+#include "apps/cli/exit_code.h"
 #include "apps/cli/options.h"
 #include "apps/cli/profile.h"
 #include "engine/random.h"
@@ -107,25 +108,27 @@ double peak_process_mb() {
   return static_cast<double>(use.ru_maxrss) * 1024e-6;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   Options o;
-  CLI::App app("Times whole training steps, or whole inference");
-  app.add_option("--network", o.network);
-  app.add_option("--batch", o.batch);
-  app.add_option("--side", o.side);
-  app.add_option("--classes", o.classes);
+  apps::CommandLine line(
+      "bench_train", "Times whole training steps, or whole inference, and prints one JSON object.",
+      {"bench_train --network resnet56 --batch 128",
+       "bench_train --network resnet20 --inference --batch 1 --threads 1"});
+  apps::OptionSet& app = line.app();
+  app.add_option("--network", o.network, "A built-in network, such as densenet40");
+  app.add_option("--batch", o.batch, "Images a step")->check(CLI::Range(1, 1 << 20));
+  app.add_option("--side", o.side, "Of the images, in pixels")->check(CLI::Range(1, 4096));
+  app.add_option("--classes", o.classes, "Of the last layer")->check(CLI::Range(1, 1 << 20));
   DeviceOptions device;
   device.add_to(app);
-  app.add_option("--seconds", o.seconds, "Of measuring");
-  app.add_option("--warmup", o.warmup, "Seconds before");
-  app.add_flag("--inference", o.inference);
+  app.add_option("--seconds", o.seconds, "Of measuring")->check(CLI::Range(0.0, 1e6));
+  app.add_option("--warmup", o.warmup, "Seconds before")->check(CLI::Range(0.0, 1e6));
+  app.add_flag("--inference", o.inference, "Forward passes with folded batch norms");
   app.add_flag("--plain", o.plain, "Training op by op, without batch norms fused in convolutions");
   ProfileOption profile;
   profile.add_to(app);
   app.add_flag("--graph", o.graph, "Repeats a step, or a pass, as a CUDA graph");
-  CLI11_PARSE(app, argc, argv);
+  if (!line.parse(argc, argv)) return apps::exit_ok;
 
   const kernels::Exec ex = device.exec();
   Stepper stepper(o, ex);
@@ -163,4 +166,11 @@ int main(int argc, char** argv) {
       {"peak_memory_mb", static_cast<double>(kernels::memory_use(ex.device).peak_bytes) * 1e-6},
       {"peak_process_mb", peak_process_mb()}};
   fmt::print("{}\n", result.dump());
+  return apps::exit_ok;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return apps::run_app([&] { return run(argc, argv); });
 }
