@@ -98,7 +98,8 @@ void CommandLine::take_environment() {
     if (key == "help" || key == "version") continue;
     const char* const value = std::getenv(variable.c_str());
     if (value == nullptr || *value == '\0') continue;
-    given_.try_emplace(key, value, fmt::format(" (from the environment variable {})", variable));
+    given_.try_emplace(key,
+                       Given{value, fmt::format(" (from the environment variable {})", variable)});
   }
 }
 
@@ -127,7 +128,7 @@ void CommandLine::take_file() {
     if (option->get_configurable()) keys.push_back(long_name(*option));
   }
   for (const ConfigEntry& e : read_config_file(file, keys)) {
-    given_.try_emplace(e.key, e.value, fmt::format(" (from {})", e.place));
+    given_.try_emplace(e.key, Given{e.value, fmt::format(" (from {})", e.place)});
   }
 }
 
