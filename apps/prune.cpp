@@ -15,7 +15,7 @@
 #include "apps/cli/run_folder.h"
 #include "apps/cli/stop_signal.h"
 #include "apps/prune/run.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/data/utf8.h"
 #include "nn/train/evaluate.h"
 #include "pruning/cost_model.h"

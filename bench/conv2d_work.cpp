@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/cuda/conv2d_plan.h"
+#include "kernels/cuda/conv2d/plan.h"
 
 namespace trifold::bench {
 namespace {

@@ -1,4 +1,4 @@
-/// What a convolution's CUDA kernels have to do, as kernels/cuda/conv2d_plan.h cuts them.
+/// What a convolution's CUDA kernels have to do, as kernels/cuda/conv2d/plan.h cuts them.
 #pragma once
 
 #include <cstdint>

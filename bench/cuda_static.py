@@ -3,7 +3,7 @@
 occupancy that follows, and counts of instructions in the machine code. Prints a Markdown table for
 each architecture.
 
-    bench/cuda_static.py [--arch 80 90] [--source kernels/cuda/conv2d_forward.cu ...]
+    bench/cuda_static.py [--arch 80 90] [--source kernels/cuda/conv2d/forward.cu ...]
 
 Needs nvcc, c++filt and nvdisasm, which is part of the CUDA toolkit and, alone, of the Python
 package nvidia-cuda-nvdisasm. Counts are of instructions in the code, not of executions.
@@ -183,7 +183,8 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     nvdisasm = options.nvdisasm or find_nvdisasm(options.nvcc)
-    sources = [Path(s).resolve() for s in options.source or sorted(ROOT.glob("kernels/cuda/*.cu"))]
+    own = [*ROOT.glob("kernels/cuda/*.cu"), *ROOT.glob("kernels/cuda/conv2d/*.cu")]
+    sources = [Path(s).resolve() for s in options.source or sorted(own)]
 
     print("# CUDA kernels: counted from the compiler's output\n\n"
           "By `bench/cuda_static.py`; nothing here was measured on a GPU. Loads, stores, HMMA and FFMA are\n"

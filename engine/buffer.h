@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "kernels/device.h"
-#include "kernels/memory.h"
+#include "kernels/runtime/device.h"
+#include "kernels/runtime/memory.h"
 
 namespace trifold::engine {
 

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <string>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::engine {
 namespace {

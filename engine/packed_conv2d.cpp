@@ -1,7 +1,7 @@
 #include "engine/packed_conv2d.h"
 
 #include "engine/ops/conv2d_shape.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::engine {
 namespace {

@@ -4,7 +4,7 @@
 #include <numbers>
 #include <numeric>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::engine {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/tensor.h"
-#include "kernels/exec.h"
+#include "kernels/runtime/exec.h"
 
 namespace trifold::engine {
 

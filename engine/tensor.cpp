@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "kernels/elementwise.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::engine {
 

@@ -7,7 +7,7 @@
 
 #include "engine/buffer.h"
 #include "engine/shape.h"
-#include "kernels/device.h"
+#include "kernels/runtime/device.h"
 
 namespace trifold::engine {
 

@@ -1,6 +1,6 @@
 #include "engine/upload.h"
 
-#include "kernels/stream.h"
+#include "kernels/runtime/stream.h"
 
 namespace trifold::engine {
 

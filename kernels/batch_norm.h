@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kernels/activation.h"
-#include "kernels/exec.h"
+#include "kernels/runtime/exec.h"
 
 namespace trifold::kernels {
 

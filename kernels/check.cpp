@@ -1,17 +1,33 @@
 /// What the contracts demand of their extents, whatever the device.
+#include <initializer_list>
+
 #include "kernels/augment.h"
 #include "kernels/batch_norm.h"
 #include "kernels/channel_gather.h"
 #include "kernels/concat.h"
+#include "kernels/conv2d.h"
 #include "kernels/elementwise.h"
-#include "kernels/error.h"
 #include "kernels/linear.h"
 #include "kernels/norm_conv2d.h"
 #include "kernels/pool.h"
 #include "kernels/resize.h"
+#include "kernels/runtime/error.h"
 #include "kernels/softmax_cross_entropy.h"
 
 namespace trifold::kernels {
+namespace {
+
+/// Throws unless the product of positive factors is below 2^62.
+void check_product(std::initializer_list<std::int64_t> factors) {
+  std::int64_t product = 1;
+  for (std::int64_t factor : factors) {
+    require<ShapeError>(product <= ((std::int64_t{1} << 62) - 1) / factor,
+                        "a convolution's tensor has 2^62 elements or more; make it smaller");
+    product *= factor;
+  }
+}
+
+}  // namespace
 
 void check(const AugmentShape& s) {
   require<ShapeError>(s.n >= 1 && s.h >= 1 && s.w >= 1 && s.c >= 1,
@@ -48,6 +64,23 @@ void check(const ChannelSlice& s) {
   require<ShapeError>(s.dst_offset >= 0 && s.channels <= s.dst_channels - s.dst_offset,
                       "a slice of {} channels at channel {} of a destination with {}", s.channels,
                       s.dst_offset, s.dst_channels);
+}
+
+void check(const Conv2dShape& s) {
+  for (std::int64_t extent : {s.n, s.h, s.w, s.c, s.k, s.r, s.s, s.stride_h, s.stride_w})
+    require<ShapeError>(extent >= 1,
+                        "a convolution's extents and strides must be at least 1, but one is {}",
+                        extent);
+  require<ShapeError>(s.pad_h >= 0 && s.pad_h < s.r && s.pad_w >= 0 && s.pad_w < s.s,
+                      "a convolution's padding {}x{} must be at least 0 and smaller than its "
+                      "window {}x{}",
+                      s.pad_h, s.pad_w, s.r, s.s);
+  check_product({s.n, s.h, s.w, s.c});
+  check_product({s.r, s.s, s.c, s.k});
+  require<ShapeError>(s.h >= s.r - 2 * s.pad_h && s.w >= s.s - 2 * s.pad_w,
+                      "a convolution's window {}x{} is larger than its padded input {}x{}", s.r,
+                      s.s, s.h + 2 * s.pad_h, s.w + 2 * s.pad_w);
+  check_product({s.n, s.p(), s.q(), s.k});
 }
 
 void check_mean(std::int64_t count) {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kernels/exec.h"
+#include "kernels/runtime/exec.h"
 
 namespace trifold::kernels {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kernels/activation.h"
-#include "kernels/exec.h"
+#include "kernels/runtime/exec.h"
 
 namespace trifold::kernels {
 
@@ -33,9 +33,9 @@ void check(const Conv2dShape& s);
 /// Errors    ShapeError as check() says; DeviceError for a device that is not built in.
 /// Numerics  float32 multiply-adds in an order fixed by the shape and the instruction set:
 ///           |y - exact| <= (r*s*c + 2) 2^-24 (|b| + sum |x||w|). Where the CPU takes Winograd's
-///           algorithm (kernels/cpu/conv2d_algorithm.h), errors are about ten times as large, and
-///           bounded as kernels/cpu/conv2d_winograd.h says.
-///           On a GPU, where ex.precision rounds operands with a relative error u (kernels/exec.h),
+///           algorithm (kernels/cpu/conv2d/algorithm.h), errors are about ten times as large, and
+///           bounded as kernels/cpu/conv2d/winograd.h says.
+///           On a GPU, where ex.precision rounds operands with a relative error u (kernels/runtime/exec.h),
 ///           |y - exact| <= (u (2 + u) + (r*s*c + 2) 2^-23) (|b| + sum |x||w|).
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y);

@@ -7,7 +7,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/conv2d.h"
-#include "kernels/exec.h"
+#include "kernels/runtime/exec.h"
 
 namespace trifold::kernels {
 

@@ -5,8 +5,8 @@
 
 #include "kernels/activation.h"
 #include "kernels/conv2d.h"
-#include "kernels/exec.h"
 #include "kernels/norm_conv2d.h"
+#include "kernels/runtime/exec.h"
 
 namespace trifold::kernels {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/overloaded.h"
 
 namespace trifold::nn {

@@ -4,7 +4,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::nn {
 namespace {

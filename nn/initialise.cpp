@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "engine/random.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/network.h"
 
 namespace trifold::nn {

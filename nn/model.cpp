@@ -6,7 +6,7 @@
 #include <numeric>
 #include <sstream>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 #include "nn/finite.h"
 #include "nn/graph_json.h"

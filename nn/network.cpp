@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/forward_pass.h"
 
 namespace trifold::nn {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/network.h"
 
 namespace trifold::nn {

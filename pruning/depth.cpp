@@ -5,7 +5,7 @@
 #include <map>
 #include <numeric>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::pruning {
 namespace {

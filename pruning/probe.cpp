@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "engine/random.h"
-#include "kernels/error.h"
 #include "kernels/optimizer.h"
+#include "kernels/runtime/error.h"
 #include "kernels/softmax_cross_entropy.h"
 #include "nn/data/loader.h"
 #include "nn/train/evaluate.h"

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <set>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/overloaded.h"
 
 namespace trifold::pruning {

@@ -10,7 +10,7 @@
 
 #include "apps/cli/config_file.h"
 #include "apps/cli/nearest.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/data/utf8.h"
 
 namespace trifold::apps {

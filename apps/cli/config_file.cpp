@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "apps/cli/nearest.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::apps {
 namespace {

@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::apps {
 

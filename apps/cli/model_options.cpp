@@ -2,7 +2,7 @@
 
 #include "apps/cli/exit_code.h"
 #include "apps/cli/options.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/class_names.h"
 
 namespace trifold::apps {

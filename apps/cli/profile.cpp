@@ -9,7 +9,7 @@
 
 #include "apps/cli/message.h"
 #include "engine/file_io.h"
-#include "kernels/profile.h"
+#include "kernels/runtime/profile.h"
 
 namespace trifold::apps {
 

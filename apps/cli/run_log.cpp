@@ -9,7 +9,7 @@
 #include <fstream>
 
 #include "engine/file_io.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::apps {
 namespace {

@@ -5,7 +5,7 @@
 #include <exception>
 #include <vector>
 
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/thread_pool.h"
 #include "map/low_rank.h"
 #include "map/solve_continuous.h"
 #include "nn/arch/architectures.h"

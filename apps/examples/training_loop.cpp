@@ -5,7 +5,7 @@
 
 #include <exception>
 
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/thread_pool.h"
 #include "nn/arch/architectures.h"
 #include "nn/data/source.h"
 #include "nn/train/evaluate.h"

@@ -3,7 +3,7 @@
 
 #include "apps/cli/exit_code.h"
 #include "apps/prune/run.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "pruning/cost.h"
 #include "pruning/depth.h"
 #include "pruning/space.h"

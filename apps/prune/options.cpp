@@ -5,8 +5,8 @@
 #include <limits>
 #include <sstream>
 
-#include "kernels/error.h"
-#include "kernels/instruction_set.h"
+#include "kernels/runtime/error.h"
+#include "kernels/runtime/instruction_set.h"
 
 namespace trifold::apps {
 

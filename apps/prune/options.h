@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/device.h"
+#include "kernels/runtime/device.h"
 #include "nn/train/trainer.h"
 #include "pruning/width.h"
 

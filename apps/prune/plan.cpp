@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "apps/prune/run.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "pruning/cost.h"
 
 namespace trifold::apps {

@@ -3,7 +3,7 @@
 #include <set>
 
 #include "apps/prune/run.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "map/error.h"
 #include "map/low_rank.h"
 #include "map/solve_continuous.h"

@@ -1,7 +1,7 @@
 #include <chrono>
 
 #include "apps/prune/run.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/train/evaluate.h"
 #include "pruning/criterion.h"
 #include "pruning/depth.h"

@@ -6,7 +6,7 @@
 
 #include "apps/report/svg.h"
 #include "apps/report/svg_frame.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::apps::report::svg {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "apps/report/report.h"
 #include "engine/file_io.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::apps::report {
 

@@ -1,6 +1,6 @@
 #include "bench/kernels/arrays.h"
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::bench {
 std::vector<float> noise(std::int64_t count, std::uint64_t seed) {

@@ -10,8 +10,8 @@
 #include "bench/kernels/conv2d_shapes.h"
 #include "bench/kernels/onednn_conv2d.h"
 #include "bench/kernels/rows.h"
-#include "kernels/error.h"
 #include "kernels/packed_conv2d.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::bench {
 namespace {

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <random>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::bench {
 namespace {

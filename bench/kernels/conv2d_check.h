@@ -4,7 +4,7 @@
 #include <string>
 
 #include "kernels/conv2d.h"
-#include "kernels/cpu/conv2d_algorithm.h"
+#include "kernels/cpu/conv2d/algorithm.h"
 
 namespace trifold::bench {
 

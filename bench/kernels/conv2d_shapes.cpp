@@ -6,7 +6,7 @@
 #include <set>
 #include <sstream>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::bench {
 

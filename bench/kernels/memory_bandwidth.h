@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/thread_pool.h"
 
 namespace trifold::bench {
 

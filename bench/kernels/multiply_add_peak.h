@@ -1,7 +1,7 @@
 /// The machine's own limit of arithmetic, the yardstick of the convolutions.
 #pragma once
 
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/thread_pool.h"
 
 namespace trifold::bench {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "bench/kernels/memory_bandwidth.h"
-#include "kernels/exec.h"
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/exec.h"
+#include "kernels/runtime/thread_pool.h"
 
 namespace trifold::bench {
 

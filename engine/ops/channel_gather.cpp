@@ -1,7 +1,7 @@
 #include "kernels/channel_gather.h"
 
 #include "engine/ops.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::engine {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "engine/ops.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::engine {
 

@@ -2,7 +2,7 @@
 
 #include "engine/ops.h"
 #include "engine/ops/weight_gradients.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::engine {
 

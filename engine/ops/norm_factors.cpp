@@ -1,6 +1,6 @@
 #include "engine/ops/norm_factors.h"
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::engine {
 

@@ -1,7 +1,7 @@
 #include "kernels/resize.h"
 
 #include "engine/ops.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::engine {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "kernels/backends.h"
 #include "kernels/cpu/ranges.h"
+#include "kernels/runtime/backends.h"
 
 // Bound by the look-ups, one a value. Work is divided by images.
 namespace trifold::kernels::cpu {

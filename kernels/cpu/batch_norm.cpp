@@ -9,11 +9,11 @@
 
 #include <vector>
 
-#include "kernels/backends.h"
 #include "kernels/cpu/batch_norm-inl.h"
 #include "kernels/cpu/batch_norm_statistics.h"
 #include "kernels/cpu/batch_norm_types.h"
 #include "kernels/cpu/normalise-inl.h"
+#include "kernels/runtime/backends.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu::HWY_NAMESPACE {

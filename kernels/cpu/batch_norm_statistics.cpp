@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "kernels/backends.h"
+#include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cpu {
 

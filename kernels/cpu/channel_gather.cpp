@@ -5,10 +5,10 @@
 // Comes after simd.h, which selects the targets.
 #include <hwy/foreach_target.h>
 
-#include "kernels/backends.h"
 #include "kernels/cpu/channel_runs.h"
 #include "kernels/cpu/lanes-inl.h"
-#include "kernels/error.h"
+#include "kernels/runtime/backends.h"
+#include "kernels/runtime/error.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu::HWY_NAMESPACE {

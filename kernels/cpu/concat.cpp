@@ -5,8 +5,8 @@
 // Comes after simd.h, which selects the targets.
 #include <hwy/foreach_target.h>
 
-#include "kernels/backends.h"
 #include "kernels/cpu/lanes-inl.h"
+#include "kernels/runtime/backends.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu::HWY_NAMESPACE {

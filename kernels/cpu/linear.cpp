@@ -1,7 +1,7 @@
 #include "kernels/linear.h"
 
-#include "kernels/backends.h"
 #include "kernels/conv2d.h"
+#include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cpu {
 namespace {

@@ -1,10 +1,10 @@
-#include "kernels/memory.h"
+#include "kernels/runtime/memory.h"
 
 #include <cstring>
 #include <new>
 
-#include "kernels/backends.h"
-#include "kernels/block_cache.h"
+#include "kernels/runtime/backends.h"
+#include "kernels/runtime/block_cache.h"
 
 namespace trifold::kernels::cpu {
 namespace {

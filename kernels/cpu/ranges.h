@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/exec.h"
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/exec.h"
+#include "kernels/runtime/thread_pool.h"
 
 namespace trifold::kernels::cpu {
 

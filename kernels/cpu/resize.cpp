@@ -7,9 +7,9 @@
 
 #include <vector>
 
-#include "kernels/backends.h"
 #include "kernels/cpu/lanes-inl.h"
 #include "kernels/cpu/taps.h"
+#include "kernels/runtime/backends.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu::HWY_NAMESPACE {

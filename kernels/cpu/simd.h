@@ -19,7 +19,7 @@
 
 #include <cstdint>
 
-#include "kernels/instruction_set.h"
+#include "kernels/runtime/instruction_set.h"
 
 namespace trifold::kernels::cpu {
 

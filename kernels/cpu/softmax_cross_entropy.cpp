@@ -2,9 +2,9 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/backends.h"
 #include "kernels/cpu/ranges.h"
-#include "kernels/error.h"
+#include "kernels/runtime/backends.h"
+#include "kernels/runtime/error.h"
 
 // Scalar code in double: a batch has few logits beside its activations, and a confident net's loss
 // needs the digits.

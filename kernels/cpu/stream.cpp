@@ -1,12 +1,12 @@
 // The CPU has done everything when a call returns, so there is nothing to wait for; and launching
 // costs it nothing that a graph could save.
-#include "kernels/stream.h"
+#include "kernels/runtime/stream.h"
 
 #include <cstring>
 #include <new>
 
-#include "kernels/backends.h"
-#include "kernels/error_types.h"
+#include "kernels/runtime/backends.h"
+#include "kernels/runtime/error_types.h"
 
 namespace trifold::kernels::cpu {
 namespace {

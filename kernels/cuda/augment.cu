@@ -1,6 +1,6 @@
 /// Bound by memory: each byte is read once, each float written once; the table stays in the cache.
-#include "kernels/backends.h"
 #include "kernels/cuda/image_rows.cuh"
+#include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cuda {
 namespace {

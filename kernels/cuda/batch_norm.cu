@@ -8,10 +8,10 @@
 ///   eval_backward  one pass, reads 2 (ReLU: 3) and writes 1 (residual: 2).
 /// The statistics of all rows must be there before the first output: no less is possible unless the
 /// kernel before sums up what it writes.
-#include "kernels/backends.h"
 #include "kernels/cuda/affine.cuh"
 #include "kernels/cuda/batch_norm_terms.cuh"
 #include "kernels/cuda/channel_sums.cuh"
+#include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cuda {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "kernels/exec.h"
+#include "kernels/runtime/exec.h"
 #include "kernels/simt/simt.h"
 
 namespace trifold::kernels::cuda {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/check.cuh"
-#include "kernels/cuda/conv2d_plan.h"
+#include "kernels/cuda/conv2d/plan.h"
 #include "kernels/cuda/scratch.cuh"
 #include "kernels/cuda/vector.cuh"
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/error_types.h"
+#include "kernels/runtime/error_types.h"
 
 namespace trifold::kernels::cuda {
 

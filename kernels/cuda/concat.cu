@@ -1,7 +1,7 @@
 /// Bound by memory: copying reads and writes each element of the slice once, accumulating reads the
 /// destination as well.
-#include "kernels/backends.h"
 #include "kernels/cuda/columns.cuh"
+#include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cuda {
 namespace {

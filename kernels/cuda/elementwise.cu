@@ -1,6 +1,6 @@
 /// Bound by memory: each element is read once from every input and written once.
-#include "kernels/backends.h"
 #include "kernels/cuda/map.cuh"
+#include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cuda {
 namespace {

@@ -1,6 +1,6 @@
 /// Graphs, captured from the main stream.
-#include "kernels/backends.h"
 #include "kernels/cuda/check.cuh"
+#include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cuda {
 

@@ -2,10 +2,10 @@
 /// its arithmetic. One tiled kernel serves all three products by the strides of its operands. Long
 /// sums with few outputs are cut into parts of their own blocks, added up by a second kernel in
 /// order.
-#include "kernels/backends.h"
 #include "kernels/cuda/column_sums.cuh"
 #include "kernels/cuda/map.cuh"
 #include "kernels/cuda/scratch.cuh"
+#include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cuda {
 namespace {

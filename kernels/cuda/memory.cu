@@ -4,10 +4,10 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/backends.h"
-#include "kernels/block_cache.h"
 #include "kernels/cuda/check.cuh"
-#include "kernels/error_types.h"
+#include "kernels/runtime/backends.h"
+#include "kernels/runtime/block_cache.h"
+#include "kernels/runtime/error_types.h"
 
 namespace trifold::kernels::cuda {
 namespace {

@@ -3,8 +3,8 @@
 /// kernel.
 #include <algorithm>
 
-#include "kernels/backends.h"
 #include "kernels/cuda/map.cuh"
+#include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cuda {
 namespace {

@@ -1,7 +1,7 @@
 /// Bound by memory: forward reads each element of x once (from the caches where windows overlap)
 /// and writes y, argmax once; backward gathers, reading dy (and argmax) once and writing dx once.
-#include "kernels/backends.h"
 #include "kernels/cuda/image_rows.cuh"
+#include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cuda {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::kernels::cuda {
 namespace {

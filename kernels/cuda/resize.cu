@@ -1,8 +1,8 @@
 /// Bound by memory: forward reads each element of x once (from the caches where taps overlap) and
 /// writes y once; backward gathers dy likewise and writes dx once. Weights come from whole numbers
 /// in registers, so there are no tables to read and nothing to copy from the host.
-#include "kernels/backends.h"
 #include "kernels/cuda/image_rows.cuh"
+#include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cuda {
 namespace {

@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
-#include "kernels/backends.h"
 #include "kernels/cuda/check.cuh"
 #include "kernels/cuda/providers.h"
-#include "kernels/error_types.h"
+#include "kernels/runtime/backends.h"
+#include "kernels/runtime/error_types.h"
 
 namespace trifold::kernels::cuda {
 namespace {

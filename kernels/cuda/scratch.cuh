@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "kernels/exec.h"
-#include "kernels/memory.h"
+#include "kernels/runtime/exec.h"
+#include "kernels/runtime/memory.h"
 
 namespace trifold::kernels::cuda {
 

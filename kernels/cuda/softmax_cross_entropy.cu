@@ -1,8 +1,8 @@
 /// A batch has few logits beside its activations, so that what counts is digits: in double, like
 /// the CPU's. z is read three times, from the second on from the cache; dz is written once.
-#include "kernels/backends.h"
 #include "kernels/cuda/check.cuh"
 #include "kernels/cuda/vector.cuh"
+#include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cuda {
 namespace {

@@ -1,7 +1,7 @@
 /// Streams, events and page-locked memory.
-#include "kernels/backends.h"
 #include "kernels/cuda/check.cuh"
-#include "kernels/error_types.h"
+#include "kernels/runtime/backends.h"
+#include "kernels/runtime/error_types.h"
 
 namespace trifold::kernels::cuda {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 
-#include "kernels/error_types.h"
+#include "kernels/runtime/error_types.h"
 #include "kernels/simt/simt.h"
 
 namespace trifold::kernels::cuda {

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::nn {
 

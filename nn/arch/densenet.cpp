@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 
 namespace trifold::nn {

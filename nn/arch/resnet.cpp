@@ -1,6 +1,6 @@
 #include <numeric>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 
 namespace trifold::nn {

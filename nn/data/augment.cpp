@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "engine/random.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::nn {
 

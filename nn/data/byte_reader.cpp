@@ -7,7 +7,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::nn {
 namespace {

@@ -1,6 +1,6 @@
 #include "nn/data/cifar.h"
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/data/byte_reader.h"
 #include "nn/data/memory_limit.h"
 #include "nn/data/utf8.h"

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "engine/random.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::nn {
 namespace {

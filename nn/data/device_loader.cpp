@@ -3,8 +3,8 @@
 #include <cstring>
 #include <span>
 
-#include "kernels/memory.h"
-#include "kernels/trace.h"
+#include "kernels/runtime/memory.h"
+#include "kernels/runtime/trace.h"
 
 namespace trifold::nn {
 namespace {

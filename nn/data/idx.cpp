@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/data/byte_reader.h"
 #include "nn/data/memory_limit.h"
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/data/byte_reader.h"
 #include "nn/data/exif.h"
 #include "nn/data/image_format.h"

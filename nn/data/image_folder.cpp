@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "kernels/error.h"
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/error.h"
+#include "kernels/runtime/thread_pool.h"
 #include "nn/data/image.h"
 #include "nn/data/image_listing.h"
 #include "nn/data/memory_limit.h"

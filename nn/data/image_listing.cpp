@@ -5,7 +5,7 @@
 #include <cctype>
 #include <string_view>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/data/utf8.h"
 
 namespace trifold::nn {

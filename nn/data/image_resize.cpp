@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/data/image.h"
 
 namespace trifold::nn {

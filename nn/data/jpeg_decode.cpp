@@ -10,7 +10,7 @@
 
 #include <jerror.h>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/data/image_format.h"
 
 namespace trifold::nn {

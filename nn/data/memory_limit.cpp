@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::nn {
 

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/data/image_format.h"
 
 namespace trifold::nn {

@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/data/cifar.h"
 #include "nn/data/idx.h"
 #include "nn/data/memory_limit.h"

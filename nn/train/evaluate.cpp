@@ -5,8 +5,8 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/error.h"
-#include "kernels/trace.h"
+#include "kernels/runtime/error.h"
+#include "kernels/runtime/trace.h"
 #include "nn/folded_network.h"
 #include "nn/train/running_totals.h"
 

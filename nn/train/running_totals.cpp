@@ -1,6 +1,6 @@
 #include "nn/train/running_totals.h"
 
-#include "kernels/memory.h"
+#include "kernels/runtime/memory.h"
 
 namespace trifold::nn {
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <map>
 
-#include "kernels/error.h"
-#include "kernels/trace.h"
+#include "kernels/runtime/error.h"
+#include "kernels/runtime/trace.h"
 #include "nn/finite.h"
 #include "nn/graph_json.h"
 #include "nn/train/evaluate.h"

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "engine/repeated_work.h"
+#include "engine/graph_capture.h"
 #include "nn/data/device_loader.h"
 #include "nn/model.h"
 #include "nn/train/running_totals.h"

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "kernels/memory.h"
+#include "kernels/runtime/memory.h"
 #include "tests/apps/programs.h"
 
 namespace trifold::apps_test {

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "apps/report/format.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "tests/apps/report_markup.h"
 
 namespace trifold::apps::report {

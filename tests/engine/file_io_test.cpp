@@ -11,7 +11,7 @@
 #include <iterator>
 #include <string>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::engine {
 namespace {

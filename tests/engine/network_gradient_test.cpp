@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/ops.h"
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/thread_pool.h"
 #include "tests/engine/tensors.h"
 #include "tests/oracle/batch_norm.h"
 #include "tests/oracle/channel_gather.h"

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "engine/fused_ops.h"
-#include "kernels/error.h"
-#include "kernels/memory.h"
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/error.h"
+#include "kernels/runtime/memory.h"
+#include "kernels/runtime/thread_pool.h"
 #include "tests/engine/tensors.h"
 
 namespace trifold::engine {

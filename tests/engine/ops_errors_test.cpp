@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "engine/ops.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::engine {
 namespace {

@@ -10,7 +10,7 @@
 #include "engine/ops.h"
 #include "engine/safetensors.h"
 #include "kernels/optimizer.h"
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/thread_pool.h"
 #include "tests/engine/tensors.h"
 
 namespace trifold::engine {

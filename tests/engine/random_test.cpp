@@ -7,7 +7,7 @@
 #include <map>
 #include <set>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::engine {
 namespace {

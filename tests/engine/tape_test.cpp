@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engine/ops.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "tests/engine/support.h"
 #include "tests/engine/tensors.h"
 #include "tests/oracle/batch_norm.h"

@@ -6,7 +6,7 @@
 #include <array>
 #include <limits>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "tests/engine/support.h"
 #include "tests/engine/tensors.h"
 

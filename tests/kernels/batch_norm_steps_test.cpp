@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "kernels/batch_norm.h"
-#include "kernels/error.h"
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/error.h"
+#include "kernels/runtime/thread_pool.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/batch_norm.h"
 

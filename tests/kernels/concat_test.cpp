@@ -1,6 +1,6 @@
 #include "kernels/concat.h"
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/concat.h"
 

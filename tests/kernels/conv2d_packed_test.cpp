@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/conv2d_algorithm.h"
-#include "kernels/error.h"
+#include "kernels/cpu/conv2d/algorithm.h"
+#include "kernels/runtime/error.h"
 #include "tests/kernels/support_ops.h"
 
 namespace trifold::kernels {

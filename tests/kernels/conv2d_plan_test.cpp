@@ -1,11 +1,11 @@
 /// How the CUDA convolutions cut their work; the rules are plain arithmetic and run everywhere.
-#include "kernels/cuda/conv2d_plan.h"
+#include "kernels/cuda/conv2d/plan.h"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::kernels::cuda {
 namespace {

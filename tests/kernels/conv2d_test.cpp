@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/conv2d_algorithm.h"
-#include "kernels/cpu/conv2d_tiles.h"
-#include "kernels/cuda/conv2d_plan.h"
-#include "kernels/error.h"
-#include "kernels/instruction_set.h"
-#include "kernels/thread_pool.h"
+#include "kernels/cpu/conv2d/algorithm.h"
+#include "kernels/cpu/conv2d/register_tiles.h"
+#include "kernels/cuda/conv2d/plan.h"
+#include "kernels/runtime/error.h"
+#include "kernels/runtime/instruction_set.h"
+#include "kernels/runtime/thread_pool.h"
 #include "tests/kernels/support_conv2d.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/conv2d.h"

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "kernels/conv2d.h"
-#include "kernels/cpu/conv2d_algorithm.h"
-#include "kernels/cpu/winograd_transforms.h"
+#include "kernels/cpu/conv2d/algorithm.h"
+#include "kernels/cpu/conv2d/winograd_transforms.h"
 #include "tests/kernels/support_conv2d.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/conv2d.h"

@@ -1,10 +1,10 @@
-#include "kernels/graph.h"
+#include "kernels/runtime/graph.h"
 
 #include <cstdlib>
 #include <string>
 
 #include "kernels/elementwise.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "tests/kernels/support_ops.h"
 
 namespace trifold::kernels {

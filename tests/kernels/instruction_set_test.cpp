@@ -1,4 +1,4 @@
-#include "kernels/instruction_set.h"
+#include "kernels/runtime/instruction_set.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/conv2d_tiles.h"
-#include "kernels/error.h"
+#include "kernels/cpu/conv2d/register_tiles.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::kernels {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/memory.h"
+#include "kernels/runtime/memory.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/elementwise.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "tests/kernels/support_ops.h"
 
 namespace trifold::kernels {

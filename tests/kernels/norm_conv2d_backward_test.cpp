@@ -2,9 +2,9 @@
 #include <cmath>
 
 #include "kernels/batch_norm.h"
-#include "kernels/cpu/conv2d_algorithm.h"
-#include "kernels/error.h"
+#include "kernels/cpu/conv2d/algorithm.h"
 #include "kernels/norm_conv2d.h"
+#include "kernels/runtime/error.h"
 #include "tests/kernels/support_conv2d.h"
 #include "tests/kernels/support_norm_conv2d_backward.h"
 #include "tests/kernels/support_ops.h"

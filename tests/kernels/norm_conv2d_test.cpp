@@ -3,10 +3,10 @@
 #include <cmath>
 
 #include "kernels/batch_norm.h"
-#include "kernels/cpu/conv2d_algorithm.h"
-#include "kernels/cpu/pixel_passes.h"
+#include "kernels/cpu/conv2d/algorithm.h"
+#include "kernels/cpu/conv2d/pixel_passes.h"
 #include "kernels/elementwise.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "tests/kernels/support_conv2d.h"
 #include "tests/kernels/support_norm_conv2d.h"
 #include "tests/kernels/support_ops.h"

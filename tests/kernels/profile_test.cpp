@@ -1,4 +1,4 @@
-#include "kernels/profile.h"
+#include "kernels/runtime/profile.h"
 
 #include <gtest/gtest.h>
 

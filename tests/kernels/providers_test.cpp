@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::kernels::cuda {
 namespace {

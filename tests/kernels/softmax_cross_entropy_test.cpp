@@ -2,7 +2,7 @@
 
 #include <bit>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/softmax_cross_entropy.h"
 

@@ -1,10 +1,10 @@
-#include "kernels/stream.h"
+#include "kernels/runtime/stream.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "kernels/elementwise.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "tests/kernels/support_ops.h"
 
 #if defined(SIMT_EMULATED)

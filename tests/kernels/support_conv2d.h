@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kernels/conv2d.h"
-#include "kernels/exec.h"
+#include "kernels/runtime/exec.h"
 #include "tests/oracle/conv2d.h"
 
 namespace trifold::kernels::test {

@@ -8,7 +8,7 @@
 #include <string>
 #include <tuple>
 
-#include "kernels/cuda/conv2d_plan.h"
+#include "kernels/cuda/conv2d/plan.h"
 #include "tests/kernels/support_device.h"
 
 namespace trifold::kernels::test {

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/exec.h"
-#include "kernels/memory.h"
+#include "kernels/runtime/exec.h"
+#include "kernels/runtime/memory.h"
 
 namespace trifold::kernels::test {
 

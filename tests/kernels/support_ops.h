@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/exec.h"
-#include "kernels/instruction_set.h"
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/exec.h"
+#include "kernels/runtime/instruction_set.h"
+#include "kernels/runtime/thread_pool.h"
 #include "tests/kernels/support_device.h"
 
 namespace trifold::kernels::test {

@@ -1,4 +1,4 @@
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/thread_pool.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::kernels {
 namespace {

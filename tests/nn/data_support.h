@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/data/dataset.h"
 
 namespace trifold::nn::testing {

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "kernels/memory.h"
+#include "kernels/runtime/memory.h"
 #include "tests/nn/data_support.h"
 
 #if defined(SIMT_EMULATED)

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "engine/random.h"
-#include "kernels/memory.h"
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/memory.h"
+#include "kernels/runtime/thread_pool.h"
 #include "nn/arch/architectures.h"
 #include "nn/train/evaluate.h"
 #include "nn/train/trainer.h"

@@ -6,7 +6,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 #include "nn/graph_json.h"
 

@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <limits>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 
 namespace trifold::nn {

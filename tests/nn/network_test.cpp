@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 
 namespace trifold::nn {

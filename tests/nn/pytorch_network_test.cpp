@@ -6,7 +6,7 @@
 
 #include "engine/safetensors.h"
 #include "kernels/optimizer.h"
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/thread_pool.h"
 #include "nn/arch/architectures.h"
 #include "nn/model.h"
 #include "nn/weight_layout.h"

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "engine/random.h"
-#include "kernels/error.h"
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/error.h"
+#include "kernels/runtime/thread_pool.h"
 #include "nn/arch/architectures.h"
 #include "nn/train/evaluate.h"
 #include "nn/train/trainer.h"

@@ -6,9 +6,9 @@
 #include <numeric>
 
 #include "engine/random.h"
-#include "kernels/cpu/conv2d_algorithm.h"
-#include "kernels/instruction_set.h"
-#include "kernels/thread_pool.h"
+#include "kernels/cpu/conv2d/algorithm.h"
+#include "kernels/runtime/instruction_set.h"
+#include "kernels/runtime/thread_pool.h"
 #include "nn/arch/architectures.h"
 #include "nn/data/cifar.h"
 #include "nn/train/trainer.h"

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "engine/random.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 
 namespace trifold::pruning {

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/graph_json.h"
 #include "pruning/cost.h"
 #include "pruning/depth.h"

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "surgery_support.h"
 
 namespace trifold::pruning {

@@ -9,7 +9,7 @@
 #include "kernels/cuda/column_sums.cuh"
 #include "kernels/cuda/map.cuh"
 #include "kernels/cuda/providers.h"
-#include "kernels/error_types.h"
+#include "kernels/runtime/error_types.h"
 
 namespace trifold::kernels::cuda::cublas {
 namespace {

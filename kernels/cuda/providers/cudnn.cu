@@ -11,7 +11,7 @@
 #include "kernels/cuda/map.cuh"
 #include "kernels/cuda/providers.h"
 #include "kernels/cuda/scratch.cuh"
-#include "kernels/error_types.h"
+#include "kernels/runtime/error_types.h"
 
 namespace trifold::kernels::cuda::cudnn {
 namespace {

@@ -1,0 +1,40 @@
+/// Work on a device that is done again and again, recorded as a graph where that is possible.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "kernels/runtime/device.h"
+
+namespace trifold::engine {
+
+/// Does the same work many times: the first times plainly, so that all memory it needs is there;
+/// then it is recorded (kernels/runtime/graph.h), and from then on the graph is repeated. Results have the
+/// same bits either way. Where recording fails, the work is done plainly for good.
+class RepeatedWork {
+ public:
+  explicit RepeatedWork(Device device);
+  ~RepeatedWork();
+  RepeatedWork(const RepeatedWork&) = delete;
+  RepeatedWork& operator=(const RepeatedWork&) = delete;
+
+  /// Calls work(), or repeats what a call has recorded. Each call has to ask the device for the same
+  /// work on the same arrays, which outlive this object; what varies is in the arrays. work() may
+  /// be called twice, the first call having had no effect on the device.
+  /// Errors    those of work().
+  void run(const std::function<void()>& work);
+
+  bool recorded() const { return graph_ != nullptr; }
+  /// Why the work can't be recorded; empty as long as nothing speaks against it.
+  const std::string& obstacle() const { return obstacle_; }
+
+ private:
+  void record(const std::function<void()>& work);
+
+  Device device_;
+  int plain_runs_ = 0;
+  void* graph_ = nullptr;
+  std::string obstacle_;
+};
+
+}  // namespace trifold::engine

@@ -1,0 +1,35 @@
+#include "kernels/cuda/conv2d/norm_backward.cuh"
+
+#include "kernels/cuda/conv2d/fused_backward.h"
+#include "kernels/cuda/scratch.cuh"
+#include "kernels/runtime/backends.h"
+
+namespace trifold::kernels::cuda {
+namespace {
+
+/// In arrays of activations this reads g, y and a, writes dy, reads it again, and writes g; with a
+/// norm it reads x, and what there is of a and `added`.
+void backward_in_halves(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
+                        const ConvInput& input, const float* w, const float* added, float* g,
+                        float* sums, float* dw) {
+  const bool formed = dy.y != nullptr;
+  const Scratch<float> kept(ex, formed && g != nullptr ? s.y_size() : 0);
+  weight_gradient(ex, s, dy, input, kept.data(), dw);
+  if (g != nullptr) data_gradient(ex, s, formed ? kept.data() : dy.g, input, w, added, g, sums);
+}
+
+}  // namespace
+
+void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
+                          const ConvInput& input, const float* w, const float* added, float* g,
+                          float* sums, float* dw) {
+  check(s);
+  const bool tensor_cores = ex.precision != Precision::fp32 && has_tensor_cores(ex.device);
+  if (const auto plan = choose_conv2d_narrow(s, tensor_cores)) {
+    narrow_backward(ex, s, *plan, dy, input, w, added, g, sums, dw);
+  } else {
+    backward_in_halves(ex, s, dy, input, w, added, g, sums, dw);
+  }
+}
+
+}  // namespace trifold::kernels::cuda

@@ -1,0 +1,86 @@
+#include "kernels/cuda/batch_norm_terms.cuh"
+#include "kernels/cuda/channel_sums.cuh"
+#include "kernels/cuda/conv2d/forward.cuh"
+#include "kernels/cuda/conv2d/sum_epilogues.cuh"
+#include "kernels/runtime/backends.h"
+
+namespace trifold::kernels::cuda {
+namespace {
+
+/// Sums of deviations from the first tile's reference and of their squares, from what GatherMoments
+/// leaves of tiles of `tile_rows` of all `rows`.
+struct TileMomentTerms {
+  static constexpr int sums = 2, batch = 4;
+  const float* parts;
+  std::int64_t channels, rows, tile_rows;
+
+  template <int V>
+  __device__ Floats<V> parameters(std::int64_t c) const {
+    return load<V>(parts + c);
+  }
+
+  template <int V>
+  __device__ void add(const Floats<V>& first, std::int64_t tile, int step, int count,
+                      std::int64_t c, double (&sum)[sums * V]) const {
+    Floats<V> reference[batch], mean[batch], squares[batch];
+#pragma unroll
+    for (int r = 0; r < batch; ++r) {
+      if (r >= count) continue;
+      const float* part = parts + (tile + std::int64_t{r} * step) * 3 * channels + c;
+      reference[r] = load<V>(part);
+      mean[r] = load<V>(part + channels);
+      squares[r] = load<V>(part + 2 * channels);
+    }
+#pragma unroll
+    for (int r = 0; r < batch; ++r) {
+      if (r >= count) continue;
+      const auto samples =
+          static_cast<double>(min(tile_rows, rows - (tile + std::int64_t{r} * step) * tile_rows));
+      for (int v = 0; v < V; ++v) {
+        const double off = static_cast<double>(reference[r].v[v]) -
+                           static_cast<double>(first.v[v]) + static_cast<double>(mean[r].v[v]);
+        sum[v] += samples * off;
+        sum[V + v] += static_cast<double>(squares[r].v[v]) + samples * off * off;
+      }
+    }
+  }
+};
+
+template <class Norm>
+void forward(const Exec& ex, const Conv2dShape& s, Conv2dTile chosen, const float* x,
+             bool x_vectors, const Norm& norm, const float* w, const GatherMoments& gather,
+             float* y) {
+  const Conv2dExtents e = checked_extents(s);
+  with_math(ex, [&](auto math) {
+    with_tile(chosen, [&](auto tile) {
+      using Math = decltype(math);
+      using Tile = decltype(tile);
+      launch(ex, "norm_conv2d_forward", forward_kernel<Math, Tile, Norm, GatherMoments>,
+             TileIndex<Tile>::grid(s.n * s.p() * s.q(), s.k), Tile::threads, e, x, x_vectors, norm,
+             w, is_vector(w, s.k), gather, y, is_vector(y, s.k));
+    });
+  });
+}
+
+}  // namespace
+
+void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
+                         const InputNorm* norm, const float* w, float* y, float* moments) {
+  check(s);
+  const std::int64_t rows = s.n * s.p() * s.q();
+  const Conv2dTile chosen = choose_conv2d_tile(rows, s.k);
+  const std::int64_t tile_rows = extents(chosen).rows, tiles = div_up(rows, tile_rows);
+  const Scratch<float> parts(ex, moments != nullptr ? tiles * 3 * s.k : 0);
+  const GatherMoments gather{parts.data()};
+  if (norm == nullptr) {
+    forward(ex, s, chosen, x, is_vector(x, s.c), NoNorm(), w, gather, y);
+  } else {
+    forward(ex, s, chosen, x, has_vectors(*norm, s, x), norm_of(*norm, s), w, gather, y);
+  }
+  if (moments == nullptr) return;
+  tile_sums(ex, "norm_conv2d_tile_moments", "norm_conv2d_moments", tiles, s.k,
+            TileMomentTerms{parts.data(), s.k, rows, tile_rows},
+            MomentFinish<StoreMoments>{parts.data(), static_cast<double>(rows), {moments, s.k}});
+}
+
+}  // namespace trifold::kernels::cuda

@@ -1,0 +1,95 @@
+#include "kernels/runtime/block_cache.h"
+
+#include <algorithm>
+
+#include "kernels/runtime/error.h"
+
+namespace trifold::kernels {
+
+Block BlockCache::allocate(std::int64_t bytes, void* stream) {
+  const std::int64_t grain = source_.granularity_bytes;
+  const std::int64_t capacity = std::max((bytes + grain - 1) / grain * grain, grain);
+  std::lock_guard lock(mutex_);
+  const void* const pool = stream == nullptr ? pool_ : nullptr;
+  Block block = take_cached(capacity, pool != nullptr ? pool : stream);
+  if (!block.data) {
+    block = {source_.acquire(capacity), bytes, capacity};
+    if (!block.data) {  // The cache may hold what is missing, in blocks of other sizes.
+      release_cached_locked();
+      block.data = source_.acquire(capacity);
+    }
+    require<DeviceError>(block.data != nullptr,
+                         "out of memory: {} bytes on top of {} in use; use a smaller --batch",
+                         bytes, use_.now_bytes);
+  }
+  block.bytes = bytes;
+  block.pool = pool;
+  use_.now_bytes += bytes;
+  use_.peak_bytes = std::max(use_.peak_bytes, use_.now_bytes);
+  return block;
+}
+
+void BlockCache::release(const Block& block, void* stream) {
+  std::lock_guard lock(mutex_);
+  use_.now_bytes -= block.bytes;
+  if (source_.reuse) {
+    const void* const owner = pools_.contains(block.pool) ? block.pool : stream;
+    free_.emplace(Key{owner, block.capacity_bytes}, block.data);
+  } else {
+    source_.give_back(block.data);
+  }
+}
+
+MemoryUse BlockCache::use() {
+  std::lock_guard lock(mutex_);
+  return use_;
+}
+
+void BlockCache::reset_peak() {
+  std::lock_guard lock(mutex_);
+  use_.peak_bytes = use_.now_bytes;
+}
+
+void BlockCache::release_cached() {
+  std::lock_guard lock(mutex_);
+  release_cached_locked();
+}
+
+void BlockCache::use_pool(const void* pool) {
+  std::lock_guard lock(mutex_);
+  pool_ = pool;
+  if (pool != nullptr) pools_.insert(pool);
+}
+
+void BlockCache::drop_pool(const void* pool) {
+  std::lock_guard lock(mutex_);
+  if (pools_.erase(pool) == 0) return;
+  if (pool_ == pool) pool_ = nullptr;
+  for (auto i = free_.lower_bound({pool, 0}); i != free_.end() && i->first.first == pool;) {
+    free_.emplace(Key{nullptr, i->first.second}, i->second);
+    i = free_.erase(i);
+  }
+}
+
+// The smallest block that fits and wastes at most an eighth, or none.
+Block BlockCache::take_cached(std::int64_t capacity, const void* owner) {
+  const auto found = free_.lower_bound({owner, capacity});
+  if (found == free_.end() || found->first.first != owner ||
+      found->first.second > capacity + capacity / 8) {
+    return {};
+  }
+  const Block block{found->second, 0, found->first.second};
+  free_.erase(found);
+  return block;
+}
+
+void BlockCache::release_cached_locked() {
+  std::erase_if(free_, [&](const auto& block) {
+    const auto& [key, data] = block;
+    if (pools_.contains(key.first)) return false;
+    source_.give_back(data);
+    return true;
+  });
+}
+
+}  // namespace trifold::kernels
