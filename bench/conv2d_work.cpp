@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include "kernels/conv2d_phase.h"
 #include "kernels/cuda/conv2d/plan.h"
 
 namespace trifold::bench {
 namespace {
 
 using kernels::Conv2dShape;
+using kernels::phase_of;
 using namespace kernels::cuda;
 
 std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
@@ -31,17 +33,6 @@ std::int64_t reached(std::int64_t extent, std::int64_t outputs, std::int64_t win
     next = std::max(next, last);
   }
   return count;
-}
-
-/// The phases of a strided convolution's data gradient, one dimension: places, and taps of each.
-struct Phase {
-  std::int64_t places, taps;
-};
-Phase phase(std::int64_t index, std::int64_t extent, std::int64_t window, std::int64_t stride,
-            std::int64_t pad) {
-  const std::int64_t tap = (index + pad) % stride;
-  return {index < extent ? (extent - 1 - index) / stride + 1 : 0,
-          tap < window ? (window - 1 - tap) / stride + 1 : 0};
 }
 
 }  // namespace
@@ -68,10 +59,9 @@ Conv2dWork data_gradient_work(const Conv2dShape& s) {
   double macs = 0;
   for (std::int64_t i = 0; i < s.stride_h; ++i) {
     for (std::int64_t j = 0; j < s.stride_w; ++j) {
-      const Phase down = phase(i, s.h, s.r, s.stride_h, s.pad_h);
-      const Phase across = phase(j, s.w, s.s, s.stride_w, s.pad_w);
-      macs +=
-          tiled_macs(tile, s.n * down.places * across.places, s.c, down.taps * across.taps * s.k);
+      const auto down = phase_of(i, s.h, s.r, s.stride_h, s.pad_h);
+      const auto across = phase_of(j, s.w, s.s, s.stride_w, s.pad_w);
+      macs += tiled_macs(tile, s.n * down.count * across.count, s.c, down.taps * across.taps * s.k);
     }
   }
   return {macs, phases * div_up(rows, extents(tile).rows)};

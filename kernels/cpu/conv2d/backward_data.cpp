@@ -9,21 +9,11 @@
 namespace trifold::kernels::cpu {
 namespace {
 
-DataPhase phase_of(std::int64_t phase, std::int64_t extent, std::int64_t window,
-                   std::int64_t stride, std::int64_t pad) {
-  const std::int64_t first = phase;
-  const std::int64_t tap = (first + pad) % stride;  // the smallest tap that meets this phase
-  const std::int64_t taps = tap < window ? (window - 1 - tap) / stride + 1 : 0;
-  return {.first = first,
-          .count = first < extent ? (extent - 1 - first) / stride + 1 : 0,
-          .taps = taps,
-          .last = tap + (taps - 1) * stride,
-          .pad = taps - 1 - (first + pad) / stride};
-}
+using Phase = Conv2dPhase<std::int64_t>;
 
 /// Inputs that no window reaches have no gradient but the addend.
-void unreached_inputs(const Exec& ex, const Conv2dShape& s, const DataPhase& rows,
-                      const DataPhase& columns, const float* addend, PartWork* work, float* dx) {
+void unreached_inputs(const Exec& ex, const Conv2dShape& s, const Phase& rows, const Phase& columns,
+                      const float* addend, PartWork* work, float* dx) {
   const bool worked = work != nullptr && addend != nullptr;
   if (worked) work->expect(s.n * rows.count);
   std::vector<std::int64_t> offsets;
@@ -47,8 +37,7 @@ void unreached_inputs(const Exec& ex, const Conv2dShape& s, const DataPhase& row
 
 /// The inputs of one phase are a correlation of stride 1 of dy with the taps that reach them, in
 /// reverse order and with filters and channels exchanged.
-Correlation phase_correlation(const Conv2dShape& s, const DataPhase& rows,
-                              const DataPhase& columns) {
+Correlation phase_correlation(const Conv2dShape& s, const Phase& rows, const Phase& columns) {
   return {.n = s.n,
           .h = s.p(),
           .w = s.q(),
@@ -67,8 +56,8 @@ Correlation phase_correlation(const Conv2dShape& s, const DataPhase& rows,
           .y_pixel = s.stride_w * s.c};
 }
 
-void pack_phase(const Exec& ex, const Conv2dShape& s, const DataPhase& rows,
-                const DataPhase& columns, const Panels& panels, const float* w, float* packed) {
+void pack_phase(const Exec& ex, const Conv2dShape& s, const Phase& rows, const Phase& columns,
+                const Panels& panels, const float* w, float* packed) {
   pack_panels(
       ex, panels, rows.taps * columns.taps * s.k, s.k,
       [&](std::int64_t j) {
@@ -93,8 +82,8 @@ DataGradient::DataGradient(const Exec& ex, const Conv2dShape& s, const float* w,
                                        : s.r * s.s * s.k * panels.padded());
   for (std::int64_t i = 0; i < std::min(s.stride_h, s.h); ++i)
     for (std::int64_t j = 0; j < std::min(s.stride_w, s.w); ++j) {
-      const DataPhase rows = phase_of(i, s.h, s.r, s.stride_h, s.pad_h);
-      const DataPhase columns = phase_of(j, s.w, s.s, s.stride_w, s.pad_w);
+      const Phase rows = phase_of(i, s.h, s.r, s.stride_h, s.pad_h);
+      const Phase columns = phase_of(j, s.w, s.s, s.stride_w, s.pad_w);
       phases_.push_back({rows, columns, to});
       if (winograd_) {
         const float* const last = w + (s.r * s.s - 1) * tap;
@@ -111,8 +100,7 @@ void DataGradient::run(const Exec& ex, std::int64_t images, bool alone, const fl
                        const float* addend, PartWork* work, float* dx) const {
   Conv2dShape s = s_;
   s.n = images;
-  for (const Phase& phase : phases_) {
-    const auto& [rows, columns, packed] = phase;
+  for (const auto& [rows, columns, packed] : phases_) {
     const std::int64_t first = (rows.first * s.w + columns.first) * s.c;
     Correlation correlation = phase_correlation(s, rows, columns);
     correlation.alone = alone;

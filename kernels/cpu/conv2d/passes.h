@@ -7,16 +7,11 @@
 #include <vector>
 
 #include "kernels/conv2d.h"
+#include "kernels/conv2d_phase.h"
 #include "kernels/cpu/conv2d/panels.h"
 #include "kernels/cpu/scratch.h"
 
 namespace trifold::kernels::cpu {
-
-/// The taps of one dimension that reach the inputs of one residue: i = first + m * stride reads
-/// outputs m - pad + t with tap last - t * stride, t = 0 ... taps - 1.
-struct DataPhase {
-  std::int64_t first, count, taps, last, pad;
-};
 
 /// y = [relu](b + convolution of the source with w [+ addend]).
 void forward_pass(const Exec& ex, const Conv2dShape& s, const Source& source, const float* w,
@@ -40,14 +35,14 @@ class DataGradient {
            PartWork* work, float* dx) const;
 
  private:
-  /// The inputs of one residue of rows and columns, and the weights that reach them.
-  struct Phase {
-    DataPhase rows, columns;
+  /// The inputs of one phase of rows and of columns, and the weights that reach them.
+  struct PackedPhase {
+    Conv2dPhase<std::int64_t> rows, columns;
     const float* packed;
   };
   Conv2dShape s_;
   bool winograd_;
-  std::vector<Phase> phases_;
+  std::vector<PackedPhase> phases_;
 };
 
 /// The weight gradient, added up over some images of the batch at a time.

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "kernels/conv2d_phase.h"
 #include "kernels/cuda/conv2d/tile.cuh"
 
 namespace trifold::kernels::cuda {
@@ -157,20 +158,7 @@ class MatrixOperand {
   std::int64_t at_depth_, at_column_;
 };
 
-/// The taps of one dimension that reach the inputs of one phase of a strided convolution:
-/// i = first + m * stride reads outputs m - pad + t with tap last - t * stride, t = 0 ... taps - 1.
-/// So the gradient of each phase is a correlation of unit stride, and nothing is multiplied in
-/// vain.
-struct Phase {
-  int first, count, taps, last, pad;
-};
-
-inline __device__ Phase phase_of(int phase, int extent, int window, int stride, int pad) {
-  const int tap = (phase + pad) % stride;  // the smallest tap that meets this phase
-  const int taps = tap < window ? (window - 1 - tap) / stride + 1 : 0;
-  return {phase, phase < extent ? (extent - 1 - phase) / stride + 1 : 0, taps,
-          tap + (taps - 1) * stride, taps - 1 - (phase + pad) / stride};
-}
+using Phase = Conv2dPhase<int>;
 
 /// B of backward data: depth = (r, s, k) over the taps of a phase in reverse, column = c, from
 /// filters (r, s, c, k). The depth is contiguous: no transposed copy of the filters is needed.
