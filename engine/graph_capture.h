@@ -33,7 +33,7 @@ class RepeatedWork {
 
   Device device_;
   int plain_runs_ = 0;
-  void* graph_ = nullptr;
+  kernels::DeviceGraph* graph_ = nullptr;
   std::string obstacle_;
 };
 

@@ -41,14 +41,14 @@ class Upload {
   struct Slot {
     kernels::Block staging;
     Buffer data;
-    void* copied;  // events
-    void* used;
+    kernels::DeviceEvent* copied;
+    kernels::DeviceEvent* used;
   };
   Slot& slot_of(std::int64_t piece) { return slots_[static_cast<std::size_t>(piece % 2)]; }
   void make_room(Slot& slot, std::int64_t bytes);
 
   Device device_;
-  void* copies_;  // a stream
+  kernels::DeviceStream* copies_;
   std::array<Slot, 2> slots_;
   std::int64_t begun_ = 0, taken_ = 0;
 };

@@ -33,19 +33,23 @@ BlockCache& cache() {
 
 bool has_tensor_cores(Device) { return false; }
 
-Block allocate(Device, std::int64_t bytes, void*) { return cache().allocate(bytes, nullptr); }
+Block allocate(Device, std::int64_t bytes, DeviceStream*) {
+  return cache().allocate(bytes, nullptr);
+}
 
-void release(Device, const Block& block, void*) noexcept { cache().release(block, nullptr); }
+void release(Device, const Block& block, DeviceStream*) noexcept {
+  cache().release(block, nullptr);
+}
 
-void copy_memory(Device, void* to, Device, const void* from, std::int64_t bytes, void*) {
+void copy_memory(Device, void* to, Device, const void* from, std::int64_t bytes, DeviceStream*) {
   if (bytes > 0) std::memcpy(to, from, static_cast<std::size_t>(bytes));
 }
 
-void clear_memory(Device, void* data, std::int64_t bytes, void*) {
+void clear_memory(Device, void* data, std::int64_t bytes, DeviceStream*) {
   if (bytes > 0) std::memset(data, 0, static_cast<std::size_t>(bytes));
 }
 
-void synchronize(Device, void*) {}
+void synchronize(Device, DeviceStream*) {}
 
 MemoryUse memory_use(Device) { return cache().use(); }
 

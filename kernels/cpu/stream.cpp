@@ -15,13 +15,13 @@ constexpr std::align_val_t alignment{64};
 
 }  // namespace
 
-void* create_stream(Device) { return nullptr; }
-void destroy_stream(Device, void*) noexcept {}
-void* create_event(Device) { return nullptr; }
-void destroy_event(Device, void*) noexcept {}
-void record_event(Device, void*, void*) {}
-void wait_for_event(Device, void*, void*) {}
-void synchronize_event(Device, void*) {}
+DeviceStream* create_stream(Device) { return nullptr; }
+void destroy_stream(Device, DeviceStream*) noexcept {}
+DeviceEvent* create_event(Device) { return nullptr; }
+void destroy_event(Device, DeviceEvent*) noexcept {}
+void record_event(Device, DeviceEvent*, DeviceStream*) {}
+void wait_for_event(Device, DeviceStream*, DeviceEvent*) {}
+void synchronize_event(Device, DeviceEvent*) {}
 
 Block allocate_staging(Device, std::int64_t bytes) {
   void* const data = ::operator new(static_cast<std::size_t>(bytes), alignment, std::nothrow);
@@ -33,7 +33,7 @@ void release_staging(Device, const Block& block) noexcept {
   ::operator delete(block.data, alignment);
 }
 
-void copy_from_staging(Device, void* to, const void* from, std::int64_t bytes, void*) {
+void copy_from_staging(Device, void* to, const void* from, std::int64_t bytes, DeviceStream*) {
   std::memcpy(to, from, static_cast<std::size_t>(bytes));
 }
 
@@ -41,8 +41,8 @@ bool has_graphs(Device) { return false; }
 void use_pool(Device, const void*) {}
 void drop_pool(Device, const void*) noexcept {}
 void begin_recording(Device) { throw DeviceError("the CPU records no graphs; use --device cuda"); }
-void* end_recording(Device) { return nullptr; }
-void launch_graph(Device, void*) {}
-void destroy_graph(Device, void*) noexcept {}
+DeviceGraph* end_recording(Device) { return nullptr; }
+void launch_graph(Device, DeviceGraph*) {}
+void destroy_graph(Device, DeviceGraph*) noexcept {}
 
 }  // namespace trifold::kernels::cpu

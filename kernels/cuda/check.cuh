@@ -14,8 +14,8 @@ namespace trifold::kernels::cuda {
 /// graph and lets no stream run beside it.
 cudaStream_t main_stream(Device device);
 
-inline cudaStream_t stream_of(Device device, void* stream) {
-  return stream == nullptr ? main_stream(device) : static_cast<cudaStream_t>(stream);
+inline cudaStream_t stream_of(Device device, DeviceStream* stream) {
+  return stream == nullptr ? main_stream(device) : reinterpret_cast<cudaStream_t>(stream);
 }
 inline cudaStream_t stream_of(const Exec& ex) { return stream_of(ex.device, ex.stream); }
 

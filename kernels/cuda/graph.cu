@@ -11,24 +11,24 @@ void begin_recording(Device device) {
   TRIFOLD_CUDA_CHECK(cudaStreamBeginCapture(main_stream(device), cudaStreamCaptureModeThreadLocal));
 }
 
-void* end_recording(Device device) {
+DeviceGraph* end_recording(Device device) {
   cudaGraph_t graph = nullptr;
   TRIFOLD_CUDA_CHECK(cudaStreamEndCapture(main_stream(device), &graph));
   cudaGraphExec_t executable = nullptr;
   const cudaError_t status = cudaGraphInstantiateWithFlags(&executable, graph, 0);
   static_cast<void>(cudaGraphDestroy(graph));  // the executable is a copy
   check_call(status, "cudaGraphInstantiate");
-  return executable;
+  return reinterpret_cast<DeviceGraph*>(executable);
 }
 
-void launch_graph(Device device, void* graph) {
-  TRIFOLD_CUDA_CHECK(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), main_stream(device)));
+void launch_graph(Device device, DeviceGraph* graph) {
+  TRIFOLD_CUDA_CHECK(cudaGraphLaunch(reinterpret_cast<cudaGraphExec_t>(graph), main_stream(device)));
 }
 
-void destroy_graph(Device device, void* graph) noexcept {
+void destroy_graph(Device device, DeviceGraph* graph) noexcept {
   // What fails here has failed, and was reported, before.
   static_cast<void>(cudaStreamSynchronize(main_stream(device)));
-  static_cast<void>(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)));
+  static_cast<void>(cudaGraphExecDestroy(reinterpret_cast<cudaGraphExec_t>(graph)));
 }
 
 }  // namespace trifold::kernels::cuda

@@ -52,16 +52,16 @@ BlockCache& cache_of(Device device) {
 
 }  // namespace
 
-Block allocate(Device device, std::int64_t bytes, void* stream) {
+Block allocate(Device device, std::int64_t bytes, DeviceStream* stream) {
   return cache_of(device).allocate(bytes, stream);
 }
 
-void release(Device device, const Block& block, void* stream) noexcept {
+void release(Device device, const Block& block, DeviceStream* stream) noexcept {
   cache_of(device).release(block, stream);
 }
 
 void copy_memory(Device to_device, void* to, Device from_device, const void* from,
-                 std::int64_t bytes, void* stream) {
+                 std::int64_t bytes, DeviceStream* stream) {
   if (bytes == 0) return;
   const bool within = to_device == from_device;
   if (!within && to_device.kind == from_device.kind) {
@@ -77,13 +77,13 @@ void copy_memory(Device to_device, void* to, Device from_device, const void* fro
   if (!within) TRIFOLD_CUDA_CHECK(cudaStreamSynchronize(on));
 }
 
-void clear_memory(Device device, void* data, std::int64_t bytes, void* stream) {
+void clear_memory(Device device, void* data, std::int64_t bytes, DeviceStream* stream) {
   if (bytes == 0) return;
   TRIFOLD_CUDA_CHECK(
       cudaMemsetAsync(data, 0, static_cast<std::size_t>(bytes), stream_of(device, stream)));
 }
 
-void synchronize(Device device, void* stream) {
+void synchronize(Device device, DeviceStream* stream) {
   TRIFOLD_CUDA_CHECK(cudaStreamSynchronize(stream_of(device, stream)));
 }
 

@@ -28,7 +28,7 @@ class Scratch {
 
  private:
   Device device_;
-  void* stream_;
+  DeviceStream* stream_;
   Block block_;
 };
 

@@ -6,7 +6,7 @@
 
 namespace trifold::kernels {
 
-Block BlockCache::allocate(std::int64_t bytes, void* stream) {
+Block BlockCache::allocate(std::int64_t bytes, DeviceStream* stream) {
   const std::int64_t grain = source_.granularity_bytes;
   const std::int64_t capacity = std::max((bytes + grain - 1) / grain * grain, grain);
   std::lock_guard lock(mutex_);
@@ -29,7 +29,7 @@ Block BlockCache::allocate(std::int64_t bytes, void* stream) {
   return block;
 }
 
-void BlockCache::release(const Block& block, void* stream) {
+void BlockCache::release(const Block& block, DeviceStream* stream) {
   std::lock_guard lock(mutex_);
   use_.now_bytes -= block.bytes;
   if (source_.reuse) {

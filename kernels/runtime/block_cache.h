@@ -27,13 +27,14 @@ class BlockCache {
   explicit BlockCache(MemorySource source) : source_(std::move(source)) {}
 
   /// Errors    DeviceError: out of memory, even without what the cache holds.
-  Block allocate(std::int64_t bytes, void* stream);
-  void release(const Block& block, void* stream);
+  Block allocate(std::int64_t bytes, DeviceStream* stream);
+  void release(const Block& block, DeviceStream* stream);
   MemoryUse use();
   void reset_peak();
   void release_cached();
 
-  /// See kernels/runtime/graph.h. What a pool keeps is not given back to the source before it is dropped.
+  /// See kernels/runtime/graph.h. What a pool keeps is not given back to the source before it is
+  /// dropped.
   void use_pool(const void* pool);
   void drop_pool(const void* pool);
 

@@ -14,4 +14,13 @@ struct Device {
   bool operator==(const Device&) const = default;
 };
 
+namespace kernels {
+
+/// Handles of what a device has beside memory. The backend that made one alone knows what it points
+/// to: these types are never defined.
+struct DeviceStream;  ///< runtime/stream.h
+struct DeviceEvent;   ///< runtime/stream.h
+struct DeviceGraph;   ///< runtime/graph.h
+
+}  // namespace kernels
 }  // namespace trifold

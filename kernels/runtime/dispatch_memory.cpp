@@ -28,22 +28,22 @@ bool has_tensor_cores(Device device) {
   return run_on(device, TRIFOLD_TWINS(has_tensor_cores), device);
 }
 
-Block allocate(Device device, std::int64_t bytes, void* stream) {
+Block allocate(Device device, std::int64_t bytes, DeviceStream* stream) {
   return run_on(device, TRIFOLD_TWINS(allocate), device, bytes, stream);
 }
 
 void copy_memory(Device to_device, void* to, Device from_device, const void* from,
-                 std::int64_t bytes, void* stream) {
+                 std::int64_t bytes, DeviceStream* stream) {
   require_device(from_device);
   const Device device = to_device.kind == DeviceKind::cpu ? from_device : to_device;
   run_on(device, TRIFOLD_TWINS(copy_memory), to_device, to, from_device, from, bytes, stream);
 }
 
-void clear_memory(Device device, void* data, std::int64_t bytes, void* stream) {
+void clear_memory(Device device, void* data, std::int64_t bytes, DeviceStream* stream) {
   run_on(device, TRIFOLD_TWINS(clear_memory), device, data, bytes, stream);
 }
 
-void synchronize(Device device, void* stream) {
+void synchronize(Device device, DeviceStream* stream) {
   run_on(device, TRIFOLD_TWINS(synchronize), device, stream);
 }
 
@@ -55,19 +55,23 @@ void release_cached_memory(Device device) {
   run_on(device, TRIFOLD_TWINS(release_cached_memory), device);
 }
 
-void* create_stream(Device device) { return run_on(device, TRIFOLD_TWINS(create_stream), device); }
+DeviceStream* create_stream(Device device) {
+  return run_on(device, TRIFOLD_TWINS(create_stream), device);
+}
 
-void* create_event(Device device) { return run_on(device, TRIFOLD_TWINS(create_event), device); }
+DeviceEvent* create_event(Device device) {
+  return run_on(device, TRIFOLD_TWINS(create_event), device);
+}
 
-void record_event(Device device, void* event, void* stream) {
+void record_event(Device device, DeviceEvent* event, DeviceStream* stream) {
   run_on(device, TRIFOLD_TWINS(record_event), device, event, stream);
 }
 
-void wait_for_event(Device device, void* stream, void* event) {
+void wait_for_event(Device device, DeviceStream* stream, DeviceEvent* event) {
   run_on(device, TRIFOLD_TWINS(wait_for_event), device, stream, event);
 }
 
-void synchronize_event(Device device, void* event) {
+void synchronize_event(Device device, DeviceEvent* event) {
   run_on(device, TRIFOLD_TWINS(synchronize_event), device, event);
 }
 
@@ -76,7 +80,7 @@ Block allocate_staging(Device device, std::int64_t bytes) {
 }
 
 void copy_from_staging(Device device, void* to, const void* from, std::int64_t bytes,
-                       void* stream) {
+                       DeviceStream* stream) {
   run_on(device, TRIFOLD_TWINS(copy_from_staging), device, to, from, bytes, stream);
 }
 
@@ -88,21 +92,23 @@ void use_pool(Device device, const void* pool) {
 
 void begin_recording(Device device) { run_on(device, TRIFOLD_TWINS(begin_recording), device); }
 
-void* end_recording(Device device) { return run_on(device, TRIFOLD_TWINS(end_recording), device); }
+DeviceGraph* end_recording(Device device) {
+  return run_on(device, TRIFOLD_TWINS(end_recording), device);
+}
 
-void launch_graph(Device device, void* graph) {
+void launch_graph(Device device, DeviceGraph* graph) {
   run_on(device, TRIFOLD_TWINS(launch_graph), device, graph);
 }
 
-void release(Device device, const Block& block, void* stream) noexcept {
+void release(Device device, const Block& block, DeviceStream* stream) noexcept {
   run_quietly(device, TRIFOLD_TWINS(release), block, stream);
 }
 
-void destroy_stream(Device device, void* stream) noexcept {
+void destroy_stream(Device device, DeviceStream* stream) noexcept {
   run_quietly(device, TRIFOLD_TWINS(destroy_stream), stream);
 }
 
-void destroy_event(Device device, void* event) noexcept {
+void destroy_event(Device device, DeviceEvent* event) noexcept {
   run_quietly(device, TRIFOLD_TWINS(destroy_event), event);
 }
 
@@ -114,7 +120,7 @@ void drop_pool(Device device, const void* pool) noexcept {
   run_quietly(device, TRIFOLD_TWINS(drop_pool), pool);
 }
 
-void destroy_graph(Device device, void* graph) noexcept {
+void destroy_graph(Device device, DeviceGraph* graph) noexcept {
   run_quietly(device, TRIFOLD_TWINS(destroy_graph), graph);
 }
 

@@ -21,7 +21,7 @@ enum class Precision { fp32, tf32, bf16 };
 struct Exec {
   Device device{};
   ThreadPool* pool = nullptr;  ///< CPU: threads to share the work; null runs on the caller alone.
-  void* stream = nullptr;      ///< CUDA: the cudaStream_t to run on; null: the main stream.
+  DeviceStream* stream = nullptr;         ///< CUDA: runs on it; null: on the main stream.
   Precision precision = Precision::fp32;  ///< CUDA: what convolutions multiply in.
 };
 

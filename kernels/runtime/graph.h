@@ -28,11 +28,11 @@ void begin_recording(Device device);
 /// The recorded graph. Whatever becomes of it, the device isn't recording any more.
 /// Errors    DeviceError: the work had in it what can't be recorded, such as a copy to the host, a
 ///           wait, or an allocation that the pool hadn't the memory for.
-void* end_recording(Device device);
+DeviceGraph* end_recording(Device device);
 
 /// Does the recorded work with what its arrays now hold; asynchronous on the main stream.
-void launch_graph(Device device, void* graph);
+void launch_graph(Device device, DeviceGraph* graph);
 /// Waits for the work of the main stream first.
-void destroy_graph(Device device, void* graph) noexcept;
+void destroy_graph(Device device, DeviceGraph* graph) noexcept;
 
 }  // namespace trifold::kernels

@@ -30,24 +30,24 @@ struct Block {
 /// blocks are kept for the next request of about their size on the same stream, where work runs in
 /// order: a GPU may still be busy with a released block, for whoever gets it next comes after.
 /// Errors    DeviceError: a device that can't be used, or memory that can't be had.
-Block allocate(Device device, std::int64_t bytes, void* stream = nullptr);
+Block allocate(Device device, std::int64_t bytes, DeviceStream* stream = nullptr);
 
 /// Gives a block back to the stream that it was allocated for. Never waits for that stream unless
 /// blocks aren't kept (TRIFOLD_CUDA_CACHE=0).
-void release(Device device, const Block& block, void* stream = nullptr) noexcept;
+void release(Device device, const Block& block, DeviceStream* stream = nullptr) noexcept;
 
 /// to[0, bytes) = from[0, bytes), after all earlier work on `stream`.
 /// Effects   Between two arrays of one GPU asynchronous on `stream`; otherwise done on return.
 /// Errors    DeviceError: a device that can't be used, two different GPUs, or a failure of earlier
 ///           work on the stream.
 void copy_memory(Device to_device, void* to, Device from_device, const void* from,
-                 std::int64_t bytes, void* stream = nullptr);
+                 std::int64_t bytes, DeviceStream* stream = nullptr);
 
 /// Sets all bytes to zero; asynchronous on `stream` for a GPU.
-void clear_memory(Device device, void* data, std::int64_t bytes, void* stream = nullptr);
+void clear_memory(Device device, void* data, std::int64_t bytes, DeviceStream* stream = nullptr);
 
 /// Waits until all work on `stream` is done. Errors: DeviceError where that work failed.
-void synchronize(Device device, void* stream = nullptr);
+void synchronize(Device device, DeviceStream* stream = nullptr);
 
 /// Bytes held by live blocks of a device, those kept for reuse not counted.
 struct MemoryUse {

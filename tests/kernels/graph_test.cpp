@@ -53,19 +53,19 @@ class Graph : public testing::Test {
     return all;
   }
   /// A graph of add_twice, whose pool holds what it needs.
-  void* record() {
+  DeviceGraph* record() {
     use_pool(device, &pool);
     add_twice(device, x, y);
     begin_recording(device);
     add_twice(device, x, y);
-    void* const graph = end_recording(device);
+    DeviceGraph* const graph = end_recording(device);
     use_pool(device, nullptr);
     return graph;
   }
 };
 
 TEST_F(Graph, RepeatsTheWorkOnWhatTheArraysHold) {
-  void* const graph = record();
+  DeviceGraph* const graph = record();
   EXPECT_EQ(values(y), Floats(index(count), 2.0f)) << "recorded work isn't done";
   put(x, 5);
   for (int i = 0; i < 3; ++i) launch_graph(device, graph);
@@ -76,7 +76,7 @@ TEST_F(Graph, RepeatsTheWorkOnWhatTheArraysHold) {
 
 TEST_F(Graph, HasMemoryThatNobodyElseGets) {
   release_cached_memory(device);
-  void* const graph = record();
+  DeviceGraph* const graph = record();
   // All blocks that others can get by now, and a cache that is emptied.
   std::vector<Block> others;
   for (int i = 0; i < 10; ++i) {

@@ -9,6 +9,7 @@
 
 #include "kernels/elementwise.h"
 #include "kernels/runtime/error.h"
+#include "kernels/runtime/stream.h"
 #include "tests/kernels/support_ops.h"
 
 namespace trifold::kernels {
@@ -126,16 +127,18 @@ TEST_P(Memory, KeepsTheBlocksOfTwoStreamsApart) {
   if (device.kind == DeviceKind::cpu || !reuses_blocks(device)) {
     GTEST_SKIP() << "just a GPU has streams";
   }
-  int first = 0, second = 0;  // stand for streams: the cache only tells them apart
+  DeviceStream *const first = create_stream(device), *const second = create_stream(device);
   release_cached_memory(device);
-  const Block block = allocate(device, 1 << 20, &first);
-  release(device, block, &first);
-  const Block other = allocate(device, 1 << 20, &second), same = allocate(device, 1 << 20, &first);
+  const Block block = allocate(device, 1 << 20, first);
+  release(device, block, first);
+  const Block other = allocate(device, 1 << 20, second), same = allocate(device, 1 << 20, first);
   EXPECT_NE(other.data, block.data);
   EXPECT_EQ(same.data, block.data);
-  release(device, other, &second);
-  release(device, same, &first);
+  release(device, other, second);
+  release(device, same, first);
   release_cached_memory(device);
+  destroy_stream(device, first);
+  destroy_stream(device, second);
 }
 
 TEST_P(Memory, SaysWhenItRunsOut) {

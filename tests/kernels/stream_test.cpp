@@ -21,9 +21,9 @@ using namespace test;
 Floats copy_and_double(Device device, bool waits) {
   constexpr std::int64_t count = 1000, bytes = 4 * count;
   const Exec ex{.device = device};
-  void* const copies = create_stream(device);
-  void* const copied = create_event(device);
-  void* const used = create_event(device);
+  DeviceStream* const copies = create_stream(device);
+  DeviceEvent* const copied = create_event(device);
+  DeviceEvent* const used = create_event(device);
   const Block staging = allocate_staging(device, bytes);
   const Block x = allocate(device, bytes), y = allocate(device, bytes);
   fill(ex, count, 0, static_cast<float*>(x.data));
