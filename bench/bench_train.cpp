@@ -65,7 +65,7 @@ class Stepper {
     graph_ ? graph_->run([this] { work(); }) : work();
   }
 
-  bool repeats_graph() const { return graph_ && graph_->recorded(); }
+  bool repeats_graph() const { return graph_ && graph_->captured(); }
 
   // Waits for all that the steps have started.
   void finish() const { kernels::synchronize(ex_.device, ex_.stream); }
@@ -98,7 +98,7 @@ class Stepper {
   nn::Sgd sgd_;
   std::optional<nn::FoldedNetwork> folded_;
   engine::Tensor images_, labels_;
-  std::optional<engine::RepeatedWork> graph_;
+  std::optional<engine::GraphCapture> graph_;
 };
 
 // The most memory that the process has had, code and libraries included.

@@ -73,11 +73,11 @@ Conv2dWork weight_gradient_work(const Conv2dShape& s) {
   return {tiled_macs(tile, rows, s.k, pixels), split_conv2d_weight(rows, s.k, pixels, tile).parts};
 }
 
-std::optional<Conv2dWork> narrow_backward_work(const Conv2dShape& s, bool tensor_cores, bool both) {
-  const std::optional<Conv2dNarrow> plan = choose_conv2d_narrow(s, tensor_cores);
+std::optional<Conv2dWork> fused_backward_work(const Conv2dShape& s, bool tensor_cores, bool both) {
+  const std::optional<Conv2dFusedBackward> plan = choose_conv2d_fused_backward(s, tensor_cores);
   if (!plan) return std::nullopt;
   const std::int64_t squares = s.n * div_up(s.h, conv2d_square) * div_up(s.w, conv2d_square);
-  const std::int64_t at_a_time = conv2d_narrow_squares(plan->filters);
+  const std::int64_t at_a_time = conv2d_fused_squares(plan->filters);
   const std::int64_t pixels =
       div_up(squares, at_a_time) * at_a_time * conv2d_square * conv2d_square;
   const std::int64_t channels = div_up(s.c, plan->channels) * plan->channels;

@@ -27,7 +27,7 @@ Conv2dWork data_gradient_work(const kernels::Conv2dShape& s);
 Conv2dWork weight_gradient_work(const kernels::Conv2dShape& s);
 
 /// Of both gradients, or that of the filters alone, where one kernel computes them.
-std::optional<Conv2dWork> narrow_backward_work(const kernels::Conv2dShape& s, bool tensor_cores,
-                                               bool both);
+std::optional<Conv2dWork> fused_backward_work(const kernels::Conv2dShape& s, bool tensor_cores,
+                                              bool both);
 
 }  // namespace trifold::bench

@@ -44,9 +44,9 @@ MULTIPROCESSORS = {
 
 # Kernels by name, what they must have, and the counts of which one must not be 0.
 REQUIREMENTS = [
-    (r"^(forward|backward_data|backward_weight|narrow_backward)_kernel<(Tf32|Bf16)", "tensor-core products", ["hmma"]),
-    (r"^(forward|backward_data|backward_weight|narrow_backward)_kernel<", "16-byte loads", ["loads"]),
-    (r"^(forward|backward_data|backward_weight|narrow_backward)_kernel<", "16-byte stores", ["stores"]),
+    (r"^(forward|backward_data|backward_weight|fused_backward)_kernel<(Tf32|Bf16)", "tensor-core products", ["hmma"]),
+    (r"^(forward|backward_data|backward_weight|fused_backward)_kernel<", "16-byte loads", ["loads"]),
+    (r"^(forward|backward_data|backward_weight|fused_backward)_kernel<", "16-byte stores", ["stores"]),
     (r"^\w+_kernel<4,", "16-byte accesses", ["loads", "stores"]),
 ]
 
@@ -188,7 +188,7 @@ def main():
 
     print("# CUDA kernels: counted from the compiler's output\n\n"
           "By `bench/cuda_static.py`; nothing here was measured on a GPU. Loads, stores, HMMA and FFMA are\n"
-          "instructions in the code, not executions. Shared memory is what a kernel declares; narrow_backward_kernel\n"
+          "instructions in the code, not executions. Shared memory is what a kernel declares; fused_backward_kernel\n"
           "is launched with up to 71 KiB more, and then fewer blocks fit than the table says.\n")
     faults = []
     with tempfile.TemporaryDirectory() as folder, \

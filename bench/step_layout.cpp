@@ -59,7 +59,7 @@ Array StepLayout::input(NodeId convolution, const kernels::Conv2dShape& s) const
 bool StepLayout::grows(NodeId concat) const {
   const nn::Node& node = graph_.node(concat);
   return fused_ && std::holds_alternative<nn::Concat>(node.op) &&
-         plan_.grows_into[static_cast<std::size_t>(node.inputs[0])] == concat;
+         plan_.in_place_successor[static_cast<std::size_t>(node.inputs[0])] == concat;
 }
 
 std::vector<StepLayout::Slice> StepLayout::moved_inputs(NodeId concat) const {
@@ -83,7 +83,7 @@ std::int64_t StepLayout::pitch(NodeId id) const {
   while (is_part_of_convolution(id)) id = graph_.node(id).inputs[0];
   for (NodeId next = id; fused_ && next != -1;) {
     id = next;
-    next = plan_.grows_into[static_cast<std::size_t>(id)];
+    next = plan_.in_place_successor[static_cast<std::size_t>(id)];
   }
   return extent(id).c;
 }

@@ -1,4 +1,4 @@
-/// Where the arrays of a training step lie, and who works on a batch norm's behalf.
+/// Where the arrays of a training step lie, and what works on a batch norm's behalf.
 #pragma once
 
 #include <cstdint>
@@ -33,11 +33,11 @@ class StepLayout {
     return fused_ && plan_.part_of_convolution[static_cast<std::size_t>(id)];
   }
   bool gathers_moments(NodeId id) const {
-    return fused_ && plan_.moments[static_cast<std::size_t>(id)];
+    return fused_ && plan_.statistics[static_cast<std::size_t>(id)];
   }
-  /// Whether the moments of the node's result come with it.
+  /// Whether the statistics of the node's result come with it.
   bool brings_moments(NodeId id) const;
-  /// Whether a convolution gates the gradient of the batch norm's result and sums it up.
+  /// Whether a convolution masks the gradient of the batch norm's result and sums it up.
   bool is_summed_up(NodeId norm) const {
     return fused_ && plan_.first_reader[static_cast<std::size_t>(norm)] != -1;
   }
@@ -48,8 +48,8 @@ class StepLayout {
     return fused_ && plan_.norm_alone_reads[static_cast<std::size_t>(graph_.node(norm).inputs[0])];
   }
 
-  /// The node's value under the name of the node in whose array it lies: a norm that is formed where
-  /// it is read has that of its input, and a Concat that grows in place that of the first.
+  /// The node's value under the name of the node in whose array it lies: a norm that is worked out
+  /// where it is read has that of its input, and a Concat that grows in place that of the first.
   Array value(NodeId id) const { return {home(id), part(id, pixels(id))}; }
   /// Of the value that a convolution reads, what its windows reach.
   Array input(NodeId convolution, const kernels::Conv2dShape& s) const;

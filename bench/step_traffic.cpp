@@ -221,7 +221,7 @@ class Step : private StepLayout {
   void backward(NodeId id, const Conv2dShape& s, bool has_bias) {
     const bool both = graph().node(id).inputs[0] != 0;
     if (fused() && !has_bias) {
-      if (const auto work = narrow_backward_work(s, tensor_cores_, both)) {
+      if (const auto work = fused_backward_work(s, tensor_cores_, both)) {
         return backward_at_once(id, s, *work, both);
       }
     }
@@ -235,9 +235,9 @@ class Step : private StepLayout {
   Arrays output_gradient(NodeId id) const {
     return is_unformed(id) ? Arrays{gradient(id), value(id)} : Arrays{gradient(id)};
   }
-  /// What the gate of a convolution's input and its sums need beside the input itself, as it is
-  /// stored or formed.
-  Arrays gate(NodeId id) const {
+  /// What the ReLU mask of a convolution's input and its sums need beside the input itself, as it
+  /// is stored or deferred.
+  Arrays mask(NodeId id) const {
     const NodeId x = graph().node(id).inputs[0];
     if (!sums_up(id) || is_part_of_convolution(x)) return {};
     return {value(graph().node(x).inputs[0])};
@@ -263,7 +263,7 @@ class Step : private StepLayout {
     launch.macs = work.macs, launch.least_macs = (both ? 2 : 1) * least_macs(s);
     std::vector<Parts> parts;
     if (both) {
-      append(launch.reads, gate(id));
+      append(launch.reads, mask(id));
       if (has_gradient(x)) launch.reads.push_back(gradient(x));
       launch.writes.push_back(own_gradient(x));
     }
@@ -272,7 +272,7 @@ class Step : private StepLayout {
     move_in_parts(std::move(launch), parts);
   }
 
-  /// `kept` is where dy is kept that is formed.
+  /// `kept` is where a deferred dy is kept.
   void backward_weight(NodeId id, const Conv2dShape& s, const Arrays& kept) {
     const Conv2dWork work = weight_gradient_work(s);
     Launch launch{"convolution, weight gradient", {input(id, s)}, kept};
@@ -293,7 +293,7 @@ class Step : private StepLayout {
       if (is_part_of_convolution(x) || std::get<nn::BatchNorm>(norm.op).relu) {
         launch.reads.push_back(value(x));
       }
-      append(launch.reads, gate(id));
+      append(launch.reads, mask(id));
     }
     const bool adds_later = has_gradient(x) && fusion_ == Fusion::none;
     if (has_gradient(x) && !adds_later) launch.reads.push_back(gradient(x));
@@ -309,18 +309,18 @@ class Step : private StepLayout {
     const NodeId x = node.inputs[0];
     const bool residual = node.inputs.size() == 2;
     const Array g = gradient(id);
-    Arrays gate;
+    Arrays mask;
     if (op.relu && fusion_ == Fusion::none) move("ReLU, gradient", {value(id), g}, {g});
-    if (op.relu && fusion_ != Fusion::none) gate = {value(id)};
+    if (op.relu && fusion_ != Fusion::none) mask = {value(id)};
     if (is_summed_up(id)) {
-      gate.clear();
+      mask.clear();
     } else {
-      // The sums leave the gated gradient where others want it, too.
+      // The sums leave the masked gradient where others want it, too.
       Arrays reads{value(x), g};
-      append(reads, gate);
-      const bool leaves = !gate.empty() && (residual || fused());
+      append(reads, mask);
+      const bool leaves = !mask.empty() && (residual || fused());
       sum_over_rows("norm, gradient sums", x, reads, leaves ? Arrays{g} : Arrays{});
-      if (leaves) gate.clear();
+      if (leaves) mask.clear();
     }
     if (residual) hand_on(node.inputs[1], g.name);
     if (leaves_unformed(id)) {
@@ -331,7 +331,7 @@ class Step : private StepLayout {
       return;
     }
     Arrays reads{value(x), g};
-    append(reads, gate);
+    append(reads, mask);
     // In a fused step the gradient is added to where that of x lies.
     const bool adds = fused() && has_gradient(x);
     if (adds) reads.push_back(gradient(x));

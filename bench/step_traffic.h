@@ -14,9 +14,9 @@ namespace trifold::bench {
 ///                 its arrays, and so do their gradients and every sum of two gradients;
 ///   norms         a batch norm takes the addition and the ReLU along, a convolution's gradient is
 ///                 added where it goes;
-///   convolutions  nn/norm_fusion.h: norms are worked where convolutions read, and statistics taken
-///                 where they write; gradients of norms are formed where convolutions' gradients
-///                 read them, gated and summed up where they are written; a dense block grows in
+///   convolutions  nn/execute/norm_fusion.h: norms are worked where convolutions read, and statistics taken
+///                 where they write; gradients of norms are evaluated where convolutions' gradients
+///                 read them, masked and summed up where they are written; a dense block grows in
 ///                 place.
 enum class Fusion { none, norms, convolutions };
 

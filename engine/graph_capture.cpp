@@ -7,8 +7,8 @@
 namespace trifold::engine {
 namespace {
 
-/// What a run asks for in vain is in the pool from then on, where the next one may choose otherwise;
-/// so the first run alone isn't enough.
+/// What a run asks for in vain is in the pool from then on, where the next one may choose
+/// otherwise; so the first run alone isn't enough.
 constexpr int most_plain_runs = 3;
 
 class PoolInUse {
@@ -24,7 +24,7 @@ class PoolInUse {
 
 }  // namespace
 
-RepeatedWork::RepeatedWork(Device device) : device_(device) {
+GraphCapture::GraphCapture(Device device) : device_(device) {
   if (!kernels::has_graphs(device)) {
     obstacle_ = "just a CUDA device has graphs";
   } else if (kernels::is_profiling()) {
@@ -32,38 +32,38 @@ RepeatedWork::RepeatedWork(Device device) : device_(device) {
   }
 }
 
-RepeatedWork::~RepeatedWork() {
+GraphCapture::~GraphCapture() {
   if (graph_ != nullptr) kernels::destroy_graph(device_, graph_);
   kernels::drop_pool(device_, this);
 }
 
-void RepeatedWork::run(const std::function<void()>& work) {
+void GraphCapture::run(const std::function<void()>& work) {
   if (graph_ == nullptr && obstacle_.empty()) {
     const PoolInUse pool(device_, this);
     if (plain_runs_ < most_plain_runs) {
       ++plain_runs_;
       return work();
     }
-    record(work);
+    capture(work);
   }
   if (graph_ != nullptr) return kernels::launch_graph(device_, graph_);
   work();
 }
 
-void RepeatedWork::record(const std::function<void()>& work) {
-  kernels::begin_recording(device_);
+void GraphCapture::capture(const std::function<void()>& work) {
+  kernels::begin_capture(device_);
   try {
     work();
   } catch (const std::exception& e) {  // done plainly, the work throws it again if it isn't CUDA's
     obstacle_ = e.what();
   }
   try {
-    graph_ = kernels::end_recording(device_);
+    graph_ = kernels::end_capture(device_);
   } catch (const DeviceError& e) {
     if (obstacle_.empty()) obstacle_ = e.what();
   }
   if (obstacle_.empty()) return;
-  // What was asked for before the failure may have been recorded well: it isn't all of the work.
+  // What was asked for before the failure may have been captured well: it isn't all of the work.
   if (graph_ != nullptr) kernels::destroy_graph(device_, graph_);
   graph_ = nullptr;
   kernels::drop_pool(device_, this);

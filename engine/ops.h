@@ -59,11 +59,11 @@ Var linear(Tape& tape, const Var& x, const Var& w, const Var* b);
 /// The inputs' channels one after the other; all other extents are equal.
 Var concat(Tape& tape, std::span<const Var> inputs);
 
-/// A concat that grows in place: x becomes the first channels of a wider value, and append() writes
-/// y to its channels from `first` on. Who reads the value before an append, as a norm that isn't
-/// stored can (engine/fused_ops.h), reads channels below its `first` alone.
-Var widen(Tape& tape, const Var& x, std::int64_t channels);
-void append(Tape& tape, const Var& wide, const Var& y, std::int64_t first);
+/// An in-place concat: begin makes x the first channels of a wider value, and each extend writes y
+/// to its channels from `first` on. What reads the value before an extend, as a norm with a
+/// deferred result can (engine/fused_ops.h), reads channels below its `first` alone.
+Var begin_in_place_concat(Tape& tape, const Var& x, std::int64_t channels);
+void extend_in_place_concat(Tape& tape, const Var& wide, const Var& y, std::int64_t first);
 
 /// Output channel j is input channel source[j], or zeros where source[j] is -1, every stride-th
 /// pixel of each spatial dimension. x (n,h,w,c), source (k) int32 -> (n, ceil(h/stride),

@@ -38,7 +38,7 @@ struct Philox {
 
 /// What a sequence is for. Every purpose has its own number here, so that no two of them ever draw
 /// the same bits from one seed.
-namespace streams {
+namespace random_streams {
 inline constexpr std::uint32_t initialise = 1;  ///< Initial weights.
 inline constexpr std::uint32_t split = 2;       ///< Held-out split of a data set.
 inline constexpr std::uint32_t shuffle = 3;     ///< Order of the images in an epoch.

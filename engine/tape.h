@@ -16,11 +16,12 @@ namespace trifold::engine {
 /// so that it is written to only where it is unique().
 class Gradient {
  public:
-  /// Adds a contribution; the first is taken over without a copy, so that who keeps it only reads it.
+  /// Adds a contribution; the first is taken over without a copy, so that what keeps it only reads
+  /// it.
   void add(const kernels::Exec& ex, Tensor contribution);
   /// Takes the sum out, leaving nothing; undefined where nothing has arrived.
   Tensor take() { return std::move(sum_); }
-  /// The same for who writes to it: a copy where others read its array.
+  /// The same for what writes to it: a copy where others read its array.
   Tensor take_to_write();
   const Tensor& sum() const { return sum_; }
 

@@ -32,7 +32,7 @@ class Tensor {
   static Tensor from(Shape shape, std::span<const std::int32_t> values, Device device = {});
 
   bool defined() const { return buffer_ != nullptr; }
-  /// Whether no other handle shares the array, so that whoever holds this one may write to it.
+  /// Whether no other handle shares the array, so that what holds this one may write to it.
   bool unique() const { return buffer_.use_count() == 1; }
   const Shape& shape() const { return shape_; }
   std::int64_t size() const { return shape_.size(); }

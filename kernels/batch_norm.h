@@ -17,7 +17,7 @@ struct BatchNormShape {
 void check(const BatchNormShape& s);
 
 /// y = act(gamma (x - mean) / sqrt(var + eps) + beta [+ residual]), with mean and biased variance
-/// of this batch: batch_norm_moments, batch_norm_factors and batch_norm_apply in one.
+/// of this batch: batch_norm_statistics, batch_norm_factors and batch_norm_apply in one.
 /// Shapes    x, residual (or null), y (rows, channels); gamma, beta, mean, inv_std (channels).
 /// Effects   overwrites y, mean (batch mean) and inv_std = 1 / sqrt(var + eps); when running_mean
 ///           is not null: running = (1 - momentum) running + momentum batch, the running variance
@@ -31,26 +31,28 @@ void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, c
                       Activation act, float* y, float* mean, float* inv_std, float* running_mean,
                       float* running_var);
 
-/// The statistics of x, channel by channel: moments[0] is the mean, moments[1] what it lost when it
-/// was rounded to float32 (the exact mean is about moments[0] + moments[1]), moments[2] the biased
-/// variance.
-/// Shapes    x (rows, channels), moments (3, channels).
-/// Effects   overwrites moments.
-/// Numerics  sums of deviations from a local centre, joined in double in fixed order: the error of
+/// The statistics of x, channel by channel: statistics[0] is the mean rounded to float32,
+/// statistics[1] its low part, which the rounding cuts off (the exact mean is about statistics[0] +
+/// statistics[1]), statistics[2] the biased variance.
+/// Shapes    x (rows, channels), statistics (3, channels).
+/// Effects   overwrites statistics.
+/// Numerics  sums of deviations from a local centre, merged in double in fixed order: the error of
 ///           the mean is relative to std and that of the variance to itself, however large
 ///           |mean| / std. The same bits for any thread count.
 /// Source    Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing
-///           Sample Variances", 1979, for joining the parts.
-void batch_norm_moments(const Exec& ex, const BatchNormShape& s, const float* x, float* moments);
+///           Sample Variances", 1979, for merging the parts.
+void batch_norm_statistics(const Exec& ex, const BatchNormShape& s, const float* x,
+                           float* statistics);
 
-/// From the moments of rows samples, with var = moments[2]:
-///   mean = moments[0], inv_std = 1 / sqrt(var + eps), scale = gamma inv_std,
-///   shift = beta - moments[1] scale,
+/// What a batch norm multiplies and adds, from the statistics of rows samples, with var =
+/// statistics[2]:
+///   mean = statistics[0], inv_std = 1 / sqrt(var + eps), scale = gamma inv_std,
+///   shift = beta - statistics[1] scale,
 /// so that (x - mean) scale + shift is the batch norm of x.
-/// Shapes    moments (3, channels), the others (channels).
+/// Shapes    statistics (3, channels), the others (channels).
 /// Effects   overwrites mean, inv_std, scale and shift; the running statistics move as
 ///           batch_norm_train says, or are null.
-void batch_norm_factors(const Exec& ex, const BatchNormShape& s, const float* moments,
+void batch_norm_factors(const Exec& ex, const BatchNormShape& s, const float* statistics,
                         const float* gamma, const float* beta, float eps, float momentum,
                         float* mean, float* inv_std, float* scale, float* shift,
                         float* running_mean, float* running_var);
@@ -62,8 +64,9 @@ void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, c
                       const float* scale, const float* shift, const float* residual, Activation act,
                       float* y);
 
-/// The gradient g of what the ReLU of a batch norm takes, dy where y > 0, else 0, from that of its
-/// result y, with sums[0] = sum g and sums[1] = sum g (x - mean). Without ReLU y is null and g dy.
+/// The gradient g of what the ReLU of a batch norm takes, dy where y > 0, else 0 (the ReLU mask),
+/// from that of its result y, with sums[0] = sum g and sums[1] = sum g (x - mean). Without ReLU y
+/// is null and g dy.
 /// Shapes    x, y, dy, g (rows, channels), mean (channels), sums (2, channels).
 /// Effects   overwrites sums and, unless null, g, which may be dy.
 /// Numerics  summed in double over parts, in fixed order; the same bits for any thread count.
@@ -86,15 +89,16 @@ void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x
                          const float* sums, Write write, float* dx, float* dgamma, float* dbeta,
                          std::int64_t pitch = 0);
 
-/// The same sums as factors of dx, for whoever forms it as it reads g and x:
-///   dx = (g + (x - mean) slope + offset) scale, with scale = gamma inv_std,
-///   slope = -inv_std^2 sums[1] / rows, offset = -sums[0] / rows.
+/// The same dx deferred: its coefficients, for what reads g and x and works it out on the way,
+///   dx = (g + coefficient (x - mean) + constant) scale, with scale = gamma inv_std,
+///   coefficient = -inv_std^2 sums[1] / rows, constant = -sums[0] / rows.
 /// Shapes    sums (2, channels), the others (channels).
-/// Effects   overwrites scale, slope, offset, dgamma and dbeta.
+/// Effects   overwrites scale, coefficient, constant, dgamma and dbeta.
 /// Errors    ShapeError: an extent < 1.
-void batch_norm_gradient_factors(const Exec& ex, const BatchNormShape& s, const float* inv_std,
-                                 const float* gamma, const float* sums, float* scale, float* slope,
-                                 float* offset, float* dgamma, float* dbeta);
+void batch_norm_gradient_coefficients(const Exec& ex, const BatchNormShape& s, const float* inv_std,
+                                      const float* gamma, const float* sums, float* scale,
+                                      float* coefficient, float* constant, float* dgamma,
+                                      float* dbeta);
 
 /// The floats from a row to the next for such a pitch. Errors: ShapeError as above.
 std::int64_t pitch_of(std::int64_t pitch, const BatchNormShape& s);

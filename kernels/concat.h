@@ -1,4 +1,4 @@
-/// Joining and splitting along the channel (last) dimension.
+/// Concatenating and splitting along the channel (last) dimension.
 #pragma once
 
 #include <cstdint>

@@ -26,7 +26,8 @@ struct Conv2dShape {
 /// output is not empty and every size is below 2^62.
 void check(const Conv2dShape& s);
 
-/// y[n,p,q,k] = b[k] + sum over r,s,c of x[n, p stride - pad + r, q stride - pad + s, c] w[r,s,c,k];
+/// y[n,p,q,k] = b[k]
+///   + sum over r,s,c of x[n, p stride - pad + r, q stride - pad + s, c] w[r,s,c,k];
 /// x is zero outside its extents.
 /// Shapes    x (n,h,w,c), w (r,s,c,k), b (k) or null, y (n,p,q,k); float32 on ex.device.
 /// Effects   overwrites y, which overlaps nothing else.
@@ -35,7 +36,8 @@ void check(const Conv2dShape& s);
 ///           |y - exact| <= (r*s*c + 2) 2^-24 (|b| + sum |x||w|). Where the CPU takes Winograd's
 ///           algorithm (kernels/cpu/conv2d/algorithm.h), errors are about ten times as large, and
 ///           bounded as kernels/cpu/conv2d/winograd.h says.
-///           On a GPU, where ex.precision rounds operands with a relative error u (kernels/runtime/exec.h),
+///           On a GPU, where ex.precision rounds operands with a relative error u
+///           (kernels/runtime/exec.h),
 ///           |y - exact| <= (u (2 + u) + (r*s*c + 2) 2^-23) (|b| + sum |x||w|).
 void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const float* w,
                     const float* b, float* y);

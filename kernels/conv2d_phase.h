@@ -8,8 +8,8 @@ namespace trifold::kernels {
 
 /// The inputs of one residue of the stride, and the taps that reach them: input
 /// i = first + m stride, m = 0 ... count - 1, takes outputs m - pad + t with tap last - t stride,
-/// t = 0 ... taps - 1. So the gradient of each phase is a correlation of unit stride, and nothing is
-/// multiplied in vain. Inputs that no window reaches have taps 0.
+/// t = 0 ... taps - 1. So the gradient of each phase is a correlation of unit stride, and nothing
+/// is multiplied in vain. Inputs that no window reaches have taps 0.
 template <class Int>
 struct Conv2dPhase {
   Int first, count, taps, last, pad;

@@ -38,7 +38,7 @@ struct ParameterUpdate {
 /// sgd_step for each parameter, then ema_update for each that has an average: a whole step of
 /// training at once, so that a GPU isn't kept busy with launches. No two overlap. The learning rate
 /// of all is *lr instead of sgd.lr, the decay of all averages *decay, both on ex.device: they may
-/// change between two runs of a recorded step. `decay` may be null where there is no average.
+/// change between two runs of a captured step. `decay` may be null where there is no average.
 void update_parameters(const Exec& ex, std::span<const ParameterUpdate> updates, const float* lr,
                        const float* decay);
 

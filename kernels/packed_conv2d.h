@@ -23,9 +23,9 @@ Conv2dPacking conv2d_packing(const Exec& ex, const Conv2dShape& s);
 /// Effects   overwrites `packed`, of conv2d_packing(ex, s).floats floats.
 void conv2d_pack(const Exec& ex, const Conv2dShape& s, const float* w, float* packed);
 
-/// y = act(conv2d_forward(a, w, b) [+ residual]) with a = norm(x), or a = x where norm is null: what
-/// stands in front of the convolution is worked as it reads, and what follows while its result is
-/// still in registers.
+/// y = act(conv2d_forward(a, w, b) [+ residual]) with a = norm(x), or a = x where norm is null:
+/// what stands in front of the convolution is worked as it reads, and what follows while its result
+/// is still in registers.
 /// Shapes    packed as conv2d_pack makes it for a shape of the same form; residual as y, or null.
 /// Effects   overwrites y, which may be residual.
 /// Errors    ShapeError as check() and pitch_of() say.

@@ -121,7 +121,7 @@ Tensor FoldedNetwork::forward(const kernels::Exec& ex, const Tensor& images) {
   const Graph& graph = network_.graph();
   engine::Tape tape(ex, engine::Tape::Mode::no_grad);
   ForwardPass pass(network_, tape, Var::constant(images), inference);
-  pass.let_concats_grow();  // what reads them before their end are convolutions with norms
+  pass.concat_in_place();  // what reads them before their end are convolutions with norms
   for (NodeId id = 1; id < graph.size(); ++id) {
     if (skipped_[static_cast<std::size_t>(id)]) continue;
     const auto found = convolutions_.find(id);

@@ -26,30 +26,30 @@ ForwardPass::ForwardPass(const Network& network, engine::Tape& tape, const Var& 
       mode_(mode),
       kept_(kept),
       values_(network.graph().nodes.size()),
-      moments_(network.graph().nodes.size()),
+      statistics_(network.graph().nodes.size()),
       norms_(network.graph().nodes.size()) {
   mode_.fused = mode.fused && mode.statistics == engine::Statistics::batch;
-  concats_grow_ = mode_.fused && kept.empty();
+  in_place_concat_ = mode_.fused && kept.empty();
   value(0) = x;
-  if (wants_moments(0)) moments(0).values = engine::batch_moments(tape_.exec(), x.value);
+  if (wants_statistics(0)) statistics(0).values = engine::batch_statistics(tape_.exec(), x.value);
 }
 
 bool ForwardPass::is_kept(NodeId id) const { return std::ranges::binary_search(kept_, id); }
 
-bool ForwardPass::wants_moments(NodeId id) const {
-  return mode_.fused && network_.norm_fusion().moments[static_cast<std::size_t>(id)];
+bool ForwardPass::wants_statistics(NodeId id) const {
+  return mode_.fused && network_.norm_fusion().statistics[static_cast<std::size_t>(id)];
 }
 
 void ForwardPass::release(NodeId id) {
   value(id) = {};
-  moments(id) = {};
+  statistics(id) = {};
   norm(id) = {};
 }
 
 void ForwardPass::run(NodeId id) {
   value(id) = compute(id);
-  if (wants_moments(id) && !moments(id).values.defined()) {
-    moments(id).values = engine::batch_moments(tape_.exec(), value(id).value);
+  if (wants_statistics(id) && !statistics(id).values.defined()) {
+    statistics(id).values = engine::batch_statistics(tape_.exec(), value(id).value);
   }
 }
 
@@ -89,12 +89,12 @@ Var ForwardPass::conv2d(NodeId id, const Conv2d& op) {
                           geometry(op));
   }
   const NormFusion& fusion = network_.norm_fusion();
-  engine::Normed input{value(source), nullptr};
+  engine::LazyValue input{value(source), nullptr};
   if (fusion.first_reader[static_cast<std::size_t>(source)] == id) input.norm = norm(source);
   Var result = engine::norm_conv2d(tape_, input, w, geometry(op),
-                                   wants_moments(id) ? &moments(id) : nullptr);
+                                   wants_statistics(id) ? &statistics(id) : nullptr);
   const bool norm_alone_reads = fusion.norm_alone_reads[static_cast<std::size_t>(id)];
-  if (!norm_alone_reads || is_kept(id)) moments(id).gradient = nullptr;
+  if (!norm_alone_reads || is_kept(id)) statistics(id).gradient = nullptr;
   return result;
 }
 
@@ -108,38 +108,41 @@ Var ForwardPass::batch_norm(NodeId id, const BatchNorm& op) {
   }
   const NormFusion& fusion = network_.norm_fusion();
   const auto index = static_cast<std::size_t>(id);
-  const bool formed = fusion.part_of_convolution[index] && !is_kept(id);
-  engine::Normed normed = engine::normalise(
-      tape_, x, moments(node.inputs[0]), state(node, op), residual, activation(op),
-      formed ? engine::Result::formed_by_reader : engine::Result::stored);
+  const bool is_deferred = fusion.part_of_convolution[index] && !is_kept(id);
+  engine::LazyValue normed = engine::lazy_batch_norm(
+      tape_, x, statistics(node.inputs[0]), state(node, op), residual, activation(op),
+      is_deferred ? engine::Result::deferred : engine::Result::stored);
   if (fusion.first_reader[index] != -1 && !is_kept(id)) norm(id) = std::move(normed.norm);
   return std::move(normed.a);
 }
 
-NodeId ForwardPass::grows_into(NodeId id) const {
-  return concats_grow_ ? network_.norm_fusion().grows_into[static_cast<std::size_t>(id)] : -1;
+NodeId ForwardPass::in_place_successor(NodeId id) const {
+  return in_place_concat_ ? network_.norm_fusion().in_place_successor[static_cast<std::size_t>(id)]
+                          : -1;
 }
 
 Var ForwardPass::concat(NodeId id) {
   const std::vector<NodeId>& inputs = network_.graph().node(id).inputs;
-  std::vector<Var> parts, statistics;
+  std::vector<Var> parts, statistics_of_parts;
   for (NodeId input : inputs) {
     parts.push_back(value(input));
-    statistics.push_back(Var::constant(moments(input).values));
+    statistics_of_parts.push_back(Var::constant(statistics(input).values));
   }
-  if (wants_moments(id)) moments(id).values = engine::concat(tape_, statistics).value;
+  if (wants_statistics(id))
+    statistics(id).values = engine::concat(tape_, statistics_of_parts).value;
 
   const auto channels = [&](NodeId node) {
     return network_.norm_fusion().channels[static_cast<std::size_t>(node)];
   };
-  const bool continues = grows_into(inputs[0]) == id;
-  if (!continues && grows_into(id) == -1) return engine::concat(tape_, parts);
+  const bool continues = in_place_successor(inputs[0]) == id;
+  if (!continues && in_place_successor(id) == -1) return engine::concat(tape_, parts);
   NodeId last = id;
-  while (grows_into(last) != -1) last = grows_into(last);
-  const Var wide = continues ? parts[0] : engine::widen(tape_, parts[0], channels(last));
+  while (in_place_successor(last) != -1) last = in_place_successor(last);
+  const Var wide =
+      continues ? parts[0] : engine::begin_in_place_concat(tape_, parts[0], channels(last));
   std::int64_t first = channels(inputs[0]);
   for (std::size_t i = 1; i < parts.size(); ++i) {
-    engine::append(tape_, wide, parts[i], first);
+    engine::extend_in_place_concat(tape_, wide, parts[i], first);
     first += channels(inputs[i]);
   }
   return wide;

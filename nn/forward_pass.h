@@ -17,30 +17,35 @@ class ForwardPass {
   ForwardPass(const Network& network, engine::Tape& tape, const engine::Var& x,
               const ForwardMode& mode, std::span<const NodeId> kept = {});
 
-  /// Lets Concats grow into each other in place though norms aren't fused here, for whoever computes
-  /// the norms of them itself and reads the first channels of a wider value.
-  void let_concats_grow() { concats_grow_ = true; }
+  /// Has Concats go on in each other's place though norms aren't fused here: for a caller that
+  /// computes the norms of them itself and reads the first channels of a wider value.
+  void concat_in_place() { in_place_concat_ = true; }
 
   /// Computes the value of a node other than the Input from those of its inputs.
   void run(NodeId id);
 
-  /// The value of a node that has been run. That of a batch norm that is part of its convolution has
-  /// no array, and a Concat that grows into another has its channels first in that one's.
+  /// The value of a node that has been run. That of a batch norm that is part of its convolution
+  /// has no array, and a Concat in whose place another goes on has its channels first in that
+  /// one's.
   engine::Var& value(NodeId id) { return values_[static_cast<std::size_t>(id)]; }
-  /// Gives up a value that nobody reads any more.
+  /// Gives up a value that nothing reads any more.
   void release(NodeId id);
 
  private:
-  engine::Moments& moments(NodeId id) { return moments_[static_cast<std::size_t>(id)]; }
-  std::shared_ptr<engine::Norm>& norm(NodeId id) { return norms_[static_cast<std::size_t>(id)]; }
+  engine::BatchStatistics& statistics(NodeId id) {
+    return statistics_[static_cast<std::size_t>(id)];
+  }
+  std::shared_ptr<engine::LazyBatchNorm>& norm(NodeId id) {
+    return norms_[static_cast<std::size_t>(id)];
+  }
   bool is_kept(NodeId id) const;
-  bool wants_moments(NodeId id) const;
+  bool wants_statistics(NodeId id) const;
 
   engine::Var compute(NodeId id);
   engine::Var conv2d(NodeId id, const Conv2d& op);
   engine::Var batch_norm(NodeId id, const BatchNorm& op);
   engine::Var concat(NodeId id);
-  NodeId grows_into(NodeId id) const;
+  NodeId in_place_successor(NodeId id) const;
 
   const engine::Var& own(const Node& node, const char* suffix) const;
   engine::BatchNormState state(const Node& node, const BatchNorm& op) const;
@@ -49,10 +54,10 @@ class ForwardPass {
   engine::Tape& tape_;
   ForwardMode mode_;
   std::span<const NodeId> kept_;
-  bool concats_grow_;
+  bool in_place_concat_;
   std::vector<engine::Var> values_;
-  std::vector<engine::Moments> moments_;              // undefined where no batch norm wants them
-  std::vector<std::shared_ptr<engine::Norm>> norms_;  // null but for norms that convolutions read
+  std::vector<engine::BatchStatistics> statistics_;  // undefined where no batch norm wants them
+  std::vector<std::shared_ptr<engine::LazyBatchNorm>> norms_;  // null but for convolutions' own
 };
 
 }  // namespace trifold::nn

@@ -36,7 +36,7 @@ struct Relu {
 struct Add {
   bool operator==(const Add&) const = default;
 };
-/// Any number of inputs, joined along the channels.
+/// Any number of inputs, concatenated along the channels.
 struct Concat {
   bool operator==(const Concat&) const = default;
 };
@@ -79,7 +79,7 @@ struct Node {
   bool operator==(const Node&) const = default;
 };
 
-/// A unit of depth: the part of the graph between `input` and `output`. Skipping it means that who
+/// A unit of depth: the part of the graph between `input` and `output`. Skipping it means that what
 /// reads `output` reads `input` instead, which is possible where `skippable` holds (an identity
 /// shortcut, or a dense layer, whose output is its input and some new channels).
 struct Block {

@@ -21,7 +21,7 @@ void initialise(Network& network, std::uint64_t seed) {
   for (Parameter& parameter : network.parameters()) {
     const engine::Shape& shape = parameter.var.shape();
     engine::Tensor host = engine::Tensor::empty(shape);
-    engine::Random random(seed, engine::streams::initialise, hash_name(parameter.name));
+    engine::Random random(seed, engine::random_streams::initialise, hash_name(parameter.name));
     switch (parameter.role) {
       case Role::conv_weight: {
         const double deviation =

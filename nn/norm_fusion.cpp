@@ -6,17 +6,17 @@ namespace trifold::nn {
 
 namespace {
 
-/// See NormFusion::grows_into.
-NodeId concat_grown_into(const Graph& graph, const NormFusion& fusion, NodeId id) {
+/// See NormFusion::in_place_successor.
+NodeId in_place_successor_of(const Graph& graph, const NormFusion& fusion, NodeId id) {
   if (!std::holds_alternative<Concat>(graph.node(id).op)) return -1;
   NodeId next = -1;
   for (NodeId reader = id + 1; reader < graph.size(); ++reader) {
     const Node& node = graph.node(reader);
     const auto reads = std::ranges::count(node.inputs, id);
     if (reads == 0 || fusion.part_of_convolution[static_cast<std::size_t>(reader)]) continue;
-    const bool grows =
+    const bool goes_on =
         std::holds_alternative<Concat>(node.op) && node.inputs[0] == id && reads == 1 && next == -1;
-    if (!grows) return -1;
+    if (!goes_on) return -1;
     next = reader;
   }
   return next;
@@ -40,8 +40,8 @@ NormFusion plan_norm_fusion(const Graph& graph) {
   NormFusion fusion{.part_of_convolution = std::vector<bool>(nodes, false),
                     .first_reader = std::vector<NodeId>(nodes, -1),
                     .norm_alone_reads = std::vector<bool>(nodes, false),
-                    .moments = std::vector<bool>(nodes, false),
-                    .grows_into = std::vector<NodeId>(nodes, -1),
+                    .statistics = std::vector<bool>(nodes, false),
+                    .in_place_successor = std::vector<NodeId>(nodes, -1),
                     .channels = infer_channels(graph)};
   for (std::size_t id = 0; id < nodes; ++id) {
     const Node& node = graph.nodes[id];
@@ -59,14 +59,15 @@ NormFusion plan_norm_fusion(const Graph& graph) {
   for (NodeId id = graph.output(); id >= 0; --id) {
     const Node& node = graph.node(id);
     if (std::holds_alternative<BatchNorm>(node.op)) {
-      fusion.moments[static_cast<std::size_t>(node.inputs[0])] = true;
+      fusion.statistics[static_cast<std::size_t>(node.inputs[0])] = true;
     } else if (std::holds_alternative<Concat>(node.op)) {
-      if (!fusion.moments[static_cast<std::size_t>(id)]) continue;
-      for (NodeId input : node.inputs) fusion.moments[static_cast<std::size_t>(input)] = true;
+      if (!fusion.statistics[static_cast<std::size_t>(id)]) continue;
+      for (NodeId input : node.inputs) fusion.statistics[static_cast<std::size_t>(input)] = true;
     }
   }
   for (NodeId id = 0; id < graph.size(); ++id) {
-    fusion.grows_into[static_cast<std::size_t>(id)] = concat_grown_into(graph, fusion, id);
+    fusion.in_place_successor[static_cast<std::size_t>(id)] =
+        in_place_successor_of(graph, fusion, id);
   }
   return fusion;
 }

@@ -1,4 +1,4 @@
-/// Which batch norms of a graph disappear in the convolutions around them while it is trained.
+/// Which batch norms of a graph are worked by the convolutions around them while it is trained.
 #pragma once
 
 #include <vector>
@@ -7,10 +7,10 @@
 
 namespace trifold::nn {
 
-/// By node. With statistics of the batch, a batch norm needs the moments of what it reads, which
-/// whoever writes that can take on the way; then it is a scale and a shift, which whoever reads its
-/// result can apply on the way. In the backward pass it is the other way round: see
-/// engine/fused_ops.h.
+/// By node. In training a batch norm needs the statistics of what it reads, which the convolution
+/// that writes that can take as it writes; then it is a scale and a shift, which the convolution
+/// that reads its result can apply as it reads: kernels/norm_conv2d.h draws these steps and those
+/// of the backward pass, engine/fused_ops.h has the ops.
 struct NormFusion {
   /// Whether the node is a batch norm without residual that a convolution without bias alone reads.
   std::vector<bool> part_of_convolution;
@@ -19,13 +19,14 @@ struct NormFusion {
   std::vector<NodeId> first_reader;
   /// Whether the node is a convolution without bias whose result a batch norm alone reads.
   std::vector<bool> norm_alone_reads;
-  /// Whether batch norms take the moments of the node's result, themselves or from a Concat of it,
-  /// whose channels keep their moments.
-  std::vector<bool> moments;
-  /// The Concat that a Concat's result grows into in place, where that one alone reads it beside
-  /// convolutions that take a batch norm in, which can read the first channels of a wider value; -1
-  /// for all other nodes. So a dense block is written once, and not again by each of its layers.
-  std::vector<NodeId> grows_into;
+  /// Whether batch norms take the statistics of the node's result, themselves or from a Concat of
+  /// it, whose channels keep their statistics.
+  std::vector<bool> statistics;
+  /// The Concat that goes on in the place of a Concat's result, where that one alone reads it
+  /// beside convolutions with a batch norm in front, which can read the first channels of a wider
+  /// value; -1 for all other nodes. So a dense block is written once, and not again by each of its
+  /// layers.
+  std::vector<NodeId> in_place_successor;
   /// How many channels each node yields.
   std::vector<std::int64_t> channels;
 };

@@ -107,9 +107,9 @@ double probe(const Features& train, const std::vector<std::int32_t>& train_label
   const auto count = static_cast<std::int64_t>(train_labels.size());
   const std::int64_t batch = std::min(options.batch, count), batches = count / batch;
   for (std::int64_t epoch = 0; epoch < options.epochs; ++epoch) {
-    const std::vector<std::int64_t> order = engine::permutation(
-        count,
-        engine::Random(options.seed, engine::streams::probe, static_cast<std::uint32_t>(epoch)));
+    const std::vector<std::int64_t> order =
+        engine::permutation(count, engine::Random(options.seed, engine::random_streams::probe,
+                                                  static_cast<std::uint32_t>(epoch)));
     for (std::int64_t i = 0; i < batches; ++i) {
       const double at =
           static_cast<double>(epoch) + static_cast<double>(i) / static_cast<double>(batches);
@@ -147,7 +147,7 @@ ProbeResult probe_blocks(const nn::Network& network, const nn::Dataset& train,
                        "the network has no blocks, so its depth can't be pruned");
   nn::check_fits(network, train);
   std::vector<std::int64_t> chosen =
-      engine::permutation(train.count, engine::Random(options.seed, engine::streams::probe));
+      engine::permutation(train.count, engine::Random(options.seed, engine::random_streams::probe));
   chosen.resize(static_cast<std::size_t>(std::min(options.images, train.count)));
   FeatureSet learn = extract(network, nn::subset(train, chosen), normalisation, side, ex);
   FeatureSet judge = extract(network, held_out, normalisation, side, ex);

@@ -1,7 +1,7 @@
 /// Batch norm whole, with what can be fused behind it, and its steps.
 ///
 /// The work is the least that a fused form moves: every array once, as though the sums were taken
-/// while a neighbour writes or reads the array. The ReLU's gate is known from x, and has to be read
+/// while a neighbour writes or reads the array. The ReLU mask is known from x, and has to be read
 /// from y only behind a residual.
 #include <memory>
 
@@ -28,7 +28,7 @@ constexpr Fusion fusions[] = {{"plain", Activation::none, false},
 
 constexpr float eps = 1e-5f, momentum = 0.1f;
 
-/// The vectors of a batch norm, all in the cache; moments and sums have room for three.
+/// The vectors of a batch norm, all in the cache; statistics and sums have room for three.
 struct Parameters {
   explicit Parameters(std::int64_t channels)
       : ones(static_cast<std::size_t>(channels), 1.0f),
@@ -40,10 +40,10 @@ struct Parameters {
         dbeta(ones),
         running_mean(ones),
         running_var(ones),
-        moments(static_cast<std::size_t>(3 * channels), 0.5f) {}
+        statistics(static_cast<std::size_t>(3 * channels), 0.5f) {}
 
   std::vector<float> ones, mean, inv_std, scale, shift, dgamma, dbeta, running_mean, running_var;
-  std::vector<float> moments;
+  std::vector<float> statistics;
 };
 
 /// A row's call with its parameters: body(ex, size of an array, parameters).
@@ -101,13 +101,13 @@ void add_fusion(const Suite& suite, const std::string& shape, const BatchNormSha
 
 void add_steps(const Suite& suite, const std::string& shape, const BatchNormShape& s) {
   const std::int64_t size = s.rows * s.channels;
-  suite.add({"batch_norm_moments", shape, "", traffic(size)},
+  suite.add({"batch_norm_statistics", shape, "", traffic(size)},
             with_parameters(s, [=](const Exec& ex, std::int64_t count, Parameters& p) {
-              kernels::batch_norm_moments(ex, s, cold_input(count), p.moments.data());
+              kernels::batch_norm_statistics(ex, s, cold_input(count), p.statistics.data());
             }));
   suite.add({"batch_norm_factors", shape, "", traffic(11 * s.channels)},
             with_parameters(s, [=](const Exec& ex, std::int64_t, Parameters& p) {
-              kernels::batch_norm_factors(ex, s, p.moments.data(), p.ones.data(), p.ones.data(),
+              kernels::batch_norm_factors(ex, s, p.statistics.data(), p.ones.data(), p.ones.data(),
                                           eps, momentum, p.mean.data(), p.inv_std.data(),
                                           p.scale.data(), p.shift.data(), p.running_mean.data(),
                                           p.running_var.data());
@@ -124,7 +124,7 @@ void add_steps(const Suite& suite, const std::string& shape, const BatchNormShap
             with_parameters(s, [=](const Exec& ex, std::int64_t count, Parameters& p) {
               const float *x = cold_input(count), *g = cold_input(count);
               kernels::batch_norm_gradient(ex, s, x, p.mean.data(), p.inv_std.data(), p.ones.data(),
-                                           g, p.moments.data(), kernels::Write::overwrite,
+                                           g, p.statistics.data(), kernels::Write::overwrite,
                                            cold_output(count), p.dgamma.data(), p.dbeta.data());
             }));
 }

@@ -19,7 +19,7 @@ void add_slice(const Suite& suite, std::int64_t channels, std::int64_t wide) {
   const std::int64_t n = 128, side = 32, rows = n * side * side, offset = wide - channels;
   const std::int64_t narrow_size = rows * channels, wide_size = rows * wide;
   const std::string shape = fmt::format("{}of{}", image_name(n, side, side, channels), wide);
-  suite.add({"copy_channels", shape, "join", traffic(2 * narrow_size, 1)}, [=](const Exec& ex) {
+  suite.add({"copy_channels", shape, "concat", traffic(2 * narrow_size, 1)}, [=](const Exec& ex) {
     const ChannelSlice s{rows, channels, channels, 0, wide, offset};
     return [=] {
       kernels::copy_channels(ex, s, Write::overwrite, cold_input(narrow_size),

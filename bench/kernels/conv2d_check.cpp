@@ -103,14 +103,14 @@ std::int64_t result_size(const Conv2dShape& s, Pass pass) {
 }
 
 void check_conv2d(const std::string& what, const Conv2dShape& s, Pass pass,
-                  const Conv2dArrays& arrays, const float* gate) {
+                  const Conv2dArrays& arrays, const float* relu_y) {
   constexpr int samples = 16;
   const std::int64_t last = result_size(s, pass) - 1;
   std::mt19937_64 random(1);
   std::uniform_int_distribution<std::int64_t> anywhere(0, last);
   for (int i = 0; i < samples; ++i) {
     const std::int64_t at = i == 0 ? 0 : i == 1 ? last : anywhere(random);
-    const bool closed = gate != nullptr && gate[at] <= 0;
+    const bool closed = relu_y != nullptr && relu_y[at] <= 0;
     const Sum sum = closed ? Sum{} : reference(s, pass, arrays, at);
     const auto got = static_cast<double>(arrays.result[at]);
     // Said this way, NaN is a difference.

@@ -21,11 +21,11 @@ struct Conv2dArrays {
 std::int64_t result_size(const kernels::Conv2dShape& s, Pass pass);
 
 /// Compares a few elements of a pass's result, the first and the last among them, with plain sums
-/// in double precision. Where `gate` is not null, elements where it is <= 0 have to be zero.
+/// in double precision. Where `relu_y` is not null, elements where it is <= 0 have to be zero.
 /// Errors    Error naming `what` and the element: it differs by more than a thousandth of the root
 ///           of the sum of its terms' squares. Rounding stays far below that, while leaving out one
 ///           of up to a million equal terms reaches it.
 void check_conv2d(const std::string& what, const kernels::Conv2dShape& s, Pass pass,
-                  const Conv2dArrays& arrays, const float* gate = nullptr);
+                  const Conv2dArrays& arrays, const float* relu_y = nullptr);
 
 }  // namespace trifold::bench

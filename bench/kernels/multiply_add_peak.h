@@ -6,7 +6,8 @@
 namespace trifold::bench {
 
 /// Flop/s of float32 multiply-adds on all threads of `pool` together: chains of them in registers,
-/// with the active instruction set and nothing of the library's; the best of some tenths of a second.
+/// with the active instruction set and nothing of the library's; the best of some tenths of a
+/// second.
 double multiply_add_peak(kernels::ThreadPool& pool);
 
 }  // namespace trifold::bench

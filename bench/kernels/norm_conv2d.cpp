@@ -21,7 +21,7 @@ using kernels::Activation;
 using kernels::Conv2dShape;
 using kernels::Exec;
 
-enum class Way { fused, steps };
+enum class Method { fused, steps };
 
 /// The shape, and the arrays of a size that caches hold.
 struct Layer {
@@ -34,7 +34,7 @@ struct Layer {
         scale(noise(s.c, 3)),
         shift(noise(s.c, 4)),
         inv_std(static_cast<std::size_t>(s.c), 1.0f),
-        moments(static_cast<std::size_t>(3 * std::max(s.c, s.k))),
+        statistics(static_cast<std::size_t>(3 * std::max(s.c, s.k))),
         sums(static_cast<std::size_t>(2 * s.c)),
         dgamma(mean),
         dbeta(mean) {}
@@ -58,26 +58,26 @@ struct Layer {
 
   Conv2dShape s;
   kernels::BatchNormShape rows;
-  std::vector<float> w, dw, mean, scale, shift, inv_std, moments, sums, dgamma, dbeta;
+  std::vector<float> w, dw, mean, scale, shift, inv_std, statistics, sums, dgamma, dbeta;
 };
 
-void forward(const Exec& ex, Way way, Layer& l, const float* x, float* y) {
+void forward(const Exec& ex, Method method, Layer& l, const float* x, float* y) {
   const kernels::InputNorm norm = l.norm();
-  if (way == Way::fused) {
-    kernels::norm_conv2d_forward(ex, l.s, x, &norm, l.w.data(), y, l.moments.data());
+  if (method == Method::fused) {
+    kernels::norm_conv2d_forward(ex, l.s, x, &norm, l.w.data(), y, l.statistics.data());
     return;
   }
   float* const a = cold_output(l.s.x_size());
-  kernels::batch_norm_moments(ex, l.rows, x, l.moments.data());
+  kernels::batch_norm_statistics(ex, l.rows, x, l.statistics.data());
   kernels::batch_norm_apply(ex, l.rows, x, norm.mean, norm.scale, norm.shift, nullptr, norm.act, a);
   kernels::conv2d_forward(ex, l.s, a, l.w.data(), nullptr, y);
 }
 
 // `a` is what forward kept; only the steps need it.
-void backward_to_convolution(const Exec& ex, Way way, Layer& l, const float* x, const float* a,
-                             const float* dy, float* g) {
+void backward_to_convolution(const Exec& ex, Method method, Layer& l, const float* x,
+                             const float* a, const float* dy, float* g) {
   const kernels::InputNorm norm = l.norm();
-  if (way == Way::fused) {
+  if (method == Method::fused) {
     kernels::norm_conv2d_backward(ex, l.s, {dy}, {x, &norm}, l.w.data(), nullptr, g, l.sums.data(),
                                   l.dw.data());
   } else {
@@ -86,9 +86,9 @@ void backward_to_convolution(const Exec& ex, Way way, Layer& l, const float* x, 
   }
 }
 
-void backward_to_batch_norm(const Exec& ex, Way way, Layer& l, const float* x, const float* a,
+void backward_to_batch_norm(const Exec& ex, Method method, Layer& l, const float* x, const float* a,
                             float* g) {
-  if (way == Way::fused) {
+  if (method == Method::fused) {
     kernels::batch_norm_gradient(ex, l.rows, x, l.mean.data(), l.inv_std.data(), l.scale.data(), g,
                                  l.sums.data(), kernels::Write::overwrite, g, l.dgamma.data(),
                                  l.dbeta.data());
@@ -98,34 +98,34 @@ void backward_to_batch_norm(const Exec& ex, Way way, Layer& l, const float* x, c
   }
 }
 
-Prepare forward_row(const std::string& what, const Conv2dShape& s, Way way) {
+Prepare forward_row(const std::string& what, const Conv2dShape& s, Method method) {
   return [=](const Exec& ex) {
     const auto layer = std::make_shared<Layer>(s);
     const float* const x = cold_input(s.x_size());
     float* const y = cold_output(s.y_size());
-    forward(ex, way, *layer, x, y);
+    forward(ex, method, *layer, x, y);
     const std::vector<float> a = layer->normalised(x);
     check_conv2d(what, s, Pass::forward, {a.data(), layer->w.data(), y});
-    return [=] { forward(ex, way, *layer, cold_input(s.x_size()), cold_output(s.y_size())); };
+    return [=] { forward(ex, method, *layer, cold_input(s.x_size()), cold_output(s.y_size())); };
   };
 }
 
-Prepare backward_row(const std::string& what, const Conv2dShape& s, Way way) {
+Prepare backward_row(const std::string& what, const Conv2dShape& s, Method method) {
   return [=](const Exec& ex) {
     const auto layer = std::make_shared<Layer>(s);
     const float *x = cold_input(s.x_size()), *dy = cold_input(s.y_size());
     const std::vector<float> kept = layer->normalised(x);
     float* const g = cold_output(s.x_size());
-    backward_to_convolution(ex, way, *layer, x, kept.data(), dy, g);
+    backward_to_convolution(ex, method, *layer, x, kept.data(), dy, g);
     check_conv2d(what + ", weights", s, Pass::backward_weight, {kept.data(), dy, layer->dw.data()});
-    // The steps' gate is in the batch norm.
+    // The steps' ReLU mask is in the batch norm.
     check_conv2d(what + ", data", s, Pass::backward_data, {dy, layer->w.data(), g},
-                 way == Way::fused ? kept.data() : nullptr);
+                 method == Method::fused ? kept.data() : nullptr);
     return [=] {
       const float *cold_x = cold_input(s.x_size()), *a = cold_input(s.x_size());
       float* const gradient = cold_output(s.x_size());
-      backward_to_convolution(ex, way, *layer, cold_x, a, cold_input(s.y_size()), gradient);
-      backward_to_batch_norm(ex, way, *layer, cold_x, a, gradient);
+      backward_to_convolution(ex, method, *layer, cold_x, a, cold_input(s.y_size()), gradient);
+      backward_to_batch_norm(ex, method, *layer, cold_x, a, gradient);
     };
   };
 }
@@ -151,11 +151,11 @@ void add_layer(const Suite& suite, std::int64_t n, std::int64_t side, std::int64
   for (const bool is_forward : {true, false}) {
     const std::string op = is_forward ? "norm_conv2d_forward" : "norm_conv2d_backward";
     std::vector<Timed> rows;
-    for (const Way way : {Way::fused, Way::steps}) {
-      const std::string variant = way == Way::fused ? "fused" : "steps";
+    for (const Method method : {Method::fused, Method::steps}) {
+      const std::string variant = method == Method::fused ? "fused" : "steps";
       const std::string what = fmt::format("{}/{}, {}", op, shape, variant);
       rows.push_back({{op, shape, variant, is_forward ? conv2d_work(s) : backward_work(s)},
-                      is_forward ? forward_row(what, s, way) : backward_row(what, s, way)});
+                      is_forward ? forward_row(what, s, method) : backward_row(what, s, method)});
     }
     suite.add(rows);
   }

@@ -17,7 +17,7 @@ Gradients allocate_gradients(const Var& x, const Var& residual, const Tensor& dy
   const Shape channels{x.shape().channels()};
   Gradients g{Tensor::empty(x.shape(), device), Tensor::empty(channels, device),
               Tensor::empty(channels, device), Tensor{}};
-  // The gradient of the residual takes the place of dy where nobody else needs that.
+  // The gradient of the residual takes the place of dy where nothing else needs that.
   if (residual.requires_grad()) g.dresidual = dy.unique() ? dy : Tensor::empty(x.shape(), device);
   return g;
 }

@@ -31,7 +31,7 @@ Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeome
       kernels::conv2d_backward_weight(ex, s, x.value.data(), dy.data(), dw, db);
     });
     if (x.requires_grad()) {
-      // A gradient that has already arrived, at a residual join, is added to where it lies.
+      // A gradient that has already arrived, at a residual add, is added to where it lies.
       Tensor dx = x.gradient->take_to_write();
       const bool arrived = dx.defined();
       if (!arrived) dx = Tensor::empty(x.shape(), dy.device());

@@ -25,14 +25,14 @@ void hand_on(const kernels::Exec& ex, const Tensor& wide, std::int64_t first, co
 
 }  // namespace
 
-Var widen(Tape& tape, const Var& x, std::int64_t channels) {
+Var begin_in_place_concat(Tape& tape, const Var& x, std::int64_t channels) {
   std::vector<std::int64_t> extents = x.shape().extents();
-  require<ShapeError>(!extents.empty() && channels >= extents.back(), "widen of {} to {} channels",
-                      to_string(x.shape()), channels);
+  require<ShapeError>(!extents.empty() && channels >= extents.back(),
+                      "an in-place concat of {} to {} channels", to_string(x.shape()), channels);
   extents.back() = channels;
   Tensor wide = Tensor::empty(Shape(std::move(extents)), x.value.device());
   copy_in(tape.exec(), x.value, 0, wide);
-  // Even where x needs no gradient, what is appended may.
+  // Even where x needs no gradient, what is concatenated to it may.
   Var result = tape.recording() ? Var::parameter(std::move(wide)) : Var::constant(std::move(wide));
   tape.record(result, [ex = tape.exec(), shape = x.shape(), to = x.gradient](const Tensor& dwide) {
     if (to) hand_on(ex, dwide, 0, shape, *to);
@@ -40,12 +40,12 @@ Var widen(Tape& tape, const Var& x, std::int64_t channels) {
   return result;
 }
 
-void append(Tape& tape, const Var& wide, const Var& y, std::int64_t first) {
-  require<ShapeError>(wide.shape().rows() == y.shape().rows(), "append of {} to {}",
+void extend_in_place_concat(Tape& tape, const Var& wide, const Var& y, std::int64_t first) {
+  require<ShapeError>(wide.shape().rows() == y.shape().rows(), "an in-place concat of {} to {}",
                       to_string(y.shape()), to_string(wide.shape()));
   copy_in(tape.exec(), y.value, first, wide.value);
   if (!y.requires_grad()) return;
-  // All that came after this append has been unwound by then, so that these channels' gradient is
+  // All that came after this has been unwound by then, so that these channels' gradient is
   // complete; that of the others is still collected where it lies.
   tape.record(wide, [ex = tape.exec(), shape = y.shape(), first, to = y.gradient,
                      from = wide.gradient](Tensor dwide) {

@@ -15,20 +15,20 @@ Shape normed_shape(const Shape& x, const BatchNormState& state, Result result) {
 /// The gradient closure. Of x and the residual it knows just where their gradients go.
 struct NormGradient {
   kernels::Exec ex;
-  std::shared_ptr<Norm> norm;
+  std::shared_ptr<LazyBatchNorm> norm;
   Var x, gamma, beta, residual;
-  Tensor a;  ///< where a ReLU made it
-  std::shared_ptr<UnformedGradient> unformed;
+  Tensor a;  ///< the result, where a ReLU made it
+  std::shared_ptr<DeferredGradient> deferred;
 
   void operator()(Tensor g) const {
-    if (!norm->sums.defined()) gate_and_sum(g);
+    if (!norm->sums.defined()) mask_and_sum(g);
     Tensor dgamma = per_channel(), dbeta = per_channel();
     if (residual.requires_grad()) residual.gradient->add(ex, g);
-    if (unformed && x.requires_grad()) {
-      leave_unformed(dgamma, dbeta);
+    if (deferred && x.requires_grad()) {
+      defer(dgamma, dbeta);
       x.gradient->add(ex, std::move(g));
     } else {
-      form(g, dgamma, dbeta);
+      evaluate(g, dgamma, dbeta);
     }
     if (gamma.requires_grad()) gamma.gradient->add(ex, std::move(dgamma));
     if (beta.requires_grad()) beta.gradient->add(ex, std::move(dbeta));
@@ -39,26 +39,26 @@ struct NormGradient {
   Tensor per_channel() const { return Tensor::empty({norm->shape.channels()}, norm->x.device()); }
 
   /// What a convolution does for its norm, where others have given a its gradient.
-  void gate_and_sum(Tensor& g) const {
-    const bool gated = a.defined();
-    Tensor to = gated && !g.unique() ? Tensor::empty(norm->shape, g.device()) : g;
+  void mask_and_sum(Tensor& g) const {
+    const bool masked = a.defined();
+    Tensor to = masked && !g.unique() ? Tensor::empty(norm->shape, g.device()) : g;
     norm->sums = Tensor::empty({2, norm->shape.channels()}, g.device());
-    kernels::batch_norm_gradient_sums(ex, shape(), norm->x.data(), gated ? a.data() : nullptr,
+    kernels::batch_norm_gradient_sums(ex, shape(), norm->x.data(), masked ? a.data() : nullptr,
                                       norm->factors.mean.data(), g.data(),
-                                      gated ? to.data() : nullptr, norm->sums.data());
+                                      masked ? to.data() : nullptr, norm->sums.data());
     g = std::move(to);
   }
 
-  void leave_unformed(const Tensor& dgamma, const Tensor& dbeta) const {
-    *unformed = {norm->x, norm->factors.mean, per_channel(), per_channel(), per_channel()};
-    kernels::batch_norm_gradient_factors(ex, shape(), norm->factors.inv_std.data(),
-                                         gamma.value.data(), norm->sums.data(),
-                                         unformed->scale.data(), unformed->slope.data(),
-                                         unformed->offset.data(), dgamma.data(), dbeta.data());
+  void defer(const Tensor& dgamma, const Tensor& dbeta) const {
+    *deferred = {norm->x, norm->factors.mean, per_channel(), per_channel(), per_channel()};
+    kernels::batch_norm_gradient_coefficients(
+        ex, shape(), norm->factors.inv_std.data(), gamma.value.data(), norm->sums.data(),
+        deferred->scale.data(), deferred->coefficient.data(), deferred->constant.data(),
+        dgamma.data(), dbeta.data());
   }
 
-  /// Adds the gradient of x to what has arrived there. Where x wants none it is lost.
-  void form(const Tensor& g, const Tensor& dgamma, const Tensor& dbeta) const {
+  /// Adds the gradient of x to what has arrived there. Where x wants none it is dropped.
+  void evaluate(const Tensor& g, const Tensor& dgamma, const Tensor& dbeta) const {
     Tensor dx = x.requires_grad() ? x.gradient->take_to_write() : Tensor{};
     const bool arrived = dx.defined();
     if (!arrived) dx = room_for_dx(g);
@@ -70,7 +70,7 @@ struct NormGradient {
     if (x.requires_grad()) x.gradient->add(ex, std::move(dx));
   }
 
-  /// That of g, where nobody else reads it; zeros where x has more channels.
+  /// That of g, where nothing else reads it; zeros where x has more channels.
   Tensor room_for_dx(const Tensor& g) const {
     const Shape& shape = norm->x.shape();
     if (shape != norm->shape) return Tensor::zeros(shape, g.device());
@@ -80,8 +80,9 @@ struct NormGradient {
 
 }  // namespace
 
-Normed normalise(Tape& tape, const Var& x, const Moments& of_x, const BatchNormState& state,
-                 const Var* residual, kernels::Activation act, Result result) {
+LazyValue lazy_batch_norm(Tape& tape, const Var& x, const BatchStatistics& of_x,
+                          const BatchNormState& state, const Var* residual, kernels::Activation act,
+                          Result result) {
   const Shape shape = normed_shape(x.shape(), state, result);
   const bool stored = result == Result::stored;
   check_state(state, shape);
@@ -89,8 +90,8 @@ Normed normalise(Tape& tape, const Var& x, const Moments& of_x, const BatchNormS
                       "batch_norm of {} with a residual of shape {}", to_string(x.shape()),
                       residual ? to_string(residual->shape()) : "");
   const kernels::Exec& ex = tape.exec();
-  const auto norm = std::make_shared<Norm>(
-      Norm{x.value, shape, norm_factors(ex, shape, of_x.values, state), act, {}});
+  const auto norm = std::make_shared<LazyBatchNorm>(
+      LazyBatchNorm{x.value, shape, norm_factors(ex, shape, of_x.values, state), act, {}});
   Tensor a;
   if (stored) {
     const NormFactors& f = norm->factors;
@@ -101,7 +102,7 @@ Normed normalise(Tape& tape, const Var& x, const Moments& of_x, const BatchNormS
   }
   const Var from{Tensor{}, x.gradient}, added{Tensor{}, residual ? residual->gradient : nullptr};
   const Var &gamma = *state.gamma, &beta = *state.beta;
-  Normed normed{tape.result(a, {&from, &gamma, &beta, &added}), norm};
+  LazyValue normed{tape.result(a, {&from, &gamma, &beta, &added}), norm};
   tape.record(normed.a,
               NormGradient{ex, norm, from, gamma, beta, added,
                            act == kernels::Activation::relu ? a : Tensor{}, of_x.gradient});

@@ -12,22 +12,22 @@ void check_state(const BatchNormState& state, const Shape& x) {
       "batch_norm of {} with {} channels of scales", to_string(x), state.gamma->shape().size());
 }
 
-Tensor batch_moments(const kernels::Exec& ex, const Tensor& x) {
+Tensor batch_statistics(const kernels::Exec& ex, const Tensor& x) {
   const std::int64_t c = x.shape().channels();
-  Tensor moments = Tensor::empty({3, c}, x.device());
-  kernels::batch_norm_moments(ex, {x.shape().rows(), c}, x.data(), moments.data());
-  return moments;
+  Tensor statistics = Tensor::empty({3, c}, x.device());
+  kernels::batch_norm_statistics(ex, {x.shape().rows(), c}, x.data(), statistics.data());
+  return statistics;
 }
 
-NormFactors norm_factors(const kernels::Exec& ex, const Shape& x, const Tensor& moments,
+NormFactors norm_factors(const kernels::Exec& ex, const Shape& x, const Tensor& statistics,
                          const BatchNormState& state) {
   const Shape channels{x.channels()};
-  require<ShapeError>(moments.shape() == Shape{3, channels[0]},
-                      "batch_norm of {} with moments of shape {}", to_string(x),
-                      to_string(moments.shape()));
-  const auto fresh = [&] { return Tensor::empty(channels, moments.device()); };
+  require<ShapeError>(statistics.shape() == Shape{3, channels[0]},
+                      "batch_norm of {} with statistics of shape {}", to_string(x),
+                      to_string(statistics.shape()));
+  const auto fresh = [&] { return Tensor::empty(channels, statistics.device()); };
   NormFactors f{fresh(), fresh(), fresh(), fresh()};
-  kernels::batch_norm_factors(ex, {x.rows(), channels[0]}, moments.data(),
+  kernels::batch_norm_factors(ex, {x.rows(), channels[0]}, statistics.data(),
                               state.gamma->value.data(), state.beta->value.data(), state.eps,
                               state.momentum, f.mean.data(), f.inv_std.data(), f.scale.data(),
                               f.shift.data(), state.running_mean.data(), state.running_var.data());

@@ -12,19 +12,19 @@
 #include "kernels/cpu/batch_norm-inl.h"
 #include "kernels/cpu/batch_norm_statistics.h"
 #include "kernels/cpu/batch_norm_types.h"
-#include "kernels/cpu/normalise-inl.h"
+#include "kernels/cpu/pointwise-inl.h"
 #include "kernels/runtime/backends.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu::HWY_NAMESPACE {
 
-/// The moments of blocks of rows, joined.
+/// The statistics of blocks of rows, merged.
 ///
 /// Deviations and their squares are summed from a centre, the mean of a block's first eighth. Its
 /// distance from the mean of all is at most sqrt(8) standard deviations, for the eighth's sum of
 /// squares is no larger than that of all: so the sums lose next to nothing, however large the mean.
 /// What the sum of the deviations is not zero by corrects the centre.
-void moments(const Exec& ex, const BatchNormShape& s, const float* x, float* result) {
+void statistics(const Exec& ex, const BatchNormShape& s, const float* x, float* result) {
   const RowGroup group(s.channels);
   const std::int64_t c = s.channels, block = group.block_rows();
   const std::int64_t blocks = (s.rows + block - 1) / block;
@@ -63,13 +63,14 @@ void moments(const Exec& ex, const BatchNormShape& s, const float* x, float* res
       }
     }
   });
-  join_moments(samples, c, parts, result);
+  merge_statistics(samples, c, parts, result);
 }
 
 /// Sums a channel of g and of g (x - mean), in sums[c] and sums[channels + c]. Stores g in
 /// `g_copy` and scale g in `dx` on the way, unless they are null; scale may be null with dx.
 Doubles sum_gradients(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
-                      const GatedGradient& gradient, float* g_copy, const float* scale, float* dx) {
+                      const MaskedGradient& gradient, float* g_copy, const float* scale,
+                      float* dx) {
   const RowGroup group(s.channels);
   const std::int64_t c = s.channels, block = group.block_rows();
   const std::int64_t blocks = (s.rows + block - 1) / block;
@@ -79,9 +80,7 @@ Doubles sum_gradients(const Exec& ex, const BatchNormShape& s, const float* x, c
   Doubles parts(size(2 * blocks * c));
   const auto terms = [=](auto d, std::int64_t i, std::int64_t k, auto& acc) HWY_ATTR {
     auto g = hn::LoadU(d, gradient.dy + i);
-    if (gradient.y != nullptr) {
-      g = hn::IfThenElseZero(hn::Gt(hn::LoadU(d, gradient.y + i), hn::Zero(d)), g);
-    }
+    if (gradient.y != nullptr) g = relu_masked(g, hn::LoadU(d, gradient.y + i));
     const auto deviation = hn::Sub(hn::LoadU(d, x + i), hn::LoadU(d, centre + k));
     acc[0] = hn::Add(acc[0], g);
     acc[1] = hn::MulAdd(g, deviation, acc[1]);
@@ -102,9 +101,10 @@ Doubles sum_gradients(const Exec& ex, const BatchNormShape& s, const float* x, c
   return total;
 }
 
-/// Whether stores to `count` floats from y on go past the caches: whole lines that are not read from
-/// memory first, of an array so large that the next kernel won't find much of it in a cache.
-bool streams(const float* y, std::int64_t count) {
+/// Whether stores to `count` floats from y on go past the caches (non-temporal stores): whole lines
+/// that are not read from memory first, of an array so large that the next kernel won't find much
+/// of it in a cache: 8 MiB, four times a large level 2 cache.
+bool bypasses_caches(const float* y, std::int64_t count) {
   constexpr std::int64_t least_floats = 1 << 21;
   constexpr std::uintptr_t line_bytes = 64;
   return count >= least_floats && reinterpret_cast<std::uintptr_t>(y) % line_bytes == 0;
@@ -120,53 +120,55 @@ void apply(const Exec& ex, const BatchNormShape& s, const float* x, const float*
   const float *m = means.data(), *a = scales.data(), *b = shifts.data();
   const std::int64_t count = s.rows * s.channels;
   const std::int64_t grain = grain_of(group.width) * group.width;
-  const bool streamed = streams(y, count);
+  const bool non_temporal = bypasses_caches(y, count);
   for_ranges(ex, count, grain, [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
     sweep(group, begin, end, [=](auto d, std::int64_t i, std::int64_t k) HWY_ATTR {
       auto v = normalise(hn::LoadU(d, x + i), hn::LoadU(d, m + k), hn::LoadU(d, a + k),
                          hn::LoadU(d, b + k));
       if (residual != nullptr) v = hn::Add(v, hn::LoadU(d, residual + i));
       if (act == Activation::relu) v = relu(v);
-      // A part of a vector can't be streamed: Highway would write the whole.
+      // Just whole vectors: Highway would write the whole of a part, too.
       constexpr std::int64_t lanes = hn::MaxLanes(decltype(d)());
-      if (lanes == HWY_LANES(float) && streamed && i % lanes == 0) {
+      if (lanes == HWY_LANES(float) && non_temporal && i % lanes == 0) {
         hn::Stream(v, d, y + i);
       } else {
         hn::StoreU(v, d, y + i);
       }
     });
-    if (streamed) hwy::FlushStream();  // before another thread reads them
+    if (non_temporal) hwy::FlushStream();  // before another thread reads them
   });
 }
 
-/// dx [+]= on_g g + (on_x (x - mean) + constant), the coefficients being those of a batch norm's
-/// gradient with the sums of g and of g (x - mean). Overwrites dgamma and dbeta.
+/// dx [+]= scale g + (scaled_coefficient (x - mean) + scaled_constant): the coefficients of
+/// batch_norm_gradient_coefficients from the sums of g and of g (x - mean), those of x and 1 with
+/// the scale in them. Overwrites dgamma and dbeta.
 void combine_gradients(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
-                       const float* inv_std, const float* gamma, const GatedGradient& gradient,
+                       const float* inv_std, const float* gamma, const MaskedGradient& gradient,
                        const Doubles& sums, Write write, float* dx, float* dgamma, float* dbeta,
                        std::int64_t pitch) {
   const RowGroup group(s.channels);
   const std::int64_t c = s.channels;
   const auto rows = static_cast<double>(s.rows);
-  Floats on_g(size(c)), on_x(size(c)), constant(size(c));
+  Floats scale(size(c)), scaled_coefficient(size(c)), scaled_constant(size(c));
   for (std::int64_t j = 0; j < c; ++j) {
     const double inv = inv_std[j], factor = static_cast<double>(gamma[j]) * inv;
     dbeta[j] = static_cast<float>(sums[size(j)]);
     dgamma[j] = static_cast<float>(sums[size(c + j)] * inv);
-    on_g[size(j)] = static_cast<float>(factor);
-    on_x[size(j)] = static_cast<float>(-factor * inv * inv * sums[size(c + j)] / rows);
-    constant[size(j)] = static_cast<float>(-factor * sums[size(j)] / rows);
+    scale[size(j)] = static_cast<float>(factor);
+    scaled_coefficient[size(j)] =
+        static_cast<float>(-factor * inv * inv * sums[size(c + j)] / rows);
+    scaled_constant[size(j)] = static_cast<float>(-factor * sums[size(j)] / rows);
   }
-  const Floats means = group.repeat(mean), on_gs = group.repeat(on_g.data()),
-               on_xs = group.repeat(on_x.data()), constants = group.repeat(constant.data());
-  const float *m = means.data(), *a = on_gs.data(), *b = on_xs.data(), *e = constants.data();
+  const Floats means = group.repeat(mean), scales = group.repeat(scale.data()),
+               coefficients = group.repeat(scaled_coefficient.data()),
+               constants = group.repeat(scaled_constant.data());
+  const float *m = means.data(), *a = scales.data(), *b = coefficients.data(),
+              *e = constants.data();
   // Element i of g is element j of x and of dx, and of place k in a group.
   const auto combine = [=](auto d, std::int64_t i, std::int64_t j, std::int64_t k) HWY_ATTR
       __attribute__((always_inline)) {
     auto g = hn::LoadU(d, gradient.dy + i);
-    if (gradient.y != nullptr) {
-      g = hn::IfThenElseZero(hn::Gt(hn::LoadU(d, gradient.y + i), hn::Zero(d)), g);
-    }
+    if (gradient.y != nullptr) g = relu_masked(g, hn::LoadU(d, gradient.y + i));
     const auto deviation = hn::Sub(hn::LoadU(d, x + j), hn::LoadU(d, m + k));
     const auto mean_part = hn::MulAdd(hn::LoadU(d, b + k), deviation, hn::LoadU(d, e + k));
     auto v = hn::MulAdd(hn::LoadU(d, a + k), g, mean_part);
@@ -193,10 +195,10 @@ void combine_gradients(const Exec& ex, const BatchNormShape& s, const float* x, 
 void backward(const Exec& ex, const BatchNormShape& s, const float* x, const float* y,
               const float* mean, const float* inv_std, const float* gamma, const float* dy,
               float* dx, float* dgamma, float* dbeta, float* dresidual) {
-  const GatedGradient gradient{dy, y};
+  const MaskedGradient gradient{dy, y};
   const Doubles sums = sum_gradients(ex, s, x, mean, gradient, dresidual, nullptr, nullptr);
   // dresidual holds g by now, and may have replaced dy.
-  const GatedGradient again = dresidual != nullptr ? GatedGradient{dresidual, nullptr} : gradient;
+  const MaskedGradient again = dresidual != nullptr ? MaskedGradient{dresidual, nullptr} : gradient;
   combine_gradients(ex, s, x, mean, inv_std, gamma, again, sums, Write::overwrite, dx, dgamma,
                     dbeta, s.channels);
 }
@@ -210,7 +212,7 @@ void eval_backward(const Exec& ex, const BatchNormShape& s, const float* x, cons
     scale[size(j)] = static_cast<float>(static_cast<double>(gamma[j]) * inv_std[size(j)]);
   }
   const Doubles sums =
-      sum_gradients(ex, s, x, mean, GatedGradient{dy, y}, dresidual, scale.data(), dx);
+      sum_gradients(ex, s, x, mean, MaskedGradient{dy, y}, dresidual, scale.data(), dx);
   for (std::int64_t j = 0; j < c; ++j) {
     dbeta[j] = static_cast<float>(sums[size(j)]);
     dgamma[j] = static_cast<float>(sums[size(c + j)] * inv_std[size(j)]);
@@ -223,7 +225,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace trifold::kernels::cpu {
 
-HWY_EXPORT(moments);
+HWY_EXPORT(statistics);
 HWY_EXPORT(apply);
 HWY_EXPORT(sum_gradients);
 HWY_EXPORT(combine_gradients);
@@ -236,16 +238,16 @@ void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, c
                       float* running_var) {
   check(s);
   const std::int64_t c = s.channels;
-  Floats moments_of_x(size(3 * c)), scale(size(c)), shift(size(c));
-  cpu::batch_norm_moments(ex, s, x, moments_of_x.data());
-  cpu::batch_norm_factors(ex, s, moments_of_x.data(), gamma, beta, eps, momentum, mean, inv_std,
+  Floats statistics_of_x(size(3 * c)), scale(size(c)), shift(size(c));
+  cpu::batch_norm_statistics(ex, s, x, statistics_of_x.data());
+  cpu::batch_norm_factors(ex, s, statistics_of_x.data(), gamma, beta, eps, momentum, mean, inv_std,
                           scale.data(), shift.data(), running_mean, running_var);
   cpu::batch_norm_apply(ex, s, x, mean, scale.data(), shift.data(), residual, act, y);
 }
 
-void batch_norm_moments(const Exec& ex, const BatchNormShape& s, const float* x, float* result) {
+void batch_norm_statistics(const Exec& ex, const BatchNormShape& s, const float* x, float* result) {
   check(s);
-  TRIFOLD_DISPATCH(moments)(ex, s, x, result);
+  TRIFOLD_DISPATCH(statistics)(ex, s, x, result);
 }
 
 void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
@@ -260,7 +262,7 @@ void batch_norm_gradient_sums(const Exec& ex, const BatchNormShape& s, const flo
                               float* sums) {
   check(s);
   const Doubles total =
-      TRIFOLD_DISPATCH(sum_gradients)(ex, s, x, mean, GatedGradient{dy, y}, g, nullptr, nullptr);
+      TRIFOLD_DISPATCH(sum_gradients)(ex, s, x, mean, MaskedGradient{dy, y}, g, nullptr, nullptr);
   std::copy(total.begin(), total.end(), sums);
 }
 
@@ -270,7 +272,7 @@ void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x
                          std::int64_t pitch) {
   check(s);
   TRIFOLD_DISPATCH(combine_gradients)
-  (ex, s, x, mean, inv_std, gamma, GatedGradient{g, nullptr}, Doubles(sums, sums + 2 * s.channels),
+  (ex, s, x, mean, inv_std, gamma, MaskedGradient{g, nullptr}, Doubles(sums, sums + 2 * s.channels),
    write, dx, dgamma, dbeta, pitch_of(pitch, s));
 }
 

@@ -7,8 +7,8 @@
 
 namespace trifold::kernels::cpu {
 
-void join_moments(std::span<const std::int64_t> samples, std::int64_t channels,
-                  const Doubles& parts, float* moments) {
+void merge_statistics(std::span<const std::int64_t> samples, std::int64_t channels,
+                      const Doubles& parts, float* statistics) {
   const auto all =
       static_cast<double>(std::accumulate(samples.begin(), samples.end(), std::int64_t{0}));
   const auto count = size(channels);
@@ -30,9 +30,9 @@ void join_moments(std::span<const std::int64_t> samples, std::int64_t channels,
     part += 2 * channels;
   }
   for (std::size_t c = 0; c < count; ++c) {
-    moments[c] = static_cast<float>(centre[c]);
-    moments[count + c] = static_cast<float>(centre[c] - static_cast<double>(moments[c]));
-    moments[2 * count + c] = static_cast<float>(squares[c] / all);
+    statistics[c] = static_cast<float>(centre[c]);
+    statistics[count + c] = static_cast<float>(centre[c] - static_cast<double>(statistics[c]));
+    statistics[2 * count + c] = static_cast<float>(squares[c] / all);
   }
 }
 
@@ -44,39 +44,41 @@ Doubles inverse_std(std::int64_t channels, const float* var, float eps) {
   return result;
 }
 
-void batch_norm_factors(const Exec& /*ex*/, const BatchNormShape& s, const float* moments,
+void batch_norm_factors(const Exec& /*ex*/, const BatchNormShape& s, const float* statistics,
                         const float* gamma, const float* beta, float eps, float momentum,
                         float* mean, float* inv_std, float* scale, float* shift,
                         float* running_mean, float* running_var) {
   check(s);
   const std::int64_t channels = s.channels;
   const auto rows = static_cast<double>(s.rows), m = static_cast<double>(momentum);
-  const Doubles inverse = inverse_std(channels, moments + 2 * channels, eps);
+  const Doubles inverse = inverse_std(channels, statistics + 2 * channels, eps);
   for (std::int64_t c = 0; c < channels; ++c) {
-    const double lost = moments[channels + c], var = moments[2 * channels + c];
+    const double mean_low = statistics[channels + c], var = statistics[2 * channels + c];
     const double factor = static_cast<double>(gamma[c]) * inverse[size(c)];
-    mean[c] = moments[c];
+    mean[c] = statistics[c];
     inv_std[c] = static_cast<float>(inverse[size(c)]);
     scale[c] = static_cast<float>(factor);
-    shift[c] = static_cast<float>(beta[c] - lost * factor);
+    shift[c] = static_cast<float>(beta[c] - mean_low * factor);
     if (running_mean == nullptr) continue;
     // A single sample has no unbiased variance: its biased one, 0, stands in.
     const double unbiased = s.rows > 1 ? var * rows / (rows - 1) : 0.0;
-    running_mean[c] = static_cast<float>((1 - m) * running_mean[c] + m * (moments[c] + lost));
+    running_mean[c] =
+        static_cast<float>((1 - m) * running_mean[c] + m * (statistics[c] + mean_low));
     running_var[c] = static_cast<float>((1 - m) * running_var[c] + m * unbiased);
   }
 }
 
-void batch_norm_gradient_factors(const Exec& /*ex*/, const BatchNormShape& s, const float* inv_std,
-                                 const float* gamma, const float* sums, float* scale, float* slope,
-                                 float* offset, float* dgamma, float* dbeta) {
+void batch_norm_gradient_coefficients(const Exec& /*ex*/, const BatchNormShape& s,
+                                      const float* inv_std, const float* gamma, const float* sums,
+                                      float* scale, float* coefficient, float* constant,
+                                      float* dgamma, float* dbeta) {
   check(s);
   const auto rows = static_cast<double>(s.rows);
   for (std::int64_t c = 0; c < s.channels; ++c) {
     const double inv = inv_std[c], of_g = sums[c], of_product = sums[s.channels + c];
     scale[c] = static_cast<float>(gamma[c] * inv);
-    slope[c] = static_cast<float>(-inv * inv * of_product / rows);
-    offset[c] = static_cast<float>(-of_g / rows);
+    coefficient[c] = static_cast<float>(-inv * inv * of_product / rows);
+    constant[c] = static_cast<float>(-of_g / rows);
     dgamma[c] = static_cast<float>(inv * of_product);
     dbeta[c] = sums[c];
   }

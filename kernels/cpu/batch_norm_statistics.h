@@ -7,11 +7,11 @@
 
 namespace trifold::kernels::cpu {
 
-/// moments (3, channels), as batch_norm_moments gives them, of all samples from those of parts:
-/// part p has samples[p] of them with mean parts[2 p channels + c] and sum of squared deviations
-/// parts[(2 p + 1) channels + c].
-void join_moments(std::span<const std::int64_t> samples, std::int64_t channels,
-                  const Doubles& parts, float* moments);
+/// statistics (3, channels), as batch_norm_statistics gives them, of all samples from those of
+/// parts: part p has samples[p] of them with mean parts[2 p channels + c] and sum of squared
+/// deviations parts[(2 p + 1) channels + c].
+void merge_statistics(std::span<const std::int64_t> samples, std::int64_t channels,
+                      const Doubles& parts, float* statistics);
 
 /// 1 / sqrt(var + eps).
 Doubles inverse_std(std::int64_t channels, const float* var, float eps);

@@ -11,8 +11,8 @@ using Doubles = std::vector<double>;
 
 inline std::size_t size(std::int64_t count) { return static_cast<std::size_t>(count); }
 
-/// The gradient behind a fused ReLU: dy where y > 0.
-struct GatedGradient {
+/// The gradient behind a fused ReLU: dy under the mask y > 0.
+struct MaskedGradient {
   const float* dy;
   const float* y;  ///< null without ReLU
 };

@@ -6,6 +6,7 @@
 #include <hwy/foreach_target.h>
 
 #include "kernels/cpu/lanes-inl.h"
+#include "kernels/cpu/pointwise-inl.h"
 #include "kernels/runtime/backends.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -13,15 +14,13 @@ namespace trifold::kernels::cpu::HWY_NAMESPACE {
 
 void relu_forward(const Exec& ex, std::int64_t count, const float* x, float* y) {
   map_lanes(ex, count, [=](auto d, std::int64_t i) HWY_ATTR {
-    const auto v = hn::LoadU(d, x + i);
-    hn::StoreU(hn::IfThenZeroElse(hn::Lt(v, hn::Zero(d)), v), d, y + i);
+    hn::StoreU(relu(hn::LoadU(d, x + i)), d, y + i);
   });
 }
 
 void relu_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy, float* dx) {
   map_lanes(ex, count, [=](auto d, std::int64_t i) HWY_ATTR {
-    const auto open = hn::Gt(hn::LoadU(d, y + i), hn::Zero(d));
-    hn::StoreU(hn::IfThenElseZero(open, hn::LoadU(d, dy + i)), d, dx + i);
+    hn::StoreU(relu_masked(hn::LoadU(d, dy + i), hn::LoadU(d, y + i)), d, dx + i);
   });
 }
 

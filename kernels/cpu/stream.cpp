@@ -40,8 +40,10 @@ void copy_from_staging(Device, void* to, const void* from, std::int64_t bytes, D
 bool has_graphs(Device) { return false; }
 void use_pool(Device, const void*) {}
 void drop_pool(Device, const void*) noexcept {}
-void begin_recording(Device) { throw DeviceError("the CPU records no graphs; use --device cuda"); }
-DeviceGraph* end_recording(Device) { return nullptr; }
+void begin_capture(Device) {
+  throw DeviceError("work on the CPU can't be captured; use --device cuda");
+}
+DeviceGraph* end_capture(Device) { return nullptr; }
 void launch_graph(Device, DeviceGraph*) {}
 void destroy_graph(Device, DeviceGraph*) noexcept {}
 

@@ -1,4 +1,4 @@
-/// The normalisation of a batch norm and its gradient, channel by channel.
+/// The arithmetic of ReLU, and of a batch norm and its gradient, channel by channel.
 #pragma once
 
 #include "kernels/cuda/vector.cuh"
@@ -7,6 +7,9 @@ namespace trifold::kernels::cuda {
 
 /// NaN stays NaN, as it wouldn't in a maximum.
 __device__ inline float relu_of(float value) { return value < 0 ? 0 : value; }
+
+/// The ReLU mask: dy where the ReLU's result y > 0, else 0.
+__device__ inline float relu_masked(float dy, float y) { return y > 0 ? dy : 0; }
 
 /// The factors of V channels.
 template <int V>
@@ -31,27 +34,27 @@ struct ChannelAffine {
   }
 };
 
-/// The factors of V channels of a batch norm's gradient.
+/// The coefficients of V channels of a deferred batch-norm gradient (kernels/norm_conv2d.h).
 template <int V>
 struct AffineGradient {
-  Floats<V> mean, scale, slope, offset;
+  Floats<V> mean, scale, coefficient, constant;
 
-  /// (g + (y - mean) slope + offset) scale, the product fused by name as above.
+  /// (g + coefficient (y - mean) + constant) scale, the product fused by name as above.
   __device__ Floats<V> operator()(Floats<V> g, const Floats<V>& y) const {
     for (int v = 0; v < V; ++v) {
-      g.v[v] = fmaf(y.v[v] - mean.v[v], slope.v[v], g.v[v] + offset.v[v]) * scale.v[v];
+      g.v[v] = fmaf(y.v[v] - mean.v[v], coefficient.v[v], g.v[v] + constant.v[v]) * scale.v[v];
     }
     return g;
   }
 };
 
-/// The factors of all channels, one float each.
+/// The coefficients of all channels, one float each.
 struct ChannelAffineGradient {
-  const float *mean, *scale, *slope, *offset;
+  const float *mean, *scale, *coefficient, *constant;
 
   template <int V>
   __device__ AffineGradient<V> at(std::int64_t c) const {
-    return {load<V>(mean + c), load<V>(scale + c), load<V>(slope + c), load<V>(offset + c)};
+    return {load<V>(mean + c), load<V>(scale + c), load<V>(coefficient + c), load<V>(constant + c)};
   }
 };
 

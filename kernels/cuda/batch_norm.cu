@@ -1,7 +1,7 @@
 /// Bound by memory. In arrays of the size of x, of which each is read or written once a pass:
-///   moments        reads 1;
+///   statistics     reads 1;
 ///   apply, eval    reads 1 (residual: 2) and writes 1;
-///   train          moments, then apply;
+///   train          statistics, then apply;
 ///   gradient       reads 2 (accumulating: 3) and writes 1;
 ///   backward       sums read 2 (ReLU: 3, residual: write 1 more), gradient reads 2 (ReLU without
 ///                  residual: 3) and writes 1;
@@ -57,9 +57,10 @@ struct Normalise {
   }
 };
 
-/// dx [+]= on_g g + (on_x (x - mean) + constant), g = dy where y > 0, or dy itself where y is null.
-/// The factors come from the sums of g and of g (x - mean); whoever has row 0 stores dgamma and
-/// dbeta too.
+/// dx [+]= scale g + (scaled_coefficient (x - mean) + scaled_constant), g = dy where y > 0, or dy
+/// itself where y is null: the coefficients of batch_norm_gradient_coefficients from the sums of g
+/// and of g (x - mean), those of x and 1 with the scale in them. The threads of row 0 store dgamma
+/// and dbeta too.
 struct CombineGradients {
   const float *x, *y, *dy;
   const float *mean, *inv_std, *gamma, *sums;
@@ -70,18 +71,19 @@ struct CombineGradients {
 
   template <int V>
   struct Parameters {
-    Floats<V> mean, on_g, on_x, constant;
+    Floats<V> mean, scale, scaled_coefficient, scaled_constant;
   };
 
   template <int V>
   __device__ Parameters<V> parameters(std::int64_t c) const {
     const Floats<V> inv = load<V>(inv_std + c);
-    const Floats<V> on_beta = load<V>(sums + c), on_gamma = load<V>(sums + channels + c);
+    const Floats<V> of_g = load<V>(sums + c), of_product = load<V>(sums + channels + c);
     Parameters<V> p{load<V>(mean + c), load<V>(gamma + c), {}, {}};
     for (int v = 0; v < V; ++v) {
-      p.on_g.v[v] *= inv.v[v];
-      p.on_x.v[v] = -p.on_g.v[v] * inv.v[v] * (inv.v[v] * on_gamma.v[v] * inv_rows);
-      p.constant.v[v] = -p.on_g.v[v] * (on_beta.v[v] * inv_rows);
+      p.scale.v[v] *= inv.v[v];
+      p.scaled_coefficient.v[v] =
+          -p.scale.v[v] * inv.v[v] * (inv.v[v] * of_product.v[v] * inv_rows);
+      p.scaled_constant.v[v] = -p.scale.v[v] * (of_g.v[v] * inv_rows);
     }
     return p;
   }
@@ -91,14 +93,15 @@ struct CombineGradients {
     const std::int64_t i = row * channels + c;
     Floats<V> g = load<V>(dy + i);
     if (y != nullptr) {
-      const Floats<V> gate = load<V>(y + i);
-      for (int v = 0; v < V; ++v) g.v[v] = gate.v[v] > 0 ? g.v[v] : 0;
+      const Floats<V> result = load<V>(y + i);
+      for (int v = 0; v < V; ++v) g.v[v] = relu_masked(g.v[v], result.v[v]);
     }
     const std::int64_t j = row * pitch + c;
     const Floats<V> a = load<V>(x + j);
     for (int v = 0; v < V; ++v) {
-      const float mean_part = p.on_x.v[v] * (a.v[v] - p.mean.v[v]) + p.constant.v[v];
-      g.v[v] = p.on_g.v[v] * g.v[v] + mean_part;
+      const float mean_part =
+          p.scaled_coefficient.v[v] * (a.v[v] - p.mean.v[v]) + p.scaled_constant.v[v];
+      g.v[v] = p.scale.v[v] * g.v[v] + mean_part;
     }
     if (accumulate) {
       const Floats<V> before = load<V>(dx + j);
@@ -117,34 +120,37 @@ constexpr int factor_threads = 128;
 
 /// A thread owns a channel.
 __global__ void __launch_bounds__(factor_threads)
-    batch_norm_factors_kernel(StoreFactors factors, const float* moments, std::int64_t channels) {
+    batch_norm_factors_kernel(StoreFactors factors, const float* statistics,
+                              std::int64_t channels) {
   const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * factor_threads + threadIdx.x;
   if (c >= channels) return;
-  factors(c, ChannelMoments{moments[c], moments[channels + c], moments[2 * channels + c]});
+  factors(c,
+          ChannelStatistics{statistics[c], statistics[channels + c], statistics[2 * channels + c]});
 }
 
 /// A thread owns a channel.
 __global__ void __launch_bounds__(factor_threads)
-    batch_norm_gradient_factors_kernel(BatchNormShape s, const float* inv_std, const float* gamma,
-                                       const float* sums, float* scale, float* slope, float* offset,
-                                       float* dgamma, float* dbeta) {
+    batch_norm_gradient_coefficients_kernel(BatchNormShape s, const float* inv_std,
+                                            const float* gamma, const float* sums, float* scale,
+                                            float* coefficient, float* constant, float* dgamma,
+                                            float* dbeta) {
   const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * factor_threads + threadIdx.x;
   if (c >= s.channels) return;
   const auto rows = static_cast<double>(s.rows), inv = static_cast<double>(inv_std[c]);
   const auto of_g = static_cast<double>(sums[c]);
   const auto of_product = static_cast<double>(sums[s.channels + c]);
   scale[c] = static_cast<float>(static_cast<double>(gamma[c]) * inv);
-  slope[c] = static_cast<float>(-inv * inv * of_product / rows);
-  offset[c] = static_cast<float>(-of_g / rows);
+  coefficient[c] = static_cast<float>(-inv * inv * of_product / rows);
+  constant[c] = static_cast<float>(-of_g / rows);
   dgamma[c] = static_cast<float>(inv * of_product);
   dbeta[c] = sums[c];
 }
 
 template <class Next>
-void reduce_moments(const Exec& ex, const BatchNormShape& s, const float* x, const Next& next) {
-  channel_sums(ex, "batch_norm_moments", "batch_norm_statistics", s.rows, s.channels,
-               s.channels % 4 == 0 && aligned({x}), MomentTerms{x, s.channels},
-               MomentFinish<Next>{x, static_cast<double>(s.rows), next});
+void reduce_statistics(const Exec& ex, const BatchNormShape& s, const float* x, const Next& next) {
+  channel_sums(ex, "batch_norm_statistics", "batch_norm_statistics_totals", s.rows, s.channels,
+               s.channels % 4 == 0 && aligned({x}), StatisticsTerms{x, s.channels},
+               StatisticsOfSums<Next>{x, static_cast<double>(s.rows), next});
 }
 
 void combine_gradients(const Exec& ex, const BatchNormShape& s, const CombineGradients& combine) {
@@ -156,12 +162,13 @@ void combine_gradients(const Exec& ex, const BatchNormShape& s, const CombineGra
 
 }  // namespace
 
-void batch_norm_moments(const Exec& ex, const BatchNormShape& s, const float* x, float* moments) {
+void batch_norm_statistics(const Exec& ex, const BatchNormShape& s, const float* x,
+                           float* statistics) {
   check(s);
-  reduce_moments(ex, s, x, StoreMoments{moments, s.channels});
+  reduce_statistics(ex, s, x, StoreStatistics{statistics, s.channels});
 }
 
-void batch_norm_factors(const Exec& ex, const BatchNormShape& s, const float* moments,
+void batch_norm_factors(const Exec& ex, const BatchNormShape& s, const float* statistics,
                         const float* gamma, const float* beta, float eps, float momentum,
                         float* mean, float* inv_std, float* scale, float* shift,
                         float* running_mean, float* running_var) {
@@ -170,7 +177,7 @@ void batch_norm_factors(const Exec& ex, const BatchNormShape& s, const float* mo
          blocks_in_row(div_up(s.channels, factor_threads)), factor_threads,
          StoreFactors{gamma, beta, static_cast<double>(s.rows), eps, momentum, mean, inv_std, scale,
                       shift, running_mean, running_var},
-         moments, s.channels);
+         statistics, s.channels);
 }
 
 void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
@@ -189,9 +196,9 @@ void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, c
                       float* running_var) {
   check(s);
   const Scratch<float> scale(ex, s.channels), shift(ex, s.channels);
-  reduce_moments(ex, s, x,
-                 StoreFactors{gamma, beta, static_cast<double>(s.rows), eps, momentum, mean,
-                              inv_std, scale.data(), shift.data(), running_mean, running_var});
+  reduce_statistics(ex, s, x,
+                    StoreFactors{gamma, beta, static_cast<double>(s.rows), eps, momentum, mean,
+                                 inv_std, scale.data(), shift.data(), running_mean, running_var});
   cuda::batch_norm_apply(ex, s, x, mean, scale.data(), shift.data(), residual, act, y);
 }
 
@@ -232,13 +239,14 @@ void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x
        write == Write::accumulate, dx, dgamma, dbeta, s.channels, pitch_of(pitch, s)});
 }
 
-void batch_norm_gradient_factors(const Exec& ex, const BatchNormShape& s, const float* inv_std,
-                                 const float* gamma, const float* sums, float* scale, float* slope,
-                                 float* offset, float* dgamma, float* dbeta) {
+void batch_norm_gradient_coefficients(const Exec& ex, const BatchNormShape& s, const float* inv_std,
+                                      const float* gamma, const float* sums, float* scale,
+                                      float* coefficient, float* constant, float* dgamma,
+                                      float* dbeta) {
   check(s);
-  launch(ex, "batch_norm_gradient_factors", batch_norm_gradient_factors_kernel,
+  launch(ex, "batch_norm_gradient_coefficients", batch_norm_gradient_coefficients_kernel,
          blocks_in_row(div_up(s.channels, factor_threads)), factor_threads, s, inv_std, gamma, sums,
-         scale, slope, offset, dgamma, dbeta);
+         scale, coefficient, constant, dgamma, dbeta);
 }
 
 void batch_norm_backward(const Exec& ex, const BatchNormShape& s, const float* x, const float* y,
@@ -247,14 +255,14 @@ void batch_norm_backward(const Exec& ex, const BatchNormShape& s, const float* x
                          float* dresidual) {
   check(s);
   const std::int64_t c = s.channels;
-  const float* gate = act == Activation::relu ? y : nullptr;
+  const float* relu_y = act == Activation::relu ? y : nullptr;
   const Scratch<float> sums(ex, 2 * c);
-  cuda::batch_norm_gradient_sums(ex, s, x, gate, mean, dy, dresidual, sums.data());
+  cuda::batch_norm_gradient_sums(ex, s, x, relu_y, mean, dy, dresidual, sums.data());
   // dresidual holds g by now, and may have replaced dy.
   const bool has_g = dresidual != nullptr;
   combine_gradients(
       ex, s,
-      {x, has_g ? nullptr : gate, has_g ? dresidual : dy, mean, inv_std, gamma, sums.data(),
+      {x, has_g ? nullptr : relu_y, has_g ? dresidual : dy, mean, inv_std, gamma, sums.data(),
        1.0f / static_cast<float>(s.rows), false, dx, dgamma, dbeta, c, c});
 }
 
@@ -264,12 +272,12 @@ void batch_norm_eval_backward(const Exec& ex, const BatchNormShape& s, const flo
                               float* dx, float* dgamma, float* dbeta, float* dresidual) {
   check(s);
   const std::int64_t c = s.channels;
-  const float* gate = act == Activation::relu ? y : nullptr;
-  const bool vectors = c % 4 == 0 && aligned({x, gate, dy, dx, dresidual, running_mean});
+  const float* relu_y = act == Activation::relu ? y : nullptr;
+  const bool vectors = c % 4 == 0 && aligned({x, relu_y, dy, dx, dresidual, running_mean});
   const RunningStatistics statistics{running_mean, running_var, eps};
   channel_sums(ex, "batch_norm_eval_gradient", "batch_norm_eval_gradient_sums", s.rows, c, vectors,
-               GradientTerms<RunningStatistics>{x, gate, dy, statistics, gamma, dresidual, dx, c},
-               EvalGradientFinish{statistics, dgamma, dbeta});
+               GradientTerms<RunningStatistics>{x, relu_y, dy, statistics, gamma, dresidual, dx, c},
+               EvalGradientOfSums{statistics, dgamma, dbeta});
 }
 
 }  // namespace trifold::kernels::cuda

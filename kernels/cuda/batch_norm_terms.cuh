@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/batch_norm.h"
+#include "kernels/cuda/affine.cuh"
 #include "kernels/cuda/columns.cuh"
 
 namespace trifold::kernels::cuda {
@@ -10,7 +11,7 @@ namespace trifold::kernels::cuda {
 /// are taken relative to the batch's own mean and only the rest is summed in double, so that
 /// neither a large mean nor a first sample far from it costs digits: |x0 - mean| is at most
 /// sqrt(rows) std.
-struct MomentTerms {
+struct StatisticsTerms {
   static constexpr int sums = 2, batch = 8;
   const float* x;
   std::int64_t channels;
@@ -50,14 +51,14 @@ struct MomentTerms {
   }
 };
 
-/// The moments of one channel, as batch_norm_moments gives them.
-struct ChannelMoments {
-  float mean, lost, var;
+/// The statistics of one channel, as batch_norm_statistics gives them.
+struct ChannelStatistics {
+  float mean, mean_low, var;
 };
 
-/// From sums of deviations from `first` and of their squares to the moments, which it hands on.
+/// From sums of deviations from `first` and of their squares to the statistics, which it hands on.
 template <class Next>
-struct MomentFinish {
+struct StatisticsOfSums {
   const float* first;
   double rows;
   Next next;
@@ -67,41 +68,41 @@ struct MomentFinish {
     const double difference = sum[1] - off * sum[0];
     const double squares = difference < 0 ? 0 : difference;  // NaN stays NaN
     const float mean = static_cast<float>(centre);
-    next(c, ChannelMoments{mean, static_cast<float>(centre - static_cast<double>(mean)),
-                           static_cast<float>(squares / rows)});
+    next(c, ChannelStatistics{mean, static_cast<float>(centre - static_cast<double>(mean)),
+                              static_cast<float>(squares / rows)});
   }
 };
 
-struct StoreMoments {
-  float* moments;
+struct StoreStatistics {
+  float* statistics;
   std::int64_t channels;
 
-  __device__ void operator()(std::int64_t c, const ChannelMoments& m) const {
-    moments[c] = m.mean;
-    moments[channels + c] = m.lost;
-    moments[2 * channels + c] = m.var;
+  __device__ void operator()(std::int64_t c, const ChannelStatistics& m) const {
+    statistics[c] = m.mean;
+    statistics[channels + c] = m.mean_low;
+    statistics[2 * channels + c] = m.var;
   }
 };
 
-/// From the moments to the factors of the normalisation and to the running statistics.
+/// From the statistics to the factors of the normalisation and to the running statistics.
 struct StoreFactors {
   const float *gamma, *beta;
   double rows, eps, momentum;
   float *mean, *inv_std, *scale, *shift, *running_mean, *running_var;
 
-  __device__ void operator()(std::int64_t c, const ChannelMoments& m) const {
-    const double lost = static_cast<double>(m.lost), var = static_cast<double>(m.var);
+  __device__ void operator()(std::int64_t c, const ChannelStatistics& m) const {
+    const double mean_low = static_cast<double>(m.mean_low), var = static_cast<double>(m.var);
     const double inv = 1 / sqrt(var + eps), factor = static_cast<double>(gamma[c]) * inv;
     mean[c] = m.mean;
     inv_std[c] = static_cast<float>(inv);
     scale[c] = static_cast<float>(factor);
-    // The shift takes up what the mean lost when it was rounded.
-    shift[c] = static_cast<float>(static_cast<double>(beta[c]) - lost * factor);
+    // The shift takes up the low part of the mean.
+    shift[c] = static_cast<float>(static_cast<double>(beta[c]) - mean_low * factor);
     if (running_mean == nullptr) return;
     // A single sample has no unbiased variance: its biased one, 0, stands in.
     const double unbiased = rows > 1 ? var * rows / (rows - 1) : 0.0;
     running_mean[c] = static_cast<float>((1 - momentum) * static_cast<double>(running_mean[c]) +
-                                         momentum * (static_cast<double>(m.mean) + lost));
+                                         momentum * (static_cast<double>(m.mean) + mean_low));
     running_var[c] = static_cast<float>((1 - momentum) * static_cast<double>(running_var[c]) +
                                         momentum * unbiased);
   }
@@ -144,15 +145,15 @@ struct GradientTerms {
       g[r] = r < count ? load<V>(dy + i) : splat<V>(0);
       a[r] = r < count ? load<V>(x + i) : p.mean;
       if (y == nullptr || r >= count) continue;
-      const Floats<V> gate = load<V>(y + i);
-      for (int v = 0; v < V; ++v) g[r].v[v] = gate.v[v] > 0 ? g[r].v[v] : 0;
+      const Floats<V> result = load<V>(y + i);
+      for (int v = 0; v < V; ++v) g[r].v[v] = relu_masked(g[r].v[v], result.v[v]);
     }
-    Floats<V> on_beta = splat<V>(0), on_gamma = splat<V>(0);
+    Floats<V> of_g = splat<V>(0), of_product = splat<V>(0);
 #pragma unroll
     for (int r = 0; r < batch; ++r) {
       for (int v = 0; v < V; ++v) {
-        on_beta.v[v] += g[r].v[v];
-        on_gamma.v[v] += g[r].v[v] * (a[r].v[v] - p.mean.v[v]);
+        of_g.v[v] += g[r].v[v];
+        of_product.v[v] += g[r].v[v] * (a[r].v[v] - p.mean.v[v]);
       }
       if (r >= count) continue;
       const std::int64_t i = (row + std::int64_t{r} * step) * channels + c;
@@ -162,8 +163,8 @@ struct GradientTerms {
       store(dx + i, g[r]);
     }
     for (int v = 0; v < V; ++v) {
-      sum[v] += static_cast<double>(on_beta.v[v]);
-      sum[V + v] += static_cast<double>(on_gamma.v[v]);
+      sum[v] += static_cast<double>(of_g.v[v]);
+      sum[V + v] += static_cast<double>(of_product.v[v]);
     }
   }
 };
@@ -184,7 +185,7 @@ struct RunningStatistics {
 };
 
 /// dgamma and dbeta of the running statistics.
-struct EvalGradientFinish {
+struct EvalGradientOfSums {
   RunningStatistics statistics;
   float *dgamma, *dbeta;
 

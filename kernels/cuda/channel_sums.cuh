@@ -111,52 +111,52 @@ struct StoreSums {
   }
 };
 
-/// Second step: a block adds 8 channels over all rows, and finish(c, sums) runs once a channel.
+/// Second step: a block adds 8 channels over all rows, and epilogue(c, sums) runs once a channel.
 constexpr int finish_across = 8, finish_lanes = column_threads / finish_across;
 
-template <class Terms, class Finish>
+template <class Terms, class Epilogue>
 __global__ void __launch_bounds__(column_threads)
-    finish_sums_kernel(Terms terms, Finish finish, std::int64_t rows, std::int64_t channels) {
+    finish_sums_kernel(Terms terms, Epilogue epilogue, std::int64_t rows, std::int64_t channels) {
   SIMT_SHARED(double, shared, [Terms::sums][column_threads]);
   const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * finish_across + threadIdx.x;
   double sums[Terms::sums] = {};
   if (c < channels) add_rows<1>(terms, c, threadIdx.y, finish_lanes, rows, sums);
   sum_over_lanes(sums, shared, finish_lanes);
-  if (threadIdx.y == 0 && c < channels) finish(c, sums);
+  if (threadIdx.y == 0 && c < channels) epilogue(c, sums);
 }
 
-/// finish(c, sums) on the device for every channel c, from one pass of a few blocks over all rows:
-/// for the few rows that a first step has left.
-template <class Terms, class Finish>
+/// epilogue(c, sums) on the device for every channel c, from one pass of a few blocks over all
+/// rows: for the few rows that a first step has left.
+template <class Terms, class Epilogue>
 void finish_sums(const Exec& ex, const char* name, std::int64_t rows, std::int64_t channels,
-                 const Terms& terms, const Finish& finish) {
-  launch(ex, name, finish_sums_kernel<Terms, Finish>,
+                 const Terms& terms, const Epilogue& epilogue) {
+  launch(ex, name, finish_sums_kernel<Terms, Epilogue>,
          blocks_in_row(div_up(channels, finish_across)), dim3(finish_across, finish_lanes), terms,
-         finish, rows, channels);
+         epilogue, rows, channels);
 }
 
-/// finish(c, sums) on the device for every channel c, with sums[k] the sum over all rows of what
+/// epilogue(c, sums) on the device for every channel c, with sums[k] the sum over all rows of what
 /// terms.add puts there. Reads each element of the arrays once; the parts are less than 1/32 of
 /// them for large arrays.
-template <class Terms, class Finish>
+template <class Terms, class Epilogue>
 void channel_sums(const Exec& ex, const char* name, const char* finish_name, std::int64_t rows,
                   std::int64_t channels, bool vectors_fit, const Terms& terms,
-                  const Finish& finish) {
+                  const Epilogue& epilogue) {
   const Columns c = columns(rows, channels, vectors_fit ? 4 : 1, most_sum_blocks);
   const Scratch<double> parts(ex, c.chunks * Terms::sums * channels);
   launch(ex, name, vectors_fit ? channel_sums_kernel<4, Terms> : channel_sums_kernel<1, Terms>,
          c.blocks(), c.threads(), terms, c, parts.data());
   finish_sums(ex, finish_name, c.chunks, channels,
-              PartTerms<double, Terms::sums>{parts.data(), channels}, finish);
+              PartTerms<double, Terms::sums>{parts.data(), channels}, epilogue);
 }
 
 /// The same for rows that are the tiles of a convolution's output: one launch where they are few.
-template <class Terms, class Finish>
+template <class Terms, class Epilogue>
 void tile_sums(const Exec& ex, const char* name, const char* finish_name, std::int64_t tiles,
-               std::int64_t channels, const Terms& terms, const Finish& finish) {
+               std::int64_t channels, const Terms& terms, const Epilogue& epilogue) {
   constexpr std::int64_t few = 1024;  // 32 a thread
-  if (tiles <= few) return finish_sums(ex, finish_name, tiles, channels, terms, finish);
-  channel_sums(ex, name, finish_name, tiles, channels, channels % 4 == 0, terms, finish);
+  if (tiles <= few) return finish_sums(ex, finish_name, tiles, channels, terms, epilogue);
+  channel_sums(ex, name, finish_name, tiles, channels, channels % 4 == 0, terms, epilogue);
 }
 
 }  // namespace trifold::kernels::cuda

@@ -10,7 +10,7 @@
 
 namespace trifold::kernels::cuda {
 
-/// The stream that a null one stands for. Not CUDA's default stream, which can't be recorded as a
+/// The stream that a null one stands for. Not CUDA's default stream, which can't be captured as a
 /// graph and lets no stream run beside it.
 cudaStream_t main_stream(Device device);
 

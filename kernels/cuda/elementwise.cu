@@ -1,4 +1,5 @@
 /// Bound by memory: each element is read once from every input and written once.
+#include "kernels/cuda/affine.cuh"
 #include "kernels/cuda/map.cuh"
 #include "kernels/runtime/backends.h"
 
@@ -36,13 +37,12 @@ struct Binary {
   }
 };
 
-/// Not a maximum, so that NaN stays NaN.
 struct Relu {
-  __device__ float operator()(float x) const { return x < 0 ? 0 : x; }
+  __device__ float operator()(float x) const { return relu_of(x); }
 };
 
 struct ReluGradient {
-  __device__ float operator()(float y, float dy) const { return y > 0 ? dy : 0; }
+  __device__ float operator()(float y, float dy) const { return relu_masked(dy, y); }
 };
 
 struct Sum {

@@ -7,11 +7,11 @@ namespace trifold::kernels::cuda {
 bool has_graphs(Device) { return true; }
 
 // Other threads may go on using the device: what they do is no part of the graph.
-void begin_recording(Device device) {
+void begin_capture(Device device) {
   TRIFOLD_CUDA_CHECK(cudaStreamBeginCapture(main_stream(device), cudaStreamCaptureModeThreadLocal));
 }
 
-DeviceGraph* end_recording(Device device) {
+DeviceGraph* end_capture(Device device) {
   cudaGraph_t graph = nullptr;
   TRIFOLD_CUDA_CHECK(cudaStreamEndCapture(main_stream(device), &graph));
   cudaGraphExec_t executable = nullptr;
@@ -22,7 +22,8 @@ DeviceGraph* end_recording(Device device) {
 }
 
 void launch_graph(Device device, DeviceGraph* graph) {
-  TRIFOLD_CUDA_CHECK(cudaGraphLaunch(reinterpret_cast<cudaGraphExec_t>(graph), main_stream(device)));
+  TRIFOLD_CUDA_CHECK(
+      cudaGraphLaunch(reinterpret_cast<cudaGraphExec_t>(graph), main_stream(device)));
 }
 
 void destroy_graph(Device device, DeviceGraph* graph) noexcept {

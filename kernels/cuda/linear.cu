@@ -27,10 +27,10 @@ struct Product {
 };
 
 /// A block computes 16 x 16 elements of the result for one part of k, a thread one of them. Shared
-/// memory: a strip of 16 x 32 of each operand, padded against bank conflicts.
+/// memory: a slice of 16 x 32 of each operand, padded against bank conflicts.
 __global__ void __launch_bounds__(tile* tile) product_kernel(Product p, float* c) {
-  SIMT_SHARED(float, a_strip, [tile][depth + 1]);
-  SIMT_SHARED(float, b_strip, [depth][tile + 1]);
+  SIMT_SHARED(float, a_slice, [tile][depth + 1]);
+  SIMT_SHARED(float, b_slice, [depth][tile + 1]);
   const int column = static_cast<int>(threadIdx.x), row = static_cast<int>(threadIdx.y);
   const int thread = row * tile + column;
   const std::int64_t first_row = static_cast<std::int64_t>(blockIdx.x) * tile;
@@ -45,20 +45,20 @@ __global__ void __launch_bounds__(tile* tile) product_kernel(Product p, float* c
       const int ai = a_rows_contiguous ? i / depth : i % tile;
       const int ak = a_rows_contiguous ? i % depth : i / tile;
       const bool a_inside = first_row + ai < p.m && first + ak < end;
-      a_strip[ai][ak] =
+      a_slice[ai][ak] =
           a_inside ? p.a.data[(first_row + ai) * p.a.row_stride + (first + ak) * p.a.column_stride]
                    : 0;
       const int bj = b_rows_contiguous ? i % tile : i / depth;
       const int bk = b_rows_contiguous ? i / tile : i % depth;
       const bool b_inside = first_column + bj < p.n && first + bk < end;
-      b_strip[bk][bj] =
+      b_slice[bk][bj] =
           b_inside
               ? p.b.data[(first + bk) * p.b.row_stride + (first_column + bj) * p.b.column_stride]
               : 0;
     }
     __syncthreads();
 #pragma unroll
-    for (int k = 0; k < depth; ++k) sum += a_strip[row][k] * b_strip[k][column];
+    for (int k = 0; k < depth; ++k) sum += a_slice[row][k] * b_slice[k][column];
     __syncthreads();
   }
   const std::int64_t i = first_row + row, j = first_column + column;
@@ -87,12 +87,12 @@ void multiply(const Exec& ex, const char* name, Product p, float* c) {
   const std::int64_t rows = div_up(p.m, tile), columns = div_up(p.n, tile);
   if (columns > 65535)
     throw ShapeError("a linear layer has more outputs than its GPU kernel takes");
-  // As many parts as fill 128 multiprocessors, of 4 strips or more; the shape alone decides.
-  constexpr std::int64_t wanted_blocks = 128, least_strips = 4;
-  const std::int64_t strips = div_up(p.k, depth);
+  // As many parts as fill 128 multiprocessors, of 4 slices or more; the shape alone decides.
+  constexpr std::int64_t wanted_blocks = 128, least_slices = 4;
+  const std::int64_t slices = div_up(p.k, depth);
   const std::int64_t wanted = std::max<std::int64_t>(wanted_blocks / (rows * columns), 1);
-  const std::int64_t most = p.bias == nullptr ? div_up(strips, least_strips) : 1;
-  p.part_depth = div_up(strips, std::min(wanted, most)) * depth;
+  const std::int64_t most = p.bias == nullptr ? div_up(slices, least_slices) : 1;
+  p.part_depth = div_up(slices, std::min(wanted, most)) * depth;
   const std::int64_t parts = div_up(p.k, p.part_depth), count = p.m * p.n;
   const Scratch<float> partial(ex, parts > 1 ? parts * count : 0);
   launch(ex, name, product_kernel,

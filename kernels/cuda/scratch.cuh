@@ -9,7 +9,7 @@
 namespace trifold::kernels::cuda {
 
 /// `count` elements on ex.device, not initialised; nothing for 0. It may end before the kernels
-/// that use it do, for whoever gets the memory next comes after them on the same stream.
+/// that use it do, for what gets the memory next comes after them on the same stream.
 template <class T = float>
 class Scratch {
  public:

@@ -21,52 +21,52 @@
 
 // A declaration of a function by the type of another gives the twin exactly the contract's
 // signature, so the two can't drift apart.
-#define TRIFOLD_FOR_EACH_KERNEL(X) \
-  X(conv2d_forward)                \
-  X(conv2d_packing)                \
-  X(conv2d_pack)                   \
-  X(conv2d_packed_forward)         \
-  X(conv2d_backward_data)          \
-  X(conv2d_backward_weight)        \
-  X(norm_conv2d_forward)           \
-  X(norm_conv2d_backward)          \
-  X(batch_norm_train)              \
-  X(batch_norm_moments)            \
-  X(batch_norm_factors)            \
-  X(batch_norm_apply)              \
-  X(batch_norm_gradient_sums)      \
-  X(batch_norm_gradient)           \
-  X(batch_norm_gradient_factors)   \
-  X(batch_norm_eval)               \
-  X(batch_norm_backward)           \
-  X(batch_norm_eval_backward)      \
-  X(relu_forward)                  \
-  X(relu_backward)                 \
-  X(add)                           \
-  X(fill)                          \
-  X(scale)                         \
-  X(scale_by)                      \
-  X(mean)                          \
-  X(resize_forward)                \
-  X(resize_backward)               \
-  X(max_pool_forward)              \
-  X(max_pool_backward)             \
-  X(avg_pool_forward)              \
-  X(avg_pool_backward)             \
-  X(global_avg_pool_forward)       \
-  X(global_avg_pool_backward)      \
-  X(linear_forward)                \
-  X(linear_backward_data)          \
-  X(linear_backward_weight)        \
-  X(softmax_cross_entropy)         \
-  X(count_top1)                    \
-  X(add_to_totals)                 \
-  X(augment)                       \
-  X(copy_channels)                 \
-  X(channel_gather_forward)        \
-  X(channel_gather_backward)       \
-  X(sgd_step)                      \
-  X(ema_update)                    \
+#define TRIFOLD_FOR_EACH_KERNEL(X)    \
+  X(conv2d_forward)                   \
+  X(conv2d_packing)                   \
+  X(conv2d_pack)                      \
+  X(conv2d_packed_forward)            \
+  X(conv2d_backward_data)             \
+  X(conv2d_backward_weight)           \
+  X(norm_conv2d_forward)              \
+  X(norm_conv2d_backward)             \
+  X(batch_norm_train)                 \
+  X(batch_norm_statistics)            \
+  X(batch_norm_factors)               \
+  X(batch_norm_apply)                 \
+  X(batch_norm_gradient_sums)         \
+  X(batch_norm_gradient)              \
+  X(batch_norm_gradient_coefficients) \
+  X(batch_norm_eval)                  \
+  X(batch_norm_backward)              \
+  X(batch_norm_eval_backward)         \
+  X(relu_forward)                     \
+  X(relu_backward)                    \
+  X(add)                              \
+  X(fill)                             \
+  X(scale)                            \
+  X(scale_by)                         \
+  X(mean)                             \
+  X(resize_forward)                   \
+  X(resize_backward)                  \
+  X(max_pool_forward)                 \
+  X(max_pool_backward)                \
+  X(avg_pool_forward)                 \
+  X(avg_pool_backward)                \
+  X(global_avg_pool_forward)          \
+  X(global_avg_pool_backward)         \
+  X(linear_forward)                   \
+  X(linear_backward_data)             \
+  X(linear_backward_weight)           \
+  X(softmax_cross_entropy)            \
+  X(count_top1)                       \
+  X(add_to_totals)                    \
+  X(augment)                          \
+  X(copy_channels)                    \
+  X(channel_gather_forward)           \
+  X(channel_gather_backward)          \
+  X(sgd_step)                         \
+  X(ema_update)                       \
   X(update_parameters)
 
 #define TRIFOLD_FOR_EACH_MEMORY_FUNCTION(X) \
@@ -92,8 +92,8 @@
   X(has_graphs)                             \
   X(use_pool)                               \
   X(drop_pool)                              \
-  X(begin_recording)                        \
-  X(end_recording)                          \
+  X(begin_capture)                          \
+  X(end_capture)                            \
   X(launch_graph)                           \
   X(destroy_graph)
 

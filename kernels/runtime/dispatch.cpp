@@ -35,8 +35,8 @@ void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x
 }
 
 void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
-                         const InputNorm* norm, const float* w, float* y, float* moments) {
-  run(ex, TRIFOLD_TWINS(norm_conv2d_forward), s, x, norm, w, y, moments);
+                         const InputNorm* norm, const float* w, float* y, float* statistics) {
+  run(ex, TRIFOLD_TWINS(norm_conv2d_forward), s, x, norm, w, y, statistics);
 }
 
 void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
@@ -53,16 +53,17 @@ void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, c
       inv_std, running_mean, running_var);
 }
 
-void batch_norm_moments(const Exec& ex, const BatchNormShape& s, const float* x, float* moments) {
-  run(ex, TRIFOLD_TWINS(batch_norm_moments), s, x, moments);
+void batch_norm_statistics(const Exec& ex, const BatchNormShape& s, const float* x,
+                           float* statistics) {
+  run(ex, TRIFOLD_TWINS(batch_norm_statistics), s, x, statistics);
 }
 
-void batch_norm_factors(const Exec& ex, const BatchNormShape& s, const float* moments,
+void batch_norm_factors(const Exec& ex, const BatchNormShape& s, const float* statistics,
                         const float* gamma, const float* beta, float eps, float momentum,
                         float* mean, float* inv_std, float* scale, float* shift,
                         float* running_mean, float* running_var) {
-  run(ex, TRIFOLD_TWINS(batch_norm_factors), s, moments, gamma, beta, eps, momentum, mean, inv_std,
-      scale, shift, running_mean, running_var);
+  run(ex, TRIFOLD_TWINS(batch_norm_factors), s, statistics, gamma, beta, eps, momentum, mean,
+      inv_std, scale, shift, running_mean, running_var);
 }
 
 void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
@@ -85,11 +86,12 @@ void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x
       dgamma, dbeta, pitch);
 }
 
-void batch_norm_gradient_factors(const Exec& ex, const BatchNormShape& s, const float* inv_std,
-                                 const float* gamma, const float* sums, float* scale, float* slope,
-                                 float* offset, float* dgamma, float* dbeta) {
-  run(ex, TRIFOLD_TWINS(batch_norm_gradient_factors), s, inv_std, gamma, sums, scale, slope, offset,
-      dgamma, dbeta);
+void batch_norm_gradient_coefficients(const Exec& ex, const BatchNormShape& s, const float* inv_std,
+                                      const float* gamma, const float* sums, float* scale,
+                                      float* coefficient, float* constant, float* dgamma,
+                                      float* dbeta) {
+  run(ex, TRIFOLD_TWINS(batch_norm_gradient_coefficients), s, inv_std, gamma, sums, scale,
+      coefficient, constant, dgamma, dbeta);
 }
 
 void batch_norm_eval(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,

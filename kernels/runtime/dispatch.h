@@ -1,5 +1,5 @@
-/// How a contract's function finds its twin: the only place that switches on the device. Included by
-/// kernels/dispatch*.cpp alone.
+/// How a contract's function finds its twin: the only place that switches on the device. Included
+/// by kernels/runtime/dispatch*.cpp alone.
 #pragma once
 
 #include <type_traits>

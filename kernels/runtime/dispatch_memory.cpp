@@ -90,10 +90,10 @@ void use_pool(Device device, const void* pool) {
   run_on(device, TRIFOLD_TWINS(use_pool), device, pool);
 }
 
-void begin_recording(Device device) { run_on(device, TRIFOLD_TWINS(begin_recording), device); }
+void begin_capture(Device device) { run_on(device, TRIFOLD_TWINS(begin_capture), device); }
 
-DeviceGraph* end_recording(Device device) {
-  return run_on(device, TRIFOLD_TWINS(end_recording), device);
+DeviceGraph* end_capture(Device device) {
+  return run_on(device, TRIFOLD_TWINS(end_capture), device);
 }
 
 void launch_graph(Device device, DeviceGraph* graph) {

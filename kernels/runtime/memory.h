@@ -18,7 +18,7 @@ void require_device(Device device);
 /// Errors    DeviceError: a device that can't be used.
 bool has_tensor_cores(Device device);
 
-/// Owned by whoever allocated it. `capacity_bytes` may exceed what was asked for.
+/// Owned by what allocated it. `capacity_bytes` may exceed what was asked for.
 struct Block {
   void* data = nullptr;
   std::int64_t bytes = 0;
@@ -28,7 +28,7 @@ struct Block {
 
 /// A block that is not initialised, aligned to 64 bytes on the CPU and to 256 on a GPU. Released
 /// blocks are kept for the next request of about their size on the same stream, where work runs in
-/// order: a GPU may still be busy with a released block, for whoever gets it next comes after.
+/// order: a GPU may still be busy with a released block, for what gets it next comes after.
 /// Errors    DeviceError: a device that can't be used, or memory that can't be had.
 Block allocate(Device device, std::int64_t bytes, DeviceStream* stream = nullptr);
 

@@ -88,7 +88,7 @@ struct ThreadPool::State {
   // The job: written by the caller while no range is open, published by `open`.
   std::int64_t count = 0, ranges = 0;
   const std::function<void(std::int64_t, std::int64_t)>* body = nullptr;
-  std::atomic<std::uint32_t> open{0};        // ranges that nobody has taken
+  std::atomic<std::uint32_t> open{0};        // ranges that no thread has taken
   std::atomic<std::uint32_t> unfinished{0};  // ranges that have not ended
   std::mutex error_mutex;
   std::exception_ptr error;

@@ -36,8 +36,8 @@ struct DenseNetSize {
   std::int64_t stem = 16;    ///< channels of the first convolution
 };
 
-/// DenseNet: layer = batch norm, ReLU, convolution, joined to its input; transition = batch norm,
-/// ReLU, 1x1 convolution, 2x2 average pooling. Names: conv1, dense1.0.bn1, dense1.0.conv1,
+/// DenseNet: layer = batch norm, ReLU, convolution, concatenated to its input; transition = batch
+/// norm, ReLU, 1x1 convolution, 2x2 average pooling. Names: conv1, dense1.0.bn1, dense1.0.conv1,
 /// trans1.bn1, trans1.conv1, ..., bn, fc.
 /// Source    Huang et al., "Densely Connected Convolutional Networks", 2017, section 3.
 Graph densenet(const DenseNetSize& size, std::int64_t channels, std::int64_t classes);

@@ -34,9 +34,9 @@ Graph densenet(const DenseNetSize& size, std::int64_t channels, std::int64_t cla
       } else {
         y = conv(name + ".conv1", y, size.growth, 3);
       }
-      const NodeId joined = g.add(name + ".concat", Concat{}, {x, y});
-      g.blocks.push_back({name, stage, x, joined, true});
-      x = joined;
+      const NodeId concat = g.add(name + ".concat", Concat{}, {x, y});
+      g.blocks.push_back({name, stage, x, concat, true});
+      x = concat;
       width += size.growth;
     }
     if (stage == 2) break;

@@ -9,7 +9,7 @@ namespace trifold::nn {
 
 kernels::Crop draw_crop(const Augmentation& augmentation, std::uint64_t seed, std::int64_t epoch,
                         std::int64_t index) {
-  engine::Random random(seed, engine::streams::augment, static_cast<std::uint32_t>(epoch),
+  engine::Random random(seed, engine::random_streams::augment, static_cast<std::uint32_t>(epoch),
                         static_cast<std::uint32_t>(index));
   const auto shift = [&] {
     return static_cast<std::int32_t>(random.uniform_int(2 * augmentation.pad + 1) -

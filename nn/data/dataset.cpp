@@ -91,7 +91,8 @@ HeldOutSplit split_held_out(const Dataset& dataset, std::int64_t count, std::uin
   const std::vector<std::int64_t> quota = quotas(groups, count, dataset.count);
   Indices train, held_out;
   for (std::size_t k = 0; k < groups.size(); ++k) {
-    engine::Random(seed, engine::streams::split, static_cast<std::uint32_t>(k)).shuffle(groups[k]);
+    engine::Random(seed, engine::random_streams::split, static_cast<std::uint32_t>(k))
+        .shuffle(groups[k]);
     const auto cut = groups[k].begin() + quota[k];
     held_out.insert(held_out.end(), groups[k].begin(), cut);
     train.insert(train.end(), cut, groups[k].end());

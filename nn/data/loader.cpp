@@ -12,7 +12,7 @@ namespace {
 std::vector<std::int64_t> epoch_order(std::int64_t count, const LoaderOptions& options,
                                       std::int64_t epoch) {
   if (options.shuffle) {
-    return engine::permutation(count, engine::Random(options.seed, engine::streams::shuffle,
+    return engine::permutation(count, engine::Random(options.seed, engine::random_streams::shuffle,
                                                      static_cast<std::uint32_t>(epoch)));
   }
   std::vector<std::int64_t> order(static_cast<std::size_t>(count));

@@ -23,7 +23,7 @@ class Sgd {
   Sgd(const Network& network, const SgdOptions& options, const kernels::Exec& ex);
 
   /// The learning rate, and the decay of the average, of the steps from now on; both start as 0. They
-  /// lie on the device, so that a recorded step takes the new ones, too.
+  /// lie on the device, so that a captured step takes the new ones, too.
   void set_learning_rate(double lr);
   void set_average_decay(double decay);
 

@@ -141,7 +141,7 @@ std::optional<EpochResult> Trainer::run_epoch(
 
 void Trainer::step(const DeviceBatch& batch) {
   const auto work = [&] {
-    // A recording that failed leaves gradients behind that were never computed.
+    // A capture that failed leaves gradients behind that were never computed.
     for (Parameter& p : network_.parameters()) {
       if (is_trainable(p.role)) p.var.gradient->take();
     }
@@ -258,7 +258,7 @@ std::string Trainer::restore(const std::filesystem::path& path) {
                        "--init, or another --out",
                        path.string());
   restore_parameters(network_, "network.", file);
-  if (graph_) graph_.emplace(ex_.device);  // what it has recorded is of other arrays
+  if (graph_) graph_.emplace(ex_.device);  // what it has captured is of other arrays
   const auto take = [&](std::map<std::string, Tensor>& into, const std::string& prefix) {
     for (auto& [name, value] : into) {
       const Tensor stored = file.floats(prefix + name);

@@ -31,7 +31,7 @@ struct TrainOptions {
   Schedule schedule;
   std::uint64_t seed = 0;
   std::optional<Augmentation> augmentation = Augmentation{};
-  bool graph = false;  ///< records a step as a graph of the device, and repeats it; same results
+  bool graph = false;  ///< captures a step as a graph of the device, and repeats it; same results
 };
 
 /// One epoch's figures.
@@ -75,7 +75,7 @@ class Trainer {
   Network averaged() const;
 
   /// Whether steps are repeated as a graph by now.
-  bool repeats_graph() const { return graph_ && graph_->recorded(); }
+  bool repeats_graph() const { return graph_ && graph_->captured(); }
   /// Why the steps aren't repeated as a graph; empty where they are, or may yet be, or were not to.
   std::string graph_obstacle() const { return graph_ ? graph_->obstacle() : ""; }
 
@@ -104,7 +104,7 @@ class Trainer {
   kernels::Exec ex_;
   DeviceLoader loader_;
   Sgd sgd_;
-  std::optional<engine::RepeatedWork> graph_;  // a step
+  std::optional<engine::GraphCapture> graph_;  // a step
 
   std::int64_t epoch_ = 0, batch_ = 0;  // the next batch to train on
   std::int64_t images_ = 0;             // of the epoch, up to there

@@ -1,4 +1,4 @@
-/// Work that is repeated: recorded where that is possible, and the same results either way.
+/// Work that is repeated: captured where that is possible, with the same results as without.
 #include "engine/graph_capture.h"
 
 #include <gtest/gtest.h>
@@ -36,10 +36,10 @@ void add_twice(Device device, const Tensor& x, const Tensor& sum) {
 
 float first_of(const Tensor& t) { return t.to(Device{}).values()[0]; }
 
-TEST(RepeatedWork, DoesTheWorkEachTimeWithTheValuesOfTheTime) {
+TEST(GraphCapture, DoesTheWorkEachTimeWithTheValuesOfTheTime) {
   for (const Device device : devices()) {
     const Tensor x = Tensor::empty({count}, device), sum = Tensor::zeros({count}, device);
-    RepeatedWork work(device);
+    GraphCapture work(device);
     int calls = 0;
     for (int i = 1; i <= 10; ++i) {
       kernels::fill({.device = device}, count, static_cast<float>(i), x.data());
@@ -49,17 +49,17 @@ TEST(RepeatedWork, DoesTheWorkEachTimeWithTheValuesOfTheTime) {
       });
     }
     EXPECT_EQ(first_of(sum), 110);
-    const bool records = device.kind == DeviceKind::cuda && keeps_memory();
-    EXPECT_EQ(work.recorded(), records) << work.obstacle();
-    EXPECT_EQ(work.obstacle().empty(), records) << work.obstacle();
-    EXPECT_EQ(calls, records ? 4 : device.kind == DeviceKind::cpu ? 10 : 11);
+    const bool captures = device.kind == DeviceKind::cuda && keeps_memory();
+    EXPECT_EQ(work.captured(), captures) << work.obstacle();
+    EXPECT_EQ(work.obstacle().empty(), captures) << work.obstacle();
+    EXPECT_EQ(calls, captures ? 4 : device.kind == DeviceKind::cpu ? 10 : 11);
   }
 }
 
-TEST(RepeatedWork, IsDonePlainlyWhereItCannotBeRecorded) {
+TEST(GraphCapture, IsDonePlainlyWhereItCannotBeCaptured) {
   for (const Device device : devices()) {
     const Tensor x = Tensor::filled({count}, 1, device), sum = Tensor::zeros({count}, device);
-    RepeatedWork work(device);
+    GraphCapture work(device);
     float seen = 0;
     for (int i = 1; i <= 6; ++i) {
       work.run([&] {
@@ -68,14 +68,14 @@ TEST(RepeatedWork, IsDonePlainlyWhereItCannotBeRecorded) {
       });
       EXPECT_EQ(seen, 2.0f * static_cast<float>(i));
     }
-    EXPECT_FALSE(work.recorded());
+    EXPECT_FALSE(work.captured());
     EXPECT_NE(work.obstacle(), "");
   }
 }
 
-TEST(RepeatedWork, PassesErrorsOn) {
+TEST(GraphCapture, PassesErrorsOn) {
   for (const Device device : devices()) {
-    RepeatedWork work(device);
+    GraphCapture work(device);
     const auto fail = [] { throw ShapeError("no such work"); };
     for (int i = 0; i < 6; ++i) EXPECT_THROW(work.run(fail), ShapeError);
     const Tensor x = Tensor::filled({count}, 3, device);  // and the device goes on

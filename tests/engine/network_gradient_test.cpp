@@ -36,7 +36,7 @@ const std::vector<Shape> leaf_shapes{{batch, side, side, 3},
                                      {gathered, classes},
                                      {classes}};
 
-// conv-bn-relu, then a block conv-bn with the residual before the ReLU, joined once more with its
+// conv-bn-relu, then a block conv-bn with the residual before the ReLU, added once more to its
 // input: that value is used three times. Two pools of the sum and a 1x1 convolution with stride 2
 // meet in a concat; a gather picks channels of all three, one of them twice.
 Var engine_loss(Tape& tape, const std::vector<Var>& v) {

@@ -41,16 +41,17 @@ class NormConv2dOp : public testing::TestWithParam<Device> {
 };
 INSTANTIATE_TEST_SUITE_P(Devices, NormConv2dOp, testing::ValuesIn(devices()), name_of);
 
-Var fused(Tape& tape, const Var& x, const Tensor& moments_of_x, const Layer& layer,
-          kernels::Activation act, const ConvGeometry& geometry, Moments* moments = nullptr) {
-  const Normed a = normalise(tape, x, {moments_of_x, nullptr}, layer.state, nullptr, act,
-                             Result::formed_by_reader);
-  return norm_conv2d(tape, a, layer.w, geometry, moments);
+Var fused(Tape& tape, const Var& x, const Tensor& statistics_of_x, const Layer& layer,
+          kernels::Activation act, const ConvGeometry& geometry,
+          BatchStatistics* statistics = nullptr) {
+  const LazyValue a = lazy_batch_norm(tape, x, {statistics_of_x, nullptr}, layer.state, nullptr,
+                                      act, Result::deferred);
+  return norm_conv2d(tape, a, layer.w, geometry, statistics);
 }
 
 Var fused(Tape& tape, const Var& x, const Layer& layer, kernels::Activation act,
-          const ConvGeometry& geometry, Moments* moments = nullptr) {
-  return fused(tape, x, batch_moments(tape.exec(), x.value), layer, act, geometry, moments);
+          const ConvGeometry& geometry, BatchStatistics* statistics = nullptr) {
+  return fused(tape, x, batch_statistics(tape.exec(), x.value), layer, act, geometry, statistics);
 }
 
 Var plain(Tape& tape, const Var& x, const Layer& layer, kernels::Activation act,
@@ -74,11 +75,11 @@ TEST_P(NormConv2dOp, IsBatchNormThenConvolution) {
       const Var x = Var::parameter(uniform({3, 8, 6, c}, 4, GetParam()));
       const Var again = Var::parameter(x.value.clone());
       Tape first = tape(), second = tape();
-      Moments moments;
-      const Var y = fused(first, x, one, act, geometry, &moments);
+      BatchStatistics statistics;
+      const Var y = fused(first, x, one, act, geometry, &statistics);
       const Var expected = plain(second, again, other, act, geometry);
       expect_close(y.value, expected.value, "y");
-      expect_close(moments.values, batch_moments(first.exec(), y.value), "moments");
+      expect_close(statistics.values, batch_statistics(first.exec(), y.value), "statistics");
       expect_close(one.state.running_mean, other.state.running_mean, "running mean");
       expect_close(one.state.running_var, other.state.running_var, "running variance");
 
@@ -125,13 +126,13 @@ TEST_P(NormConv2dOp, GivesTheGradientsThatAreWanted) {
   EXPECT_FALSE(fused(silent, x, all, kernels::Activation::relu, {}).requires_grad());
 }
 
-/// conv1, a norm with residual, and conv2 that reads the join first, before whoever `also` is; the
-/// join's gradient is formed and gated by the convolutions, or op by op.
-struct Join {
+/// conv1, a norm with residual, and conv2 that reads the sum first, before whatever `also` is; its
+/// gradient is evaluated and masked by the convolutions, or op by op.
+struct ResidualBlock {
   Var x, w1, w2, gamma, beta;
   BatchNormState state;
 
-  explicit Join(Device device)
+  explicit ResidualBlock(Device device)
       : x(Var::parameter(uniform({3, 6, 5, c}, 4, device))),
         w1(Var::parameter(uniform({3, 3, c, c}, 6, device))),
         w2(Var::parameter(uniform({3, 3, c, k}, 7, device))),
@@ -139,15 +140,15 @@ struct Join {
         beta(Var::parameter(uniform({c}, 2, device))),
         state{&gamma, &beta, Tensor::filled({c}, 0.5f, device), Tensor::filled({c}, 2.0f, device)} {
   }
-  Join(const Join&) = delete;
-  Join& operator=(const Join&) = delete;
+  ResidualBlock(const ResidualBlock&) = delete;
+  ResidualBlock& operator=(const ResidualBlock&) = delete;
 
   static constexpr ConvGeometry same{.pad_h = 1, .pad_w = 1};
 
   Var fused(Tape& tape, bool also, kernels::Activation act) const {
-    Moments moments;
-    const Var y = norm_conv2d(tape, {x, nullptr}, w1, same, &moments);
-    const Normed a = normalise(tape, y, moments, state, &x, act, Result::stored);
+    BatchStatistics statistics;
+    const Var y = norm_conv2d(tape, {x, nullptr}, w1, same, &statistics);
+    const LazyValue a = lazy_batch_norm(tape, y, statistics, state, &x, act, Result::stored);
     const Var z = norm_conv2d(tape, a, w2, same);
     return also ? concat(tape, std::vector{z, relu(tape, a.a)}) : z;
   }
@@ -163,7 +164,7 @@ struct Join {
 TEST_P(NormConv2dOp, IsTheSequenceAtAJoin) {
   for (const bool also : {false, true}) {
     for (const kernels::Activation act : {kernels::Activation::none, kernels::Activation::relu}) {
-      const Join one(GetParam()), other(GetParam());
+      const ResidualBlock one(GetParam()), other(GetParam());
       Tape first = tape(), second = tape();
       const Var y = one.fused(first, also, act), expected = other.plain(second, also, act);
       expect_close(y.value, expected.value, "y");
@@ -183,27 +184,27 @@ TEST_P(NormConv2dOp, IsTheSequenceAtAJoin) {
 // The residual's gradient is the array that the convolution in front of the norm still reads.
 TEST_P(NormConv2dOp, LeavesAGradientThatOthersReadAsItIs) {
   const auto run = [&](bool fuse) {
-    const Join join(GetParam());
+    const ResidualBlock block(GetParam());
     const auto act = kernels::Activation::relu;
     Tape t = tape();
-    Moments moments;
+    BatchStatistics statistics;
     // Recorded behind conv1, so that in the backward pass both write to their gradients before it
     // reads.
-    const auto residual = [&] { return relu(t, add(t, relu(t, join.x), join.x)); };
+    const auto residual = [&] { return relu(t, add(t, relu(t, block.x), block.x)); };
     Var z;
     if (fuse) {
-      const Var y = norm_conv2d(t, {join.x, nullptr}, join.w1, Join::same, &moments);
+      const Var y = norm_conv2d(t, {block.x, nullptr}, block.w1, ResidualBlock::same, &statistics);
       const Var r = residual();
-      z = norm_conv2d(t, normalise(t, y, moments, join.state, &r, act, Result::stored), join.w2,
-                      Join::same);
+      z = norm_conv2d(t, lazy_batch_norm(t, y, statistics, block.state, &r, act, Result::stored),
+                      block.w2, ResidualBlock::same);
     } else {
-      const Var y = conv2d(t, join.x, join.w1, nullptr, Join::same);
+      const Var y = conv2d(t, block.x, block.w1, nullptr, ResidualBlock::same);
       const Var r = residual();
-      z = conv2d(t, batch_norm(t, y, join.state, Statistics::batch, &r, act), join.w2, nullptr,
-                 Join::same);
+      z = conv2d(t, batch_norm(t, y, block.state, Statistics::batch, &r, act), block.w2, nullptr,
+                 ResidualBlock::same);
     }
     t.backward(inner_product(t, z, uniform(z.shape(), 5, GetParam())));
-    return std::pair{join.x.gradient->take(), join.w1.gradient->take()};
+    return std::pair{block.x.gradient->take(), block.w1.gradient->take()};
   };
   const auto [dx, dw] = run(true);
   const auto [expected_dx, expected_dw] = run(false);
@@ -229,7 +230,7 @@ TEST_P(NormConv2dOp, DoesNotKeepTheNormalisedInput) {
             x_bytes);
 }
 
-// Two layers of a dense block, their inputs joined once in place and once by concats.
+// Two layers of a dense block, their inputs concatenated once in place and once by concats.
 TEST_P(NormConv2dOp, ReadsTheFirstChannelsOfAValueThatGrows) {
   const ConvGeometry same{.pad_h = 1, .pad_w = 1};
   const auto act = kernels::Activation::relu;
@@ -241,20 +242,20 @@ TEST_P(NormConv2dOp, ReadsTheFirstChannelsOfAValueThatGrows) {
     const Var x = Var::parameter(uniform({2, 5, 4, 3}, 4, GetParam()));
     const Var h = Var::parameter(uniform({2, 5, 4, 2}, 6, GetParam()));  // 5 channels with x
     Tape t = tape();
-    Var joined;
+    Var all;
     if (in_place) {
-      const Var wide = widen(t, x, c + k);
-      append(t, wide, h, 3);
+      const Var wide = begin_in_place_concat(t, x, c + k);
+      extend_in_place_concat(t, wide, h, 3);
       const Tensor both = concat(t, std::vector{x, h}).value;
-      const Var y = fused(t, wide, batch_moments(t.exec(), both), layer, act, same);
-      append(t, wide, y, c);
-      joined = wide;
+      const Var y = fused(t, wide, batch_statistics(t.exec(), both), layer, act, same);
+      extend_in_place_concat(t, wide, y, c);
+      all = wide;
     } else {
       const Var both = concat(t, std::vector{x, h});
-      joined = concat(t, std::vector{both, plain(t, both, layer, act, same)});
+      all = concat(t, std::vector{both, plain(t, both, layer, act, same)});
     }
-    t.backward(inner_product(t, joined, uniform(joined.shape(), 5, GetParam())));
-    return Outcome{joined.value, x.gradient->take(), h.gradient->take(), layer.w.gradient->take()};
+    t.backward(inner_product(t, all, uniform(all.shape(), 5, GetParam())));
+    return Outcome{all.value, x.gradient->take(), h.gradient->take(), layer.w.gradient->take()};
   };
   const Outcome grown = run(true), expected = run(false);
   expect_close(grown.y, expected.y, "y");
@@ -273,12 +274,12 @@ TEST_P(NormConv2dOp, StartsTheGradientOfAWiderValue) {
     first.values()[at(i)] = host.values()[at(i / c * (c + 2) + i % c)];
   }
   const Var x = Var::parameter(first.to(GetParam()));
-  const Tensor moments = batch_moments(t.exec(), x.value);
+  const Tensor statistics = batch_statistics(t.exec(), x.value);
   const auto act = kernels::Activation::relu;
-  const Var y = fused(t, wide, moments, layer, act, {});
+  const Var y = fused(t, wide, statistics, layer, act, {});
   t.backward(inner_product(t, y, uniform(y.shape(), 5, GetParam())));
   Tape other = tape();
-  const Var expected = fused(other, x, moments, narrow, act, {});
+  const Var expected = fused(other, x, statistics, narrow, act, {});
   other.backward(inner_product(other, expected, uniform(y.shape(), 5, GetParam())));
   expect_close(y.value, expected.value, "y");
   const Doubles dwide = doubles(wide.gradient->sum()), dx = doubles(x.gradient->sum());
@@ -292,29 +293,32 @@ TEST(NormConv2dErrors, RefusesWhatDoesNotFit) {
   Tape tape{kernels::Exec{}};
   Layer layer({}, 3);
   const Var x = Var::constant(uniform({2, 5, 5, c}, 4));
-  const auto run = [&](const Var& input, const Tensor& moments) {
-    fused(tape, input, moments, layer, kernels::Activation::relu, {});
+  const auto run = [&](const Var& input, const Tensor& statistics) {
+    fused(tape, input, statistics, layer, kernels::Activation::relu, {});
   };
-  const Tensor moments = batch_moments(tape.exec(), x.value);
-  EXPECT_NO_THROW(run(x, moments));
+  const Tensor statistics = batch_statistics(tape.exec(), x.value);
+  EXPECT_NO_THROW(run(x, statistics));
   EXPECT_THROW(run(x, Tensor::zeros({2, c})), ShapeError);
   EXPECT_THROW(run(x, Tensor{}), ShapeError);
-  EXPECT_THROW(run(Var::constant(Tensor::zeros({2, 5, 5, c - 1})), moments), ShapeError);
+  EXPECT_THROW(run(Var::constant(Tensor::zeros({2, 5, 5, c - 1})), statistics), ShapeError);
   layer.state.running_var = Tensor::zeros({c + 1});
-  EXPECT_THROW(run(x, moments), ShapeError);
+  EXPECT_THROW(run(x, statistics), ShapeError);
   const auto residual = [&](const Var& r, Result result) {
     layer.state.running_var = Tensor::zeros({c});
-    normalise(tape, x, {moments, nullptr}, layer.state, &r, kernels::Activation::relu, result);
+    lazy_batch_norm(tape, x, {statistics, nullptr}, layer.state, &r, kernels::Activation::relu,
+                    result);
   };
   EXPECT_NO_THROW(residual(x, Result::stored));
   EXPECT_THROW(residual(Var::constant(Tensor::zeros({2, 5, 4, c})), Result::stored), ShapeError);
-  EXPECT_THROW(residual(x, Result::formed_by_reader), ShapeError) << "a residual that isn't added";
+  EXPECT_THROW(residual(x, Result::deferred), ShapeError) << "a residual that isn't added";
 
-  EXPECT_THROW(widen(tape, x, c - 1), ShapeError);
-  EXPECT_THROW(widen(tape, Var::constant(Tensor::zeros({})), 1), ShapeError);
-  const Var wide = widen(tape, x, c + 1), other = Var::constant(Tensor::zeros({2, 5, 4, 1}));
-  EXPECT_THROW(append(tape, wide, other, c), ShapeError) << "other pixels";
-  EXPECT_THROW(append(tape, wide, x, c), ShapeError) << "more channels than are left";
+  EXPECT_THROW(begin_in_place_concat(tape, x, c - 1), ShapeError);
+  EXPECT_THROW(begin_in_place_concat(tape, Var::constant(Tensor::zeros({})), 1), ShapeError);
+  const Var wide = begin_in_place_concat(tape, x, c + 1),
+            other = Var::constant(Tensor::zeros({2, 5, 4, 1}));
+  EXPECT_THROW(extend_in_place_concat(tape, wide, other, c), ShapeError) << "other pixels";
+  EXPECT_THROW(extend_in_place_concat(tape, wide, x, c), ShapeError)
+      << "more channels than are left";
 }
 
 }  // namespace

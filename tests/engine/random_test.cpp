@@ -109,7 +109,7 @@ TEST(Permutation, HoldsEveryIndexOnceAndAllOrdersOccurEqually) {
   std::map<std::vector<std::int64_t>, int> orders;
   constexpr std::uint32_t draws = 24000;
   for (std::uint32_t i = 0; i < draws; ++i)
-    ++orders[permutation(4, Random(5, streams::shuffle, i))];
+    ++orders[permutation(4, Random(5, random_streams::shuffle, i))];
   ASSERT_EQ(orders.size(), 24U);
   double chi_squared = 0;
   for (auto& [order, count] : orders) {

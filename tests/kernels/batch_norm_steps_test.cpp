@@ -20,7 +20,7 @@ constexpr double rounding = 64 * unit;
 const std::vector<BatchNormShape> shapes{{1, 1},   {2, 1},    {9001, 5}, {40000, 1},
                                          {97, 45}, {600, 64}, {70, 257}};
 
-TEST(BatchNormSteps, MomentsFollowTheOracleHoweverLargeTheMean) {
+TEST(BatchNormSteps, StatisticsFollowTheOracleHoweverLargeTheMean) {
   for (const BatchNormShape& s : shapes) {
     for (const double mean : {0.5, 1e4}) {
       const Floats x = normals(s.rows * s.channels, 1, mean, 1);
@@ -28,7 +28,7 @@ TEST(BatchNormSteps, MomentsFollowTheOracleHoweverLargeTheMean) {
       run_everywhere(
           {nans(3 * s.channels)},
           [&](const Trial& ex, const std::vector<float*>& out) {
-            batch_norm_moments(ex, s, ex.in(x), out[0]);
+            batch_norm_statistics(ex, s, ex.in(x), out[0]);
           },
           [&](const std::vector<Floats>& out) {
             const auto c = static_cast<std::ptrdiff_t>(s.channels);
@@ -38,9 +38,9 @@ TEST(BatchNormSteps, MomentsFollowTheOracleHoweverLargeTheMean) {
             expect_within(whole, exact.mean, [&](std::size_t i) {
               return unit * std::abs(exact.mean[i]) + of_std(i);
             });
-            Doubles lost = exact.mean;
-            for (std::size_t i = 0; i < lost.size(); ++i) lost[i] -= whole[i];
-            expect_within(Floats(begin + c, begin + 2 * c), lost, [&](std::size_t i) {
+            Doubles mean_low = exact.mean;
+            for (std::size_t i = 0; i < mean_low.size(); ++i) mean_low[i] -= whole[i];
+            expect_within(Floats(begin + c, begin + 2 * c), mean_low, [&](std::size_t i) {
               return 1e-12 * std::abs(exact.mean[i]) + of_std(i);
             });
             expect_within(var, exact.var, [&](std::size_t i) { return rounding * exact.var[i]; });
@@ -52,17 +52,17 @@ TEST(BatchNormSteps, MomentsFollowTheOracleHoweverLargeTheMean) {
 TEST(BatchNormSteps, FactorsFollowTheirFormulas) {
   const BatchNormShape s{50, 37};
   const auto count = index(s.channels);
-  const Floats mean = normals(s.channels, 1, 1000, 1), lost = normals(s.channels, 2, 0, 1e-5);
+  const Floats mean = normals(s.channels, 1, 1000, 1), mean_low = normals(s.channels, 2, 0, 1e-5);
   const Floats var = normals(s.channels, 3, 2, 0.2), gamma = normals(s.channels, 4);
   const Floats beta = normals(s.channels, 5);
-  Floats moments = mean;
-  moments.insert(moments.end(), lost.begin(), lost.end());
-  moments.insert(moments.end(), var.begin(), var.end());
+  Floats statistics = mean;
+  statistics.insert(statistics.end(), mean_low.begin(), mean_low.end());
+  statistics.insert(statistics.end(), var.begin(), var.end());
   run_everywhere(
       {nans(s.channels), nans(s.channels), nans(s.channels), nans(s.channels), Floats(count, 2.0f),
        Floats(count, 3.0f), nans(s.channels)},
       [&](const Trial& ex, const std::vector<float*>& out) {
-        const float *m = ex.in(moments), *g = ex.in(gamma), *b = ex.in(beta);
+        const float *m = ex.in(statistics), *g = ex.in(gamma), *b = ex.in(beta);
         // Without running statistics first, into what is overwritten.
         batch_norm_factors(ex, s, m, g, b, eps, momentum, out[0], out[1], out[2], out[6], nullptr,
                            nullptr);
@@ -74,8 +74,8 @@ TEST(BatchNormSteps, FactorsFollowTheirFormulas) {
         EXPECT_TRUE(same_bits(out[3], out[6]));
         for (std::size_t c = 0; c < count; ++c) {
           const double inv = 1 / std::sqrt(double{var[c]} + double{eps});
-          const double scale = gamma[c] * inv, shift = beta[c] - lost[c] * scale;
-          const double running_mean = 0.75 * 2 + 0.25 * (double{mean[c]} + lost[c]);
+          const double scale = gamma[c] * inv, shift = beta[c] - mean_low[c] * scale;
+          const double running_mean = 0.75 * 2 + 0.25 * (double{mean[c]} + mean_low[c]);
           const double running_var = 0.75 * 3 + 0.25 * var[c] * 50 / 49;
           ASSERT_LE(std::abs(out[1][c] - inv), 4 * unit * inv);
           ASSERT_LE(std::abs(out[2][c] - scale), 4 * unit * std::abs(scale));
@@ -98,7 +98,7 @@ TEST(BatchNormSteps, TrainingIsMomentsThenFactorsThenApply) {
           const float *g = ex.in(gamma), *b = ex.in(beta), *r = ex.in(residual);
           batch_norm_train(ex, s, ex.in(x), g, b, eps, momentum, r, Activation::relu, out[0],
                            out[3], out[4], nullptr, nullptr);
-          batch_norm_moments(ex, s, out[1], out[2]);
+          batch_norm_statistics(ex, s, out[1], out[2]);
           batch_norm_factors(ex, s, out[2], g, b, eps, momentum, out[3], out[4], out[5], out[6],
                              nullptr, nullptr);
           batch_norm_apply(ex, s, out[1], out[3], out[5], out[6], r, Activation::relu, out[1]);
@@ -146,9 +146,9 @@ TEST(BatchNormSteps, GradientSumsFollowTheirFormulas) {
     run_everywhere(
         {nans(size), nans(2 * s.channels), dy, nans(2 * s.channels), nans(2 * s.channels)},
         [&](const Trial& ex, const std::vector<float*>& out) {
-          const float *a = ex.in(x), *m = ex.in(mean), *gate = ex.in(y);
-          batch_norm_gradient_sums(ex, s, a, gate, m, ex.in(dy), out[0], out[1]);
-          batch_norm_gradient_sums(ex, s, a, gate, m, out[2], out[2], out[3]);
+          const float *a = ex.in(x), *m = ex.in(mean), *result = ex.in(y);
+          batch_norm_gradient_sums(ex, s, a, result, m, ex.in(dy), out[0], out[1]);
+          batch_norm_gradient_sums(ex, s, a, result, m, out[2], out[2], out[3]);
           batch_norm_gradient_sums(ex, s, a, nullptr, m, ex.in(dy), nullptr, out[4]);
         },
         [&](const std::vector<Floats>& out) {
@@ -251,7 +251,7 @@ TEST(BatchNormSteps, RefuseEmptyExtents) {
     const Exec ex{.device = device};
     const BatchNormShape s{0, 3};
     const char* part = "0 rows and 3 channels";
-    EXPECT_SHAPE_ERROR(batch_norm_moments(ex, s, a.data(), b.data()), part);
+    EXPECT_SHAPE_ERROR(batch_norm_statistics(ex, s, a.data(), b.data()), part);
     EXPECT_SHAPE_ERROR(batch_norm_factors(ex, s, a.data(), a.data(), a.data(), eps, momentum,
                                           b.data(), b.data(), c.data(), d.data(), nullptr, nullptr),
                        part);

@@ -18,7 +18,7 @@ const std::vector<BatchNormShape> shapes{{1, 1},     {2, 1},    {7, 5},    {9001
                                          {97, 45},   {150, 23}, {70, 257}, {130, 512}};
 
 struct Arrays {
-  Floats x, residual, gamma, beta, dy, gate;
+  Floats x, residual, gamma, beta, dy, relu_y;
 
   Arrays(const BatchNormShape& s, double mean, double std)
       : x(normals(s.rows * s.channels, 1, mean, std)),
@@ -26,7 +26,7 @@ struct Arrays {
         gamma(normals(s.channels, 3, 1, 0.5)),
         beta(normals(s.channels, 4)),
         dy(normals(s.rows * s.channels, 5)),
-        gate(normals(s.rows * s.channels, 6)) {}
+        relu_y(normals(s.rows * s.channels, 6)) {}
 };
 
 /// The sum of the sizes of what an output element is made of.
@@ -178,7 +178,7 @@ void expect_backward(const BatchNormShape& s, const Arrays& a, Activation act, b
               : var[c];
   }
   const bool relu = act == Activation::relu;
-  const auto exact = oracle::batch_norm_backward(widen(a.x), widen(a.gate), statistics,
+  const auto exact = oracle::batch_norm_backward(widen(a.x), widen(a.relu_y), statistics,
                                                  widen(a.gamma), eps, relu, batch, widen(a.dy));
   const GradientSizes sizes = gradient_sizes(a, statistics);
   const std::int64_t count = s.rows * s.channels;
@@ -186,7 +186,7 @@ void expect_backward(const BatchNormShape& s, const Arrays& a, Activation act, b
       {nans(count), nans(s.channels), nans(s.channels), nans(count), a.dy, nans(count), a.dy},
       [&](const Trial& ex, const std::vector<float*>& out) {
         const auto backward = [&](const float* dy, float* dx, float* dresidual) {
-          const float* y = relu ? ex.in(a.gate) : nullptr;
+          const float* y = relu ? ex.in(a.relu_y) : nullptr;
           if (batch) {
             batch_norm_backward(ex, s, ex.in(a.x), y, ex.in(mean), ex.in(inv_std), ex.in(a.gamma),
                                 act, dy, dx, out[1], out[2], dresidual);

@@ -26,18 +26,18 @@ namespace {
 using namespace test;
 using oracle::Conv2dCase;
 
-/// One way to compute: a device, and on the CPU an instruction set, on a GPU a precision.
-struct Way {
+/// One variant of what computes: a device, and on the CPU an instruction set, on a GPU a precision.
+struct Variant {
   std::string name{};
   Device device{};
   InstructionSet set = InstructionSet::baseline;
   Precision precision = Precision::fp32;
 };
 
-void PrintTo(const Way& way, std::ostream* out) { *out << way.name; }
+void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
 
-std::vector<Way> ways() {
-  std::vector<Way> all;
+std::vector<Variant> variants() {
+  std::vector<Variant> all;
   for (const InstructionSet set : supported_instruction_sets())
     all.push_back({.name = std::string(to_string(set)), .set = set});
   for (const Device device : devices()) {
@@ -95,7 +95,7 @@ void expect_same_bits(const Results& a, const Results& b) {
   EXPECT_TRUE(same_bits(a.db, b.db));
 }
 
-class Conv2d : public testing::TestWithParam<Way> {
+class Conv2d : public testing::TestWithParam<Variant> {
  protected:
   // Winograd's algorithm has tests, and a bound, of its own.
   void SetUp() override {
@@ -130,10 +130,10 @@ class Conv2d : public testing::TestWithParam<Way> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Ways, Conv2d, testing::ValuesIn(ways()),
-                         [](const auto& way) { return way.param.name; });
+INSTANTIATE_TEST_SUITE_P(Variants, Conv2d, testing::ValuesIn(variants()),
+                         [](const auto& variant) { return variant.param.name; });
 
-TEST_P(Conv2d, ForcedInstructionSetRuns) { EXPECT_EQ(cpu::tiles().set, GetParam().set); }
+TEST_P(Conv2d, ForcedInstructionSetRuns) { EXPECT_EQ(cpu::register_tiles().set, GetParam().set); }
 
 TEST_P(Conv2d, EqualsOracleOnIntegersAndStaysInBoundOnReals) {
   ThreadPool pool(2);

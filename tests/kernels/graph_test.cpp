@@ -53,20 +53,20 @@ class Graph : public testing::Test {
     return all;
   }
   /// A graph of add_twice, whose pool holds what it needs.
-  DeviceGraph* record() {
+  DeviceGraph* capture() {
     use_pool(device, &pool);
     add_twice(device, x, y);
-    begin_recording(device);
+    begin_capture(device);
     add_twice(device, x, y);
-    DeviceGraph* const graph = end_recording(device);
+    DeviceGraph* const graph = end_capture(device);
     use_pool(device, nullptr);
     return graph;
   }
 };
 
 TEST_F(Graph, RepeatsTheWorkOnWhatTheArraysHold) {
-  DeviceGraph* const graph = record();
-  EXPECT_EQ(values(y), Floats(index(count), 2.0f)) << "recorded work isn't done";
+  DeviceGraph* const graph = capture();
+  EXPECT_EQ(values(y), Floats(index(count), 2.0f)) << "captured work isn't done";
   put(x, 5);
   for (int i = 0; i < 3; ++i) launch_graph(device, graph);
   EXPECT_EQ(values(y), Floats(index(count), 32.0f));
@@ -74,9 +74,9 @@ TEST_F(Graph, RepeatsTheWorkOnWhatTheArraysHold) {
   drop_pool(device, &pool);
 }
 
-TEST_F(Graph, HasMemoryThatNobodyElseGets) {
+TEST_F(Graph, HasMemoryThatNothingElseGets) {
   release_cached_memory(device);
-  DeviceGraph* const graph = record();
+  DeviceGraph* const graph = capture();
   // All blocks that others can get by now, and a cache that is emptied.
   std::vector<Block> others;
   for (int i = 0; i < 10; ++i) {
@@ -97,9 +97,9 @@ TEST_F(Graph, HasMemoryThatNobodyElseGets) {
 
 TEST_F(Graph, FailsWhereItsPoolHasToGrow) {
   use_pool(device, &pool);
-  begin_recording(device);
+  begin_capture(device);
   EXPECT_THROW(add_twice(device, x, y), DeviceError);
-  EXPECT_THROW(end_recording(device), DeviceError);
+  EXPECT_THROW(end_capture(device), DeviceError);
   use_pool(device, nullptr);
   drop_pool(device, &pool);
   add_twice(device, x, y);  // and goes on
@@ -107,15 +107,15 @@ TEST_F(Graph, FailsWhereItsPoolHasToGrow) {
 }
 
 TEST_F(Graph, FailsWhereTheHostWaits) {
-  begin_recording(device);
+  begin_capture(device);
   EXPECT_THROW(values(y), DeviceError);
-  EXPECT_THROW(end_recording(device), DeviceError);
+  EXPECT_THROW(end_capture(device), DeviceError);
   EXPECT_EQ(values(y), Floats(index(count), 0.0f));
 }
 
-TEST(GraphOnCpu, CannotBeRecorded) {
+TEST(GraphOnCpu, CannotBeCaptured) {
   EXPECT_FALSE(has_graphs(Device{}));
-  EXPECT_THROW(begin_recording(Device{}), DeviceError);
+  EXPECT_THROW(begin_capture(Device{}), DeviceError);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ TEST(InstructionSet, ForceAndRelease) {
   for (InstructionSet set : sets) {
     force_instruction_set(set);
     EXPECT_EQ(active_instruction_set(), set);
-    EXPECT_EQ(vector_lanes(set), cpu::tiles().lanes) << "what the kernels really run with";
+    EXPECT_EQ(vector_lanes(set), cpu::register_tiles().lanes) << "what the kernels really run with";
     EXPECT_EQ(supported_instruction_sets(), sets) << "forcing hides nothing";
   }
   release_instruction_set();

@@ -18,41 +18,41 @@ using cpu::Conv2dAlgorithm;
 using oracle::Conv2dCase;
 
 constexpr double rounding = 64 * unit;  // what a part's sums and a few operations may lose
-constexpr double norm_error = 4;        // of a formed operand, in units of its magnitude
+constexpr double norm_error = 4;  // of a norm or a deferred gradient, in units of its magnitude
 
 Floats narrow(const Doubles& values) { return {values.begin(), values.end()}; }
 
-enum class Reads { plain, normed, rectified, pitched, joined };
+enum class Reads { plain, normed, rectified, pitched, residual_added };
 enum class Added { none, apart, in_place };
 constexpr std::array all_reads{Reads::plain, Reads::normed, Reads::rectified, Reads::pitched,
-                               Reads::joined};
+                               Reads::residual_added};
 constexpr std::array all_added{Added::none, Added::apart, Added::in_place};
 
-struct Way {
+struct Variant {
   bool behind_norm;
   Reads reads;
   Added added;
   bool wants_g = true;
 };
 
-std::vector<Way> all_ways() {
-  std::vector<Way> ways;
+std::vector<Variant> all_variants() {
+  std::vector<Variant> variants;
   for (const bool behind_norm : {false, true}) {
     for (const Reads reads : all_reads) {
-      for (const Added added : all_added) ways.push_back({behind_norm, reads, added});
-      ways.push_back({behind_norm, reads, Added::none, false});
+      for (const Added added : all_added) variants.push_back({behind_norm, reads, added});
+      variants.push_back({behind_norm, reads, Added::none, false});
     }
   }
-  return ways;
+  return variants;
 }
 
-std::string name(const Way& way) {
+std::string name(const Variant& variant) {
   constexpr std::array reads{"a plain input", "a norm", "a norm with ReLU", "a wider array's norm",
-                             "a stored join"};
+                             "a stored residual add"};
   constexpr std::array added{"nothing added", "a gradient added", "a gradient added in place"};
-  return std::string(way.behind_norm ? "behind a norm, of " : "of ") +
-         reads[static_cast<std::size_t>(way.reads)] + ", " +
-         added[static_cast<std::size_t>(way.added)] + (way.wants_g ? "" : ", dw alone");
+  return std::string(variant.behind_norm ? "behind a norm, of " : "of ") +
+         reads[static_cast<std::size_t>(variant.reads)] + ", " +
+         added[static_cast<std::size_t>(variant.added)] + (variant.wants_g ? "" : ", dw alone");
 }
 
 class NormConv2dBackward : public testing::TestWithParam<Conv2dAlgorithm> {
@@ -65,35 +65,35 @@ class NormConv2dBackward : public testing::TestWithParam<Conv2dAlgorithm> {
     return direct() || (t.r == 3 && t.s == 3 && t.stride == 1);
   }
 
-  /// Of three ways that differ in what they read, form and add.
+  /// Of three variants that differ in what they read, form and add.
   void expect_bounds(const std::vector<Conv2dCase>& cases) const {
-    const std::vector<Way> ways{{true, Reads::joined, Added::in_place},
-                                {true, Reads::pitched, Added::apart},
-                                {false, Reads::plain, Added::none}};
+    const std::vector<Variant> variants{{true, Reads::residual_added, Added::in_place},
+                                        {true, Reads::pitched, Added::apart},
+                                        {false, Reads::plain, Added::none}};
     for (const Conv2dCase& t : cases) {
       if (!takes(t)) continue;
-      for (const Way& way : ways) {
-        expect_oracle(t, way, false);
+      for (const Variant& variant : variants) {
+        expect_oracle(t, variant, false);
         if (HasFailure()) return;
       }
     }
   }
 
-  void expect_oracle(const Conv2dCase& t, const Way& way, bool whole) const {
-    SCOPED_TRACE(test::name(t) + ", " + name(way));
+  void expect_oracle(const Conv2dCase& t, const Variant& variant, bool whole) const {
+    SCOPED_TRACE(test::name(t) + ", " + name(variant));
     const Conv2dShape s = shape_of(t);
-    NormConv2dBackwardInputs in =
-        norm_conv2d_backward_inputs(s, whole, way.behind_norm, way.reads != Reads::normed,
-                                    way.reads == Reads::joined, way.added != Added::none);
-    const std::int64_t pitch = way.reads == Reads::pitched ? s.c + 3 : s.c;
-    const bool normed = way.reads != Reads::plain;
+    NormConv2dBackwardInputs in = norm_conv2d_backward_inputs(
+        s, whole, variant.behind_norm, variant.reads != Reads::normed,
+        variant.reads == Reads::residual_added, variant.added != Added::none);
+    const std::int64_t pitch = variant.reads == Reads::pitched ? s.c + 3 : s.c;
+    const bool normed = variant.reads != Reads::plain;
     if (normed) in.input.norm = &in.norm;
     oracle::ConvGradients exact =
         oracle::norm_conv2d_backward(t, in.dy, in.input, in.w, in.added, norm_error * unit);
     double extra = 2 + 2 * norm_error;
     if (!direct()) {
       extra += 32;
-      const Floats dy = narrow(oracle::formed(in.dy).magnitude);
+      const Floats dy = narrow(oracle::evaluated(in.dy).magnitude);
       const Floats a = narrow(in.input.value().magnitude);
       exact.g.magnitude = oracle::winograd_magnitude_backward_data(t, dy, in.w);
       for (std::size_t i = 0; i < in.added.size(); ++i) {
@@ -104,15 +104,15 @@ class NormConv2dBackward : public testing::TestWithParam<Conv2dAlgorithm> {
     const auto bound = [&](std::int64_t terms) {
       return whole ? 0 : (static_cast<double>(terms) + extra) * unit;
     };
-    const bool sums = normed && way.wants_g;
+    const bool sums = normed && variant.wants_g;
     run_everywhere(
-        {way.added == Added::in_place ? in.added : nans(s.x_size()), nans(2 * s.c),
+        {variant.added == Added::in_place ? in.added : nans(s.x_size()), nans(2 * s.c),
          nans(s.w_size())},
         [&](const Trial& ex, const std::vector<float*>& out) {
           OutputGradient dy{ex.in(in.dy.g)};
-          if (way.behind_norm) {
-            dy = {ex.in(in.dy.g),     ex.in(in.dy.y),     ex.in(in.dy.mean),
-                  ex.in(in.dy.scale), ex.in(in.dy.slope), ex.in(in.dy.offset)};
+          if (variant.behind_norm) {
+            dy = {ex.in(in.dy.g),     ex.in(in.dy.y),           ex.in(in.dy.mean),
+                  ex.in(in.dy.scale), ex.in(in.dy.coefficient), ex.in(in.dy.constant)};
           }
           const InputNorm norm{ex.in(in.norm.mean), ex.in(in.norm.scale), ex.in(in.norm.shift),
                                in.norm.relu ? Activation::relu : Activation::none,
@@ -120,24 +120,24 @@ class NormConv2dBackward : public testing::TestWithParam<Conv2dAlgorithm> {
           const ConvInput input{ex.in(spread(in.input.x, s.c, pitch, nan)),
                                 normed ? &norm : nullptr,
                                 in.input.a.empty() ? nullptr : ex.in(in.input.a)};
-          const float* added = way.added == Added::apart ? ex.in(in.added) : nullptr;
-          if (way.added == Added::in_place) added = out[0];
-          norm_conv2d_backward(ex, s, dy, input, ex.in(in.w), added, way.wants_g ? out[0] : nullptr,
-                               sums ? out[1] : nullptr, out[2]);
+          const float* added = variant.added == Added::apart ? ex.in(in.added) : nullptr;
+          if (variant.added == Added::in_place) added = out[0];
+          norm_conv2d_backward(ex, s, dy, input, ex.in(in.w), added,
+                               variant.wants_g ? out[0] : nullptr, sums ? out[1] : nullptr, out[2]);
         },
         [&](const std::vector<Floats>& out) {
           expect_within(out[2], exact.dw.value, [&](std::size_t i) {
             return bound(s.n * s.p() * s.q()) * exact.dw.magnitude[i];
           });
-          if (!way.wants_g) return;
+          if (!variant.wants_g) return;
           const double on_g = bound(s.r * s.s * s.k);
           expect_within(out[0], exact.g.value, [&](std::size_t i) {
-            return on_g * exact.g.magnitude[i] + (whole ? 0 : exact.doubt_of_g[i]);
+            return on_g * exact.g.magnitude[i] + (whole ? 0 : exact.uncertainty_of_g[i]);
           });
           if (!sums) return;
           expect_within(out[1], exact.sums.value, [&](std::size_t i) {
             return (on_g + (whole ? unit : rounding)) * exact.sums.magnitude[i] +
-                   (whole ? 0 : exact.doubt_of_sums[i]);
+                   (whole ? 0 : exact.uncertainty_of_sums[i]);
           });
         });
   }
@@ -159,8 +159,8 @@ const std::vector<Conv2dCase> cases{
 TEST_P(NormConv2dBackward, StaysInBoundOnRealsEachWay) {
   for (const Conv2dCase& t : cases) {
     if (!takes(t)) continue;
-    for (const Way& way : all_ways()) {
-      expect_oracle(t, way, false);
+    for (const Variant& variant : all_variants()) {
+      expect_oracle(t, variant, false);
       if (HasFailure()) return;
     }
   }
@@ -169,21 +169,21 @@ TEST_P(NormConv2dBackward, StaysInBoundOnRealsEachWay) {
 TEST_P(NormConv2dBackward, EqualsTheOracleOnIntegersEachWay) {
   if (!direct()) GTEST_SKIP() << "Winograd's fractions are not exact";
   for (const Conv2dCase& t : cases) {
-    for (const Way& way : all_ways()) {
-      expect_oracle(t, way, true);
+    for (const Variant& variant : all_variants()) {
+      expect_oracle(t, variant, true);
       if (HasFailure()) return;
     }
   }
 }
 
-// Every shape some way.
+// Every shape some variant.
 TEST_P(NormConv2dBackward, StaysInBoundForEveryShape) {
-  const std::vector<Way> ways = all_ways();
+  const std::vector<Variant> variants = all_variants();
   std::size_t next = 0;
   for (const Conv2dCase& t : small_conv2d_cases()) {
     next += 7;
     if (!takes(t)) continue;
-    expect_oracle(t, ways[next % ways.size()], false);
+    expect_oracle(t, variants[next % variants.size()], false);
     if (HasFailure()) return;
   }
 }
@@ -200,7 +200,7 @@ TEST_P(NormConv2dBackward, StaysInBoundForLargeBatches) {
                  {4, 128, 100, 5, 7, 3, 3, 1, 1}});
 }
 
-// Each thread leads images of its own through all steps, one or several at a time.
+// Each thread takes groups of images of its own through all steps, one or several at a time.
 TEST_P(NormConv2dBackward, StaysInBoundWhereThreadsLeadImages) {
   expect_bounds({{17, 40, 36, 8, 8, 3, 3, 1, 1},
                  {9, 12, 10, 20, 24, 3, 3, 1, 1},
@@ -208,7 +208,7 @@ TEST_P(NormConv2dBackward, StaysInBoundWhereThreadsLeadImages) {
                  {16, 5, 6, 33, 18, 1, 1, 1, 0}});
 }
 
-// Formed as it is read, the gradient behind a batch norm is the one that a pass forms.
+// Evaluated as it is read, the deferred gradient of a batch norm is the one that a pass evaluates.
 TEST_P(NormConv2dBackward, FactorsGiveTheGradientOfTheBatchNorm) {
   const Conv2dCase t{3, 9, 8, 8, 12, 3, 3, 1, 1};
   const Conv2dShape s = shape_of(t);
@@ -222,8 +222,8 @@ TEST_P(NormConv2dBackward, FactorsGiveTheGradientOfTheBatchNorm) {
        nans(s.y_size()), nans(s.x_size()), nans(s.w_size()), nans(s.x_size()), nans(s.w_size())},
       [&](const Trial& ex, const std::vector<float*>& out) {
         const float *of_y = ex.in(g), *m = ex.in(mean), *inv = ex.in(inv_std);
-        batch_norm_gradient_factors(ex, rows, inv, ex.in(gamma), ex.in(sums), out[0], out[1],
-                                    out[2], out[3], out[4]);
+        batch_norm_gradient_coefficients(ex, rows, inv, ex.in(gamma), ex.in(sums), out[0], out[1],
+                                         out[2], out[3], out[4]);
         batch_norm_gradient(ex, rows, ex.in(y), m, inv, ex.in(gamma), of_y, ex.in(sums),
                             Write::overwrite, out[7], out[5], out[6]);
         const ConvInput input{ex.in(x)};
@@ -258,9 +258,10 @@ TEST(NormConv2dBackwardContract, RefusesShapesThatDoNotFit) {
     EXPECT_SHAPE_ERROR(norm_conv2d_backward(ex, wider, {nullptr}, {nullptr, &narrow}, nullptr,
                                             nullptr, nullptr, nullptr, nullptr),
                        "3 channels of an array that has a pitch of 2");
-    EXPECT_SHAPE_ERROR(batch_norm_gradient_factors(ex, {0, 3}, nullptr, nullptr, nullptr, nullptr,
-                                                   nullptr, nullptr, nullptr, nullptr),
-                       "0 rows and 3 channels");
+    EXPECT_SHAPE_ERROR(
+        batch_norm_gradient_coefficients(ex, {0, 3}, nullptr, nullptr, nullptr, nullptr, nullptr,
+                                         nullptr, nullptr, nullptr),
+        "0 rows and 3 channels");
   }
 }
 

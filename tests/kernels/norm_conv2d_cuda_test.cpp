@@ -21,7 +21,7 @@ using cuda::Conv2dTile;
 using oracle::Conv2dCase;
 
 struct Results {
-  Floats y, moments, plain_y, plain_moments, g, sums, dw;
+  Floats y, statistics, plain_y, plain_statistics, g, sums, dw;
 };
 
 /// `shift` floats after a 16-byte boundary.
@@ -51,23 +51,24 @@ Results run_all(const Trial& trial, const Conv2dShape& s, const NormConv2dInputs
 
 void expect_same_bits(const Results& a, const Results& b) {
   EXPECT_TRUE(same_bits(a.y, b.y));
-  EXPECT_TRUE(same_bits(a.moments, b.moments));
+  EXPECT_TRUE(same_bits(a.statistics, b.statistics));
   EXPECT_TRUE(same_bits(a.plain_y, b.plain_y));
-  EXPECT_TRUE(same_bits(a.plain_moments, b.plain_moments));
+  EXPECT_TRUE(same_bits(a.plain_statistics, b.plain_statistics));
   EXPECT_TRUE(same_bits(a.g, b.g));
   EXPECT_TRUE(same_bits(a.sums, b.sums));
   EXPECT_TRUE(same_bits(a.dw, b.dw));
 }
 
-/// The moments are those of y as it was stored, whatever was rounded before.
-void expect_moments_of(const Floats& y, const Floats& moments) {
-  const std::size_t k = moments.size() / 3;
+/// The statistics are those of y as it was stored, whatever was rounded before.
+void expect_statistics_of(const Floats& y, const Floats& statistics) {
+  const std::size_t k = statistics.size() / 3;
   const auto exact = oracle::batch_statistics(static_cast<std::int64_t>(k), widen(y));
   for (std::size_t c = 0; c < k; ++c) {
-    const double mean = double{moments[c]} + moments[k + c], std = std::sqrt(exact.var[c]);
+    const double mean = double{statistics[c]} + statistics[k + c], std = std::sqrt(exact.var[c]);
     ASSERT_NEAR(mean, exact.mean[c], 16 * unit * std + 1e-11 * std::abs(exact.mean[c])) << c;
-    ASSERT_NEAR(moments[c], exact.mean[c], unit * std::abs(exact.mean[c]) + 16 * unit * std) << c;
-    ASSERT_NEAR(moments[2 * k + c], exact.var[c], 64 * unit * exact.var[c]) << c;
+    ASSERT_NEAR(statistics[c], exact.mean[c], unit * std::abs(exact.mean[c]) + 16 * unit * std)
+        << c;
+    ASSERT_NEAR(statistics[2 * k + c], exact.var[c], 64 * unit * exact.var[c]) << c;
   }
 }
 
@@ -134,8 +135,8 @@ TEST_P(NormConv2dOnGpu, EqualsTheOracleOnWholeNumbers) {
     expect_equal(r.g, gradient.g.value);
     expect_equal(r.sums, gradient.sums.value);
     expect_equal(r.dw, oracle::norm_conv2d_backward_weight(t, in.norm, in.x, in.dy).value);
-    expect_moments_of(r.y, r.moments);
-    expect_moments_of(r.plain_y, r.plain_moments);
+    expect_statistics_of(r.y, r.statistics);
+    expect_statistics_of(r.plain_y, r.plain_statistics);
     if (HasFailure()) return;
   }
 }
@@ -161,7 +162,7 @@ TEST_P(NormConv2dOnGpu, StaysInBoundAndRepeatsItsBits) {
         expect_sums(r.g, oracle::norm_conv2d_backward_data(t, in.norm, in.dy, in.w, in.x).g,
                     t.r * t.s * t.k);
       }
-      expect_moments_of(r.y, r.moments);
+      expect_statistics_of(r.y, r.statistics);
       expect_sums_of(r, in);
       expect_same_bits(r, run_all(trial(), s, in, 0));
       if (HasFailure()) return;
@@ -169,7 +170,7 @@ TEST_P(NormConv2dOnGpu, StaysInBoundAndRepeatsItsBits) {
   }
 }
 
-// The gate is a of the forward pass, so the two agree even on what rounding made zero.
+// The ReLU mask is of a of the forward pass, so the two agree even on what rounding made zero.
 TEST_P(NormConv2dOnGpu, GateIsThatOfTheStandaloneNorm) {
   const Conv2dShape s{.n = 2, .h = 9, .w = 7, .c = 12, .k = 8, .r = 1, .s = 1};
   const NormConv2dInputs in = reals(s, true);
@@ -189,7 +190,7 @@ TEST_P(NormConv2dOnGpu, GateIsThatOfTheStandaloneNorm) {
 }
 
 // One float after a 16-byte boundary nothing can be read as a vector. Products are added in the
-// same order; the moments' threads have other rows.
+// same order; the statistics' threads have other rows.
 TEST_P(NormConv2dOnGpu, TakesArraysAtAnyAddress) {
   const Conv2dCase t{2, 9, 7, 8, 12, 3, 3, 1, 1};
   const Conv2dShape s = shape_of(t);
@@ -198,7 +199,7 @@ TEST_P(NormConv2dOnGpu, TakesArraysAtAnyAddress) {
   EXPECT_TRUE(same_bits(aligned.y, shifted.y));
   EXPECT_TRUE(same_bits(aligned.g, shifted.g));
   EXPECT_TRUE(same_bits(aligned.dw, shifted.dw));
-  expect_moments_of(shifted.y, shifted.moments);
+  expect_statistics_of(shifted.y, shifted.statistics);
   expect_sums_of(shifted, in);
 }
 
@@ -207,7 +208,7 @@ TEST_P(NormConv2dOnGpu, TakesArraysAtAnyAddress) {
 TEST(NormConv2dTiles, ManyUnderALargeMean) {
   if (devices().size() < 2) GTEST_SKIP() << "there is no GPU";
   cuda::force_conv2d_tile(Conv2dTile::r64c32);
-  cuda::force_conv2d_narrow(false);
+  cuda::force_conv2d_fused_backward(false);
   for (const std::int64_t c : {1, 4}) {
     const Conv2dShape s{.n = 1, .h = 257, .w = 263, .c = c, .k = c, .r = 1, .s = 1};
     NormConv2dInputs in = reals(s, true);
@@ -219,12 +220,12 @@ TEST(NormConv2dTiles, ManyUnderALargeMean) {
       if (far_first) in.x[0] = 0;
       const Results r = run_all(Trial(devices()[1]), s, in, 0);
       EXPECT_TRUE(same_bits(r.plain_y, in.x));
-      expect_moments_of(r.plain_y, r.plain_moments);
+      expect_statistics_of(r.plain_y, r.plain_statistics);
       expect_sums_of(r, in);
     }
   }
   cuda::release_conv2d_tile();
-  cuda::release_conv2d_narrow();
+  cuda::release_conv2d_fused_backward();
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-/// kernels::norm_conv2d_backward on a GPU by the kernel for narrow convolutions: each of its tiles
+/// kernels::norm_conv2d_backward on a GPU by the fused kernel: each of its tiles
 /// and precisions.
 #include <algorithm>
 #include <cmath>
@@ -16,9 +16,9 @@ using namespace test;
 using oracle::Conv2dCase;
 
 /// What is asked of the kernel beside a shape.
-struct Way {
+struct Variant {
   const char* name;
-  bool formed;             ///< dy, of a norm's g and y
+  bool deferred;           ///< dy, of a norm's g and y
   bool normed, stored;     ///< a, of x: behind a norm, of which it is stored
   bool relu = true;        ///< of that norm
   std::int64_t pitch = 0;  ///< of x, more than c
@@ -27,77 +27,79 @@ struct Way {
   std::int64_t shift = 0;  ///< floats of all arrays past a 16-byte boundary
 };
 
-constexpr std::array ways{
-    Way{.name = "dy and a as they are", .formed = false, .normed = false, .stored = false},
-    Way{.name = "all formed", .formed = true, .normed = true, .stored = false},
-    Way{.name = "without ReLU, of a wider array",
-        .formed = true,
-        .normed = true,
-        .stored = false,
-        .relu = false,
-        .pitch = 3},
-    Way{.name = "of a wider array, in vectors, a gradient added",
-        .formed = true,
-        .normed = true,
-        .stored = false,
-        .pitch = 4,
-        .added = true},
-    Way{.name = "behind a join, added in place",
-        .formed = true,
-        .normed = true,
-        .stored = true,
-        .added = true,
-        .in_place = true},
-    Way{.name = "a plain input, a gradient added",
-        .formed = true,
-        .normed = false,
-        .stored = false,
-        .added = true},
-    Way{.name = "dw alone", .formed = true, .normed = true, .stored = true, .wants_g = false},
-    Way{.name = "at odd addresses",
-        .formed = true,
-        .normed = true,
-        .stored = true,
-        .added = true,
-        .shift = 1},
+constexpr std::array variants{
+    Variant{.name = "dy and a as they are", .deferred = false, .normed = false, .stored = false},
+    Variant{.name = "all deferred", .deferred = true, .normed = true, .stored = false},
+    Variant{.name = "without ReLU, of a wider array",
+            .deferred = true,
+            .normed = true,
+            .stored = false,
+            .relu = false,
+            .pitch = 3},
+    Variant{.name = "of a wider array, in vectors, a gradient added",
+            .deferred = true,
+            .normed = true,
+            .stored = false,
+            .pitch = 4,
+            .added = true},
+    Variant{.name = "behind a residual add, added in place",
+            .deferred = true,
+            .normed = true,
+            .stored = true,
+            .added = true,
+            .in_place = true},
+    Variant{.name = "a plain input, a gradient added",
+            .deferred = true,
+            .normed = false,
+            .stored = false,
+            .added = true},
+    Variant{.name = "dw alone", .deferred = true, .normed = true, .stored = true, .wants_g = false},
+    Variant{.name = "at odd addresses",
+            .deferred = true,
+            .normed = true,
+            .stored = true,
+            .added = true,
+            .shift = 1},
 };
 
-NormConv2dBackwardInputs inputs(const Conv2dShape& s, const Way& way, bool whole) {
-  return norm_conv2d_backward_inputs(s, whole, way.formed, way.relu, way.stored, way.added);
+NormConv2dBackwardInputs inputs(const Conv2dShape& s, const Variant& variant, bool whole) {
+  return norm_conv2d_backward_inputs(s, whole, variant.deferred, variant.relu, variant.stored,
+                                     variant.added);
 }
 
 struct Results {
   Floats g, sums, dw;
 };
 
-Results run(const Trial& trial, const Conv2dShape& s, const Way& way,
+Results run(const Trial& trial, const Conv2dShape& s, const Variant& variant,
             const NormConv2dBackwardInputs& in) {
   const auto shifted = [&](const Floats& values) {
-    Floats longer(index(way.shift), 0.0f);
+    Floats longer(index(variant.shift), 0.0f);
     longer.insert(longer.end(), values.begin(), values.end());
     return longer;
   };
   std::vector<Floats> out = outputs_of(
       trial,
-      {shifted(way.in_place ? in.added : nans(s.x_size())), nans(2 * s.c),
+      {shifted(variant.in_place ? in.added : nans(s.x_size())), nans(2 * s.c),
        shifted(nans(s.w_size()))},
       [&](const Trial& ex, const std::vector<float*>& to) {
         const auto put = [&](const Floats& values) {
-          return values.empty() ? nullptr : ex.in(shifted(values)) + way.shift;
+          return values.empty() ? nullptr : ex.in(shifted(values)) + variant.shift;
         };
-        const OutputGradient dy{put(in.dy.g),     put(in.dy.y),     put(in.dy.mean),
-                                put(in.dy.scale), put(in.dy.slope), put(in.dy.offset)};
+        const OutputGradient dy{put(in.dy.g),     put(in.dy.y),           put(in.dy.mean),
+                                put(in.dy.scale), put(in.dy.coefficient), put(in.dy.constant)};
         const InputNorm norm{put(in.norm.mean), put(in.norm.scale), put(in.norm.shift),
-                             way.relu ? Activation::relu : Activation::none,
-                             way.pitch > 0 ? s.c + way.pitch : 0};
-        const ConvInput input{put(spread(in.input.x, s.c, s.c + way.pitch, nan)),
-                              way.normed ? &norm : nullptr, put(in.input.a)};
-        float* g = to[0] + way.shift;
-        norm_conv2d_backward(ex, s, dy, input, put(in.w), way.in_place ? g : put(in.added),
-                             way.wants_g ? g : nullptr, way.wants_g && way.normed ? to[1] : nullptr,
-                             to[2] + way.shift);
+                             variant.relu ? Activation::relu : Activation::none,
+                             variant.pitch > 0 ? s.c + variant.pitch : 0};
+        const ConvInput input{put(spread(in.input.x, s.c, s.c + variant.pitch, nan)),
+                              variant.normed ? &norm : nullptr, put(in.input.a)};
+        float* g = to[0] + variant.shift;
+        norm_conv2d_backward(ex, s, dy, input, put(in.w), variant.in_place ? g : put(in.added),
+                             variant.wants_g ? g : nullptr,
+                             variant.wants_g && variant.normed ? to[1] : nullptr,
+                             to[2] + variant.shift);
       });
-  for (const std::size_t i : {0u, 2u}) out[i].erase(out[i].begin(), out[i].begin() + way.shift);
+  for (const std::size_t i : {0u, 2u}) out[i].erase(out[i].begin(), out[i].begin() + variant.shift);
   return {out[0], out[1], out[2]};
 }
 
@@ -125,13 +127,13 @@ const std::vector<Conv2dCase> cases{
     {2, 5, 6, 4, 3, 2, 2, 1, 1},    {1, 1, 1, 3, 4, 3, 3, 1, 1},    {1, 5, 70, 2, 3, 3, 1, 1, 0},
 };
 
-class NarrowBackward : public testing::TestWithParam<Precision> {
+class FusedBackward : public testing::TestWithParam<Precision> {
  protected:
   void SetUp() override {
     if (devices().size() < 2) GTEST_SKIP() << "there is no GPU";
-    cuda::force_conv2d_narrow(true);
+    cuda::force_conv2d_fused_backward(true);
   }
-  void TearDown() override { cuda::release_conv2d_narrow(); }
+  void TearDown() override { cuda::release_conv2d_fused_backward(); }
 
   Trial trial() const {
     Trial t(devices()[1]);
@@ -151,50 +153,50 @@ std::string name_of(const testing::TestParamInfo<Precision>& precision) {
   return names[static_cast<std::size_t>(precision.param)];
 }
 
-INSTANTIATE_TEST_SUITE_P(Precisions, NarrowBackward,
+INSTANTIATE_TEST_SUITE_P(Precisions, FusedBackward,
                          testing::Values(Precision::fp32, Precision::tf32, Precision::bf16),
                          name_of);
 
-TEST_P(NarrowBackward, EqualsTheOracleOnWholeNumbers) {
+TEST_P(FusedBackward, EqualsTheOracleOnWholeNumbers) {
   for (const Conv2dCase& t : cases) {
     const Conv2dShape s = shape_of(t);
-    ASSERT_TRUE(cuda::choose_conv2d_narrow(s, true)) << name(t);
-    for (const Way& way : ways) {
-      SCOPED_TRACE(name(t) + ", " + way.name);
-      NormConv2dBackwardInputs in = inputs(s, way, true);
-      if (way.normed) in.input.norm = &in.norm;
+    ASSERT_TRUE(cuda::choose_conv2d_fused_backward(s, true)) << name(t);
+    for (const Variant& variant : variants) {
+      SCOPED_TRACE(name(t) + ", " + variant.name);
+      NormConv2dBackwardInputs in = inputs(s, variant, true);
+      if (variant.normed) in.input.norm = &in.norm;
       const oracle::ConvGradients exact =
           oracle::norm_conv2d_backward(t, in.dy, in.input, in.w, in.added, 0);
-      const Results r = run(trial(), s, way, in);
+      const Results r = run(trial(), s, variant, in);
       expect_equal(r.dw, exact.dw.value);
-      if (way.wants_g) expect_equal(r.g, exact.g.value);
-      if (way.wants_g && way.normed) expect_equal(r.sums, exact.sums.value);
+      if (variant.wants_g) expect_equal(r.g, exact.g.value);
+      if (variant.wants_g && variant.normed) expect_equal(r.sums, exact.sums.value);
       if (HasFailure()) return;
     }
   }
 }
 
-TEST_P(NarrowBackward, StaysInBoundAndRepeatsItsBits) {
+TEST_P(FusedBackward, StaysInBoundAndRepeatsItsBits) {
   for (const Conv2dCase& t : cases) {
     const Conv2dShape s = shape_of(t);
-    for (const Way& way : ways) {
-      SCOPED_TRACE(name(t) + ", " + way.name);
-      NormConv2dBackwardInputs in = inputs(s, way, false);
-      if (way.normed) in.input.norm = &in.norm;
+    for (const Variant& variant : variants) {
+      SCOPED_TRACE(name(t) + ", " + variant.name);
+      NormConv2dBackwardInputs in = inputs(s, variant, false);
+      if (variant.normed) in.input.norm = &in.norm;
       const oracle::ConvGradients exact =
           oracle::norm_conv2d_backward(t, in.dy, in.input, in.w, in.added, 4 * unit);
-      const Results r = run(trial(), s, way, in), again = run(trial(), s, way, in);
+      const Results r = run(trial(), s, variant, in), again = run(trial(), s, variant, in);
       expect_within(r.dw, exact.dw.value, [&](std::size_t i) {
         return bound(s.n * s.p() * s.q()) * exact.dw.magnitude[i];
       });
       EXPECT_TRUE(same_bits(r.dw, again.dw));
-      if (way.wants_g) {
+      if (variant.wants_g) {
         expect_within(r.g, exact.g.value, [&](std::size_t i) {
-          return bound(s.r * s.s * s.k) * exact.g.magnitude[i] + exact.doubt_of_g[i];
+          return bound(s.r * s.s * s.k) * exact.g.magnitude[i] + exact.uncertainty_of_g[i];
         });
         EXPECT_TRUE(same_bits(r.g, again.g));
       }
-      if (way.wants_g && way.normed) {
+      if (variant.wants_g && variant.normed) {
         expect_sums_of(r, in);
         EXPECT_TRUE(same_bits(r.sums, again.sums));
       }
@@ -204,32 +206,32 @@ TEST_P(NarrowBackward, StaysInBoundAndRepeatsItsBits) {
 }
 
 // A part has several tiles, and there are more than one.
-TEST_P(NarrowBackward, AddsUpManyTiles) {
+TEST_P(FusedBackward, AddsUpManyTiles) {
   const Conv2dCase t{72, 24, 24, 12, 4, 1, 1, 1, 0};
   const Conv2dShape s = shape_of(t);
-  const cuda::Conv2dNarrow plan = cuda::plan_conv2d_narrow(s).value();
+  const cuda::Conv2dFusedBackward plan = cuda::plan_conv2d_fused_backward(s).value();
   ASSERT_GT(plan.parts, 100);
   ASSERT_GT(plan.tiles_per_part, 1);
-  const Way& way = ways[1];
-  NormConv2dBackwardInputs in = inputs(s, way, true);
+  const Variant& variant = variants[1];
+  NormConv2dBackwardInputs in = inputs(s, variant, true);
   in.input.norm = &in.norm;
   const oracle::ConvGradients exact =
       oracle::norm_conv2d_backward(t, in.dy, in.input, in.w, in.added, 0);
-  const Results r = run(trial(), s, way, in);
+  const Results r = run(trial(), s, variant, in);
   expect_equal(r.dw, exact.dw.value);
   expect_equal(r.g, exact.g.value);
   expect_equal(r.sums, exact.sums.value);
 }
 
-TEST(NarrowPlan, TakesNarrowShapesOfUnitStride) {
+TEST(FusedBackwardPlan, TakesShapesOfFewFiltersAndUnitStride) {
   const Conv2dShape s{
       .n = 128, .h = 32, .w = 32, .c = 16, .k = 16, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};
   const auto with = [&](auto change) {
     Conv2dShape other = s;
     change(other);
-    return cuda::plan_conv2d_narrow(other);
+    return cuda::plan_conv2d_fused_backward(other);
   };
-  EXPECT_TRUE(cuda::plan_conv2d_narrow(s));
+  EXPECT_TRUE(cuda::plan_conv2d_fused_backward(s));
   EXPECT_TRUE(with([](Conv2dShape& t) { t.k = 64; }));
   EXPECT_FALSE(with([](Conv2dShape& t) { t.k = 65; }));
   EXPECT_FALSE(with([](Conv2dShape& t) { t.stride_w = 2; }));
@@ -237,12 +239,12 @@ TEST(NarrowPlan, TakesNarrowShapesOfUnitStride) {
   EXPECT_FALSE(with([](Conv2dShape& t) { t.n = 1 << 22; }));
 }
 
-TEST(NarrowPlan, PartsHoldAllTilesOnce) {
+TEST(FusedBackwardPlan, PartsHoldAllTilesOnce) {
   for (const std::int64_t n : {1, 7, 128, 5000}) {
     for (const std::int64_t k : {1, 17, 64}) {
       const Conv2dShape s{.n = n, .h = 30, .w = 20, .c = 50, .k = k, .r = 3, .s = 3};
-      const cuda::Conv2dNarrow plan = cuda::plan_conv2d_narrow(s).value();
-      const std::int64_t squares = n * 4 * 3, at_a_time = cuda::conv2d_narrow_squares(plan.filters);
+      const cuda::Conv2dFusedBackward plan = cuda::plan_conv2d_fused_backward(s).value();
+      const std::int64_t squares = n * 4 * 3, at_a_time = cuda::conv2d_fused_squares(plan.filters);
       const std::int64_t tiles = (squares + at_a_time - 1) / at_a_time;
       EXPECT_GE(plan.parts * plan.tiles_per_part, tiles);
       EXPECT_LT((plan.parts - 1) * plan.tiles_per_part, tiles);
@@ -252,21 +254,23 @@ TEST(NarrowPlan, PartsHoldAllTilesOnce) {
   }
 }
 
-TEST(NarrowPlan, IsChosenWhereItSavesTimeOrIsForced) {
+TEST(FusedBackwardPlan, IsChosenWhereItSavesTimeOrIsForced) {
   const auto shape = [](std::int64_t c, std::int64_t k, std::int64_t window) {
     return Conv2dShape{.n = 128, .h = 32, .w = 32, .c = c, .k = k, .r = window, .s = window};
   };
-  EXPECT_TRUE(cuda::choose_conv2d_narrow(shape(16, 16, 3), true));
-  EXPECT_TRUE(cuda::choose_conv2d_narrow(shape(32, 32, 3), true));
-  EXPECT_FALSE(cuda::choose_conv2d_narrow(shape(64, 64, 3), true)) << "dy is read too often";
-  EXPECT_TRUE(cuda::choose_conv2d_narrow(shape(16, 16, 1), false));
-  EXPECT_FALSE(cuda::choose_conv2d_narrow(shape(16, 16, 3), false)) << "bound by arithmetic";
-  cuda::force_conv2d_narrow(true);
-  EXPECT_TRUE(cuda::choose_conv2d_narrow(shape(64, 64, 3), false));
-  EXPECT_FALSE(cuda::choose_conv2d_narrow(shape(64, 65, 3), false)) << "can't be forced";
-  cuda::force_conv2d_narrow(false);
-  EXPECT_FALSE(cuda::choose_conv2d_narrow(shape(16, 16, 3), true));
-  cuda::release_conv2d_narrow();
+  EXPECT_TRUE(cuda::choose_conv2d_fused_backward(shape(16, 16, 3), true));
+  EXPECT_TRUE(cuda::choose_conv2d_fused_backward(shape(32, 32, 3), true));
+  EXPECT_FALSE(cuda::choose_conv2d_fused_backward(shape(64, 64, 3), true))
+      << "dy is read too often";
+  EXPECT_TRUE(cuda::choose_conv2d_fused_backward(shape(16, 16, 1), false));
+  EXPECT_FALSE(cuda::choose_conv2d_fused_backward(shape(16, 16, 3), false))
+      << "bound by arithmetic";
+  cuda::force_conv2d_fused_backward(true);
+  EXPECT_TRUE(cuda::choose_conv2d_fused_backward(shape(64, 64, 3), false));
+  EXPECT_FALSE(cuda::choose_conv2d_fused_backward(shape(64, 65, 3), false)) << "can't be forced";
+  cuda::force_conv2d_fused_backward(false);
+  EXPECT_FALSE(cuda::choose_conv2d_fused_backward(shape(16, 16, 3), true));
+  cuda::release_conv2d_fused_backward();
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ struct Doubt {
   Doubles g, sums;
 };
 
-Doubt doubt(const NormConv2dInputs& in, const Exact& exact) {
+Doubt uncertainty(const NormConv2dInputs& in, const Exact& exact) {
   const std::size_t channels = in.norm.mean.size();
   Doubt result{Doubles(in.x.size(), 0.0), Doubles(2 * channels, 0.0)};
   if (!in.norm.relu) return result;
@@ -78,17 +78,18 @@ Doubt doubt(const NormConv2dInputs& in, const Exact& exact) {
   return result;
 }
 
-/// The moments must be those of y as it was stored.
-void expect_moments(const Floats& moments, const Floats& y) {
-  const std::size_t k = moments.size() / 3;
+/// The statistics must be those of y as it was stored.
+void expect_statistics(const Floats& statistics, const Floats& y) {
+  const std::size_t k = statistics.size() / 3;
   const auto exact = oracle::batch_statistics(static_cast<std::int64_t>(k), widen(y));
   for (std::size_t c = 0; c < k; ++c) {
     const double mean = exact.mean[c], std = std::sqrt(exact.var[c]), size = std::abs(mean);
     const double doubles = 1e-12;  // what arithmetic in double loses
-    ASSERT_LE(std::abs(moments[c] - mean), unit * size + rounding * std) << "mean " << c;
-    ASSERT_LE(std::abs(double{moments[c]} + moments[k + c] - mean), doubles * size + rounding * std)
-        << "mean and what it lost " << c;
-    ASSERT_LE(std::abs(moments[2 * k + c] - exact.var[c]),
+    ASSERT_LE(std::abs(statistics[c] - mean), unit * size + rounding * std) << "mean " << c;
+    ASSERT_LE(std::abs(double{statistics[c]} + statistics[k + c] - mean),
+              doubles * size + rounding * std)
+        << "mean and its low part " << c;
+    ASSERT_LE(std::abs(statistics[2 * k + c] - exact.var[c]),
               rounding * exact.var[c] + doubles * doubles * size * size)
         << "variance " << c;
   }
@@ -113,7 +114,7 @@ class NormConv2d : public testing::TestWithParam<Conv2dAlgorithm> {
   void expect_oracle(const Conv2dCase& t, const NormConv2dInputs& in, bool equal) const {
     const Conv2dShape s = shape_of(t);
     const Exact exact = exact_results(t, in, GetParam());
-    const Doubt in_doubt = doubt(in, exact);
+    const Doubt in_doubt = uncertainty(in, exact);
     const auto factor = [&](std::int64_t terms) {
       return equal ? 0 : (static_cast<double>(terms + exact.extra) + norm_error) * unit;
     };
@@ -133,7 +134,7 @@ class NormConv2d : public testing::TestWithParam<Conv2dAlgorithm> {
           expect_within(out[0], exact.y.value, [&](std::size_t i) {
             return factor(s.r * s.s * s.c) * exact.y.magnitude[i];
           });
-          expect_moments(out[1], out[0]);
+          expect_statistics(out[1], out[0]);
           const double on_g = factor(s.r * s.s * s.k);
           expect_within(out[2], exact.g.value, [&](std::size_t i) {
             return on_g * exact.g.magnitude[i] + (equal ? 0 : in_doubt.g[i]);
@@ -144,8 +145,8 @@ class NormConv2d : public testing::TestWithParam<Conv2dAlgorithm> {
           });
           expect_within(out[4], exact.dw.value,
                         [&](std::size_t i) { return factor(samples) * exact.dw.magnitude[i]; });
-          expect_moments(out[6], out[5]);
-          EXPECT_TRUE(same_bits(out[7], out[0])) << "without moments";
+          expect_statistics(out[6], out[5]);
+          EXPECT_TRUE(same_bits(out[7], out[0])) << "without statistics";
         });
   }
 };
@@ -263,7 +264,7 @@ TEST_P(NormConv2d, MomentsKeepTheirDigitsUnderALargeMean) {
         [&](const Trial& ex, const std::vector<float*>& out) {
           norm_conv2d_forward(ex, s, ex.in(x), nullptr, ex.in(w), out[0], out[1]);
         },
-        [](const std::vector<Floats>& out) { expect_moments(out[1], out[0]); });
+        [](const std::vector<Floats>& out) { expect_statistics(out[1], out[0]); });
   }
 }
 

@@ -20,11 +20,11 @@ class EachConv2dTile : public testing::TestWithParam<std::tuple<cuda::Conv2dTile
   void SetUp() override {
     if (devices().size() < 2) GTEST_SKIP() << "there is no GPU";
     cuda::force_conv2d_tile(std::get<0>(GetParam()));
-    cuda::force_conv2d_narrow(false);
+    cuda::force_conv2d_fused_backward(false);
   }
   void TearDown() override {
     cuda::release_conv2d_tile();
-    cuda::release_conv2d_narrow();
+    cuda::release_conv2d_fused_backward();
   }
 
   static Precision precision() { return std::get<1>(GetParam()); }

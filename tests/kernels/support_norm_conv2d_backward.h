@@ -31,8 +31,8 @@ inline NormConv2dBackwardInputs norm_conv2d_backward_inputs(const Conv2dShape& s
     in.dy.y = fill(s.y_size(), 3, 0.5, 2);
     in.dy.mean = fill(s.k, 4, 0.5, 0.2);
     in.dy.scale = fill(s.k, 5);
-    in.dy.slope = fill(s.k, 6, 0, 0.1);
-    in.dy.offset = fill(s.k, 7, 0, 0.1);
+    in.dy.coefficient = fill(s.k, 6, 0, 0.1);
+    in.dy.constant = fill(s.k, 7, 0, 0.1);
   }
   in.input.x = fill(s.x_size(), 8, 0.5, 2);
   in.norm = {fill(s.c, 9, 0.5, 0.2), fill(s.c, 10, 0.5, 0.3), fill(s.c, 11), relu};

@@ -74,19 +74,19 @@ TEST(NormFusion, LeavesWhatItCanNotTake) {
 TEST(NormFusion, FindsWhoCompletesAGradient) {
   const Graph graph = cifar_resnet(8, Shortcut::B, 3, 10);
   const NormFusion fusion = plan_norm_fusion(graph);
-  std::vector<std::string> completed, unformed;
+  std::vector<std::string> completed, deferred;
   for (NodeId id = 0; id < graph.size(); ++id) {
     const auto index = static_cast<std::size_t>(id);
     const NodeId reader = fusion.first_reader[index];
     if (reader != -1) completed.push_back(graph.node(id).name + " by " + graph.node(reader).name);
-    if (fusion.norm_alone_reads[index]) unformed.push_back(graph.node(id).name);
+    if (fusion.norm_alone_reads[index]) deferred.push_back(graph.node(id).name);
   }
-  // Not those in front of a join, which adds them, or of the pool.
+  // Not those in front of a residual add, or of the pool.
   EXPECT_EQ(completed, (std::vector<std::string>{
                            "bn1 by layer1.0.conv1", "layer1.0.bn1 by layer1.0.conv2",
                            "layer1.0.bn2 by layer2.0.conv1", "layer2.0.bn1 by layer2.0.conv2",
                            "layer2.0.bn2 by layer3.0.conv1", "layer3.0.bn1 by layer3.0.conv2"}));
-  EXPECT_EQ(unformed.size(), 9u) << "every convolution of a ResNet";
+  EXPECT_EQ(deferred.size(), 9u) << "every convolution of a ResNet";
 }
 
 TEST(NormFusion, LeavesGradientsThatOthersCompleteOrRead) {
@@ -127,7 +127,7 @@ TEST(NormFusion, WantsMomentsOfAllThatConcatsHandOn) {
   g.add("concat", Concat{}, {1, 2});
   g.add("bn", BatchNorm{}, {3});
   g.add("unread", Concat{}, {0, 4});
-  EXPECT_EQ(plan_norm_fusion(g).moments,
+  EXPECT_EQ(plan_norm_fusion(g).statistics,
             (std::vector<bool>{false, true, true, true, false, false}));
 }
 
@@ -136,7 +136,7 @@ TEST(NormFusion, GrowsADenseBlockInPlace) {
   const NormFusion fusion = plan_norm_fusion(graph);
   std::vector<std::string> growing;
   for (NodeId id = 0; id < graph.size(); ++id) {
-    const NodeId next = fusion.grows_into[static_cast<std::size_t>(id)];
+    const NodeId next = fusion.in_place_successor[static_cast<std::size_t>(id)];
     if (next >= 0) growing.push_back(graph.node(id).name + " " + graph.node(next).name);
   }
   EXPECT_EQ(growing, (std::vector<std::string>{
@@ -146,7 +146,7 @@ TEST(NormFusion, GrowsADenseBlockInPlace) {
 }
 
 TEST(NormFusion, GrowsNothingThatOthersRead) {
-  const auto grows_into = [](auto change) {
+  const auto in_place_successor = [](auto change) {
     Graph g;
     g.add("input", Input{4}, {});
     g.add("conv1", Conv2d{.filters = 4}, {0});
@@ -155,14 +155,20 @@ TEST(NormFusion, GrowsNothingThatOthersRead) {
     g.add("conv2", Conv2d{.filters = 4}, {3});
     g.add("concat2", Concat{}, {2, 4});
     change(g);
-    return plan_norm_fusion(g).grows_into[2];
+    return plan_norm_fusion(g).in_place_successor[2];
   };
-  EXPECT_EQ(grows_into([](Graph&) {}), 5);
-  EXPECT_EQ(grows_into([](Graph& g) { g.node(5).inputs = {4, 2}; }), -1) << "not in front";
-  EXPECT_EQ(grows_into([](Graph& g) { g.node(5).inputs = {2, 2}; }), -1) << "twice";
-  EXPECT_EQ(grows_into([](Graph& g) { g.add("relu", Relu{}, {2}); }), -1) << "another reader";
-  EXPECT_EQ(grows_into([](Graph& g) { g.add("other", Concat{}, {2, 0}); }), -1) << "a branch";
-  EXPECT_EQ(grows_into([](Graph& g) { g.add("relu", Relu{}, {3}); }), -1) << "a norm of its own";
+  EXPECT_EQ(in_place_successor([](Graph&) {}), 5);
+  EXPECT_EQ(in_place_successor([](Graph& g) { g.node(5).inputs = {4, 2}; }), -1) << "not in front";
+  EXPECT_EQ(in_place_successor([](Graph& g) { g.node(5).inputs = {2, 2}; }), -1) << "twice";
+  EXPECT_EQ(in_place_successor([](Graph& g) { g.add("relu", Relu{}, {2}); }), -1)
+      << "another reader";
+  EXPECT_EQ(in_place_successor([](Graph& g) {
+              g.add("other", Concat{}, {2, 0});
+            }),
+            -1)
+      << "a branch";
+  EXPECT_EQ(in_place_successor([](Graph& g) { g.add("relu", Relu{}, {3}); }), -1)
+      << "a norm of its own";
 }
 
 struct Named {

@@ -17,15 +17,15 @@ Sums given(const std::vector<float>& values) {
 
 }  // namespace
 
-Sums formed(const OutputGradient& dy) {
+Sums evaluated(const OutputGradient& dy) {
   if (dy.y.empty()) return given(dy.g);
   Sums sums = zeros(dy.g.size());
   for (std::size_t i = 0; i < dy.g.size(); ++i) {
     const std::size_t k = i % dy.mean.size();
-    const double tilt = (double{dy.y[i]} - dy.mean[k]) * dy.slope[k];
-    const double g = dy.g[i], offset = dy.offset[k], scale = dy.scale[k];
-    add(sums, i, (g + tilt + offset) * scale,
-        (std::abs(g) + std::abs(tilt) + std::abs(offset)) * std::abs(scale));
+    const double tilt = (double{dy.y[i]} - dy.mean[k]) * dy.coefficient[k];
+    const double g = dy.g[i], constant = dy.constant[k], scale = dy.scale[k];
+    add(sums, i, (g + tilt + constant) * scale,
+        (std::abs(g) + std::abs(tilt) + std::abs(constant)) * std::abs(scale));
   }
   return sums;
 }
@@ -38,7 +38,7 @@ Sums ConvInput::value() const {
 ConvGradients norm_conv2d_backward(const Conv2dCase& t, const OutputGradient& dy,
                                    const ConvInput& input, const std::vector<float>& w,
                                    const std::vector<float>& added, double rounding) {
-  const Sums of_y = formed(dy), a = input.value();
+  const Sums of_y = evaluated(dy), a = input.value();
   const std::size_t channels = index(t.c);
   ConvGradients result{added.empty() ? zeros(input.x.size()) : given(added), zeros(2 * channels),
                        zeros(w.size()), std::vector<double>(input.x.size(), 0.0),
@@ -60,9 +60,9 @@ ConvGradients norm_conv2d_backward(const Conv2dCase& t, const OutputGradient& dy
         open = (double{input.x[i]} - input.norm->mean[c]) * input.norm->scale[c] +
                input.norm->shift[c];
         if (std::abs(open) <= rounding * a.magnitude[i]) {
-          result.doubt_of_g[i] = size;
-          result.doubt_of_sums[c] += size;
-          result.doubt_of_sums[channels + c] += size * std::abs(deviation);
+          result.uncertainty_of_g[i] = size;
+          result.uncertainty_of_sums[c] += size;
+          result.uncertainty_of_sums[channels + c] += size * std::abs(deviation);
         }
       }
       if (!(open > 0)) result.g.value[i] = 0;

@@ -7,13 +7,14 @@
 
 namespace oracle {
 
-/// The gradient of a convolution's result: g where y is empty, else that behind a batch norm of y.
+/// The gradient of a convolution's result: g where y is empty, else the deferred one of a batch
+/// norm of y.
 struct OutputGradient {
-  std::vector<float> g, y, mean, scale, slope, offset;
+  std::vector<float> g, y, mean, scale, coefficient, constant;
 };
 
-/// (g + (y - mean) slope + offset) scale, its magnitude that of all its terms.
-Sums formed(const OutputGradient& dy);
+/// (g + coefficient (y - mean) + constant) scale, its magnitude that of all its terms.
+Sums evaluated(const OutputGradient& dy);
 
 /// What a convolution reads: a where it is not empty, else the normalised x, or x without a norm.
 struct ConvInput {
@@ -25,12 +26,12 @@ struct ConvInput {
 };
 
 struct ConvGradients {
-  Sums g;     ///< with `added` and, with a norm, gated
+  Sums g;     ///< with `added` and, with a norm, under the ReLU mask
   Sums sums;  ///< (2, c), with a norm: of g, and of g (x - mean)
   Sums dw;
-  /// By element of g and of sums, what a ReLU makes uncertain: whether it lets a gradient pass whose
-  /// input is zero but for an error of `rounding`, relative to its magnitude.
-  std::vector<double> doubt_of_g, doubt_of_sums;
+  /// By element of g and of sums, how much a ReLU makes uncertain: whether it lets a gradient pass
+  /// whose input is zero but for an error of `rounding`, relative to its magnitude.
+  std::vector<double> uncertainty_of_g, uncertainty_of_sums;
 };
 
 /// `added` is empty or laid out as g.

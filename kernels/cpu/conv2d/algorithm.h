@@ -14,9 +14,11 @@ enum class Conv2dAlgorithm {
 
 enum class Conv2dPass { forward, backward_data, backward_weight };
 
-/// The rule, by counting operations. Winograd's transforms of images cost about as much as 16
-/// products a pixel and channel, so that it pays from a few channels and filters on; those of
-/// weights as much as 2 tiles, and of their gradients, with the partial sums, as much as 16.
+/// The rule, by counting operations. A pixel takes 9 c k products directly, and 36 / 16 c k by
+/// Winograd's algorithm, whose transforms cost about as much as 16 products a channel and a filter:
+/// it pays where 6.75 c k > 16 (c + k), so from 5 channels and filters on; 8 is the next whole
+/// vector (AVX2). The transforms of weights cost as much as 2 tiles, and of their gradients, with
+/// the partial sums, as much as 16: it takes twice as many tiles to repay them.
 Conv2dAlgorithm conv2d_algorithm(const Conv2dShape& s, Conv2dPass pass);
 
 /// Forces an algorithm for every shape that it takes, for tests and comparisons; empty: the rule

@@ -13,9 +13,9 @@ using Phase = Conv2dPhase<std::int64_t>;
 
 /// Inputs that no window reaches have no gradient but the addend.
 void unreached_inputs(const Exec& ex, const Conv2dShape& s, const Phase& rows, const Phase& columns,
-                      const float* addend, PartWork* work, float* dx) {
-  const bool worked = work != nullptr && addend != nullptr;
-  if (worked) work->expect(s.n * rows.count);
+                      const float* addend, PartEpilogue* epilogue, float* dx) {
+  const bool applied = epilogue != nullptr && addend != nullptr;
+  if (applied) epilogue->start(s.n * rows.count);
   std::vector<std::int64_t> offsets;
   for (std::int64_t j = 0; j < columns.count; ++j) offsets.push_back(j * s.stride_w * s.c);
   parallel(ex, s.n * rows.count, [&](std::int64_t begin, std::int64_t end) {
@@ -30,7 +30,7 @@ void unreached_inputs(const Exec& ex, const Conv2dShape& s, const Phase& rows, c
           std::copy_n(addend + first + offset, s.c, to);
         }
       }
-      if (worked) work->take(i, dx + first, {offsets.data(), columns.count});
+      if (applied) epilogue->apply(i, dx + first, {offsets.data(), columns.count});
     }
   });
 }
@@ -75,7 +75,7 @@ void pack_phase(const Exec& ex, const Conv2dShape& s, const Phase& rows, const P
 DataGradient::DataGradient(const Exec& ex, const Conv2dShape& s, const float* w, Scratch& scratch)
     : s_(s),
       winograd_(conv2d_algorithm(s, Conv2dPass::backward_data) == Conv2dAlgorithm::winograd) {
-  const Panels panels{s.c, tiles().lanes};
+  const Panels panels{s.c, register_tiles().lanes};
   const std::int64_t tap = s.c * s.k;
   // The phases' taps are those of the window.
   float* to = scratch.floats(winograd_ ? winograd_weight_floats(s.k, s.c)
@@ -96,21 +96,21 @@ DataGradient::DataGradient(const Exec& ex, const Conv2dShape& s, const float* w,
     }
 }
 
-void DataGradient::run(const Exec& ex, std::int64_t images, bool alone, const float* dy,
-                       const float* addend, PartWork* work, float* dx) const {
+void DataGradient::run(const Exec& ex, std::int64_t images, bool one_thread, const float* dy,
+                       const float* addend, PartEpilogue* parts, float* dx) const {
   Conv2dShape s = s_;
   s.n = images;
   for (const auto& [rows, columns, packed] : phases_) {
     const std::int64_t first = (rows.first * s.w + columns.first) * s.c;
     Correlation correlation = phase_correlation(s, rows, columns);
-    correlation.alone = alone;
-    const Finish finish{.addend = addend != nullptr ? addend + first : nullptr, .work = work};
+    correlation.one_thread = one_thread;
+    const Epilogue epilogue{.addend = addend != nullptr ? addend + first : nullptr, .parts = parts};
     if (winograd_) {
-      winograd_correlate(ex, correlation, {dy, s_.k}, packed, finish, dx + first);
+      winograd_correlate(ex, correlation, {dy, s_.k}, packed, epilogue, dx + first);
     } else if (rows.taps > 0 && columns.taps > 0) {
-      correlate(ex, tiles(), correlation, {dy, s_.k}, packed, finish, dx + first);
+      correlate(ex, register_tiles(), correlation, {dy, s_.k}, packed, epilogue, dx + first);
     } else {
-      unreached_inputs(ex, s, rows, columns, addend, work, dx);
+      unreached_inputs(ex, s, rows, columns, addend, parts, dx);
     }
   }
 }

@@ -46,10 +46,12 @@ struct Cut {
   std::int64_t slices, band_rows, image_bands, parts;
 
   Cut(const Correlation& s, std::int64_t filters) {
-    // Sums of a slice and a tap, and a band's gradients, fit a level 2 cache together.
+    // 128 KiB of weights, which a level 1 cache doesn't hold but a level 2 cache does beside all
+    // else, are the most that isn't sliced; 512 KiB of sums of a slice and a tap, and a band's
+    // gradients, fit a level 2 cache of 1 MiB together.
     constexpr std::int64_t unsliced_floats = 1 << 15, slice_floats = 1 << 17;
     constexpr std::int64_t most_channels = 128, least_channels = 16, band_pixels = 96;
-    constexpr std::int64_t most_parts = 16;
+    constexpr std::int64_t most_parts = 16;  // as many threads may share the work
     const bool sliced = s.r * s.s * s.c * filters > unsliced_floats;
     const std::int64_t fitting =
         std::clamp(slice_floats / filters / 16 * 16, least_channels, most_channels);
@@ -57,19 +59,19 @@ struct Cut {
     slices = (s.c + slice - 1) / slice;
     band_rows = sliced ? std::clamp<std::int64_t>(band_pixels / s.q, 1, s.p) : cpu::band_rows(s);
     image_bands = (s.p + band_rows - 1) / band_rows;
-    parts = s.alone ? 1 : std::clamp<std::int64_t>(most_parts / slices, 1, s.n * image_bands);
+    parts = s.one_thread ? 1 : std::clamp<std::int64_t>(most_parts / slices, 1, s.n * image_bands);
   }
 };
 
-/// dy of `count` pixels of `filters` as an array: from.g, or what is formed in `formed`.
-const float* form_gradient(const Exec& ex, const OutputGradient& from, std::int64_t count,
-                           std::int64_t filters, float* formed) {
+/// dy of `count` pixels of `filters` as an array: from.g, or what is evaluated into `stored_dy`.
+const float* evaluate_gradient(const Exec& ex, const OutputGradient& from, std::int64_t count,
+                               std::int64_t filters, float* stored_dy) {
   if (from.y == nullptr) return from.g;
   const PixelPasses passes = pixel_passes();
   for_ranges(ex, count, grain_of(filters), [&](std::int64_t begin, std::int64_t end) {
-    passes.output_gradient(from, filters, begin, end - begin, formed + begin * filters);
+    passes.output_gradient(from, filters, begin, end - begin, stored_dy + begin * filters);
   });
-  return formed;
+  return stored_dy;
 }
 
 /// Bands of output rows by the register tiles.
@@ -78,9 +80,9 @@ class DirectWeightGradient : public WeightGradient {
   DirectWeightGradient(const Correlation& s, Scratch& scratch)
       : s_(s), partials_(scratch.floats(cut_.parts * partial_floats_)) {}
 
-  void add(const Exec& ex, std::int64_t images, const Source& source, const OutputGradient& from,
-           float* formed) override {
-    const float* const dy = form_gradient(ex, from, images * s_.p * s_.q, s_.k, formed);
+  void add(const Exec& ex, std::int64_t images, const Operand& operand, const OutputGradient& from,
+           float* stored_dy) override {
+    const float* const dy = evaluate_gradient(ex, from, images * s_.p * s_.q, s_.k, stored_dy);
     const std::int64_t bands = images * cut_.image_bands;
     parallel(ex, cut_.slices * cut_.parts, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t task = begin; task < end; ++task) {
@@ -88,7 +90,7 @@ class DirectWeightGradient : public WeightGradient {
         float* const partial = partials_ + part * partial_floats_;
         if (first_) clear(c, partial);
         for (std::int64_t i = bands * part / cut_.parts; i < bands * (part + 1) / cut_.parts; ++i) {
-          add_band(i / cut_.image_bands, i % cut_.image_bands * cut_.band_rows, c, source, dy,
+          add_band(i / cut_.image_bands, i % cut_.image_bands * cut_.band_rows, c, operand, dy,
                    partial);
         }
       }
@@ -121,7 +123,7 @@ class DirectWeightGradient : public WeightGradient {
   }
 
   /// Adds up the slice that begins with channel c over the band that begins with row `first`.
-  void add_band(std::int64_t image, std::int64_t first, std::int64_t c, const Source& source,
+  void add_band(std::int64_t image, std::int64_t first, std::int64_t c, const Operand& operand,
                 const float* dy, float* partial) const {
     const std::int64_t rows = std::min(cut_.band_rows, s_.p - first);
     const bool sliced = cut_.slices > 1;
@@ -129,9 +131,9 @@ class DirectWeightGradient : public WeightGradient {
     slice.c = channels_of(c);
     const std::int64_t pixel = sliced ? odd_lines(slice.c) : s_.c;
     InputNorm norm;
-    Source of_slice{source.x + c, source.pitch};
-    if (source.norm != nullptr) {
-      norm = from_channel(*source.norm, c);
+    Operand of_slice{operand.x + c, operand.pitch};
+    if (operand.norm != nullptr) {
+      norm = from_channel(*operand.norm, c);
       of_slice.norm = &norm;
     }
     const Band band = padded_band(slice, of_slice, image, first, rows, pixel);
@@ -180,7 +182,7 @@ class DirectWeightGradient : public WeightGradient {
   }
 
   Correlation s_;
-  Tiles tiles_ = cpu::tiles();
+  RegisterTiles tiles_ = cpu::register_tiles();
   Panels panels_{s_.k, tiles_.lanes};
   std::int64_t width_ = panels_.padded(), terms_ = s_.r * s_.s * s_.c;
   std::int64_t partial_floats_ = terms_ * width_;
@@ -192,10 +194,10 @@ class DirectWeightGradient : public WeightGradient {
 }  // namespace
 
 std::unique_ptr<WeightGradient> weight_gradient(const Conv2dShape& s, std::int64_t images,
-                                                bool alone, Scratch& scratch) {
+                                                bool one_thread, Scratch& scratch) {
   Correlation correlation = forward_correlation(s);
   correlation.n = images;
-  correlation.alone = alone;
+  correlation.one_thread = one_thread;
   if (conv2d_algorithm(s, Conv2dPass::backward_weight) == Conv2dAlgorithm::winograd) {
     return winograd_weight_gradient(correlation, scratch);
   }

@@ -27,20 +27,20 @@ Correlation forward_correlation(const Conv2dShape& s) {
           .y_pixel = s.k};
 }
 
-void forward_pass(const Exec& ex, const Conv2dShape& s, const Source& source, const float* w,
-                  const Finish& finish, float* y) {
+void forward_pass(const Exec& ex, const Conv2dShape& s, const Operand& operand, const float* w,
+                  const Epilogue& epilogue, float* y) {
   thread_local Scratch scratch;
   float* const packed = scratch.floats(cpu::conv2d_packing(ex, s).floats);
   cpu::conv2d_pack(ex, s, w, packed);
-  packed_forward_pass(ex, s, source, packed, finish, y);
+  packed_forward_pass(ex, s, operand, packed, epilogue, y);
 }
 
-void packed_forward_pass(const Exec& ex, const Conv2dShape& s, const Source& source,
-                         const float* packed, const Finish& finish, float* y) {
+void packed_forward_pass(const Exec& ex, const Conv2dShape& s, const Operand& operand,
+                         const float* packed, const Epilogue& epilogue, float* y) {
   if (conv2d_algorithm(s, Conv2dPass::forward) == Conv2dAlgorithm::winograd) {
-    winograd_correlate(ex, forward_correlation(s), source, packed, finish, y);
+    winograd_correlate(ex, forward_correlation(s), operand, packed, epilogue, y);
   } else {
-    correlate(ex, tiles(), forward_correlation(s), source, packed, finish, y);
+    correlate(ex, register_tiles(), forward_correlation(s), operand, packed, epilogue, y);
   }
 }
 
@@ -53,7 +53,7 @@ void conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x, const 
 // A form is an algorithm for one instruction set.
 Conv2dPacking conv2d_packing(const Exec&, const Conv2dShape& s) {
   const Conv2dAlgorithm algorithm = conv2d_algorithm(s, Conv2dPass::forward);
-  const std::int64_t filters = Panels{s.k, tiles().lanes}.padded();
+  const std::int64_t filters = Panels{s.k, register_tiles().lanes}.padded();
   return {.form = 2 * static_cast<std::int32_t>(active_instruction_set()) +
                   (algorithm == Conv2dAlgorithm::winograd ? 1 : 0),
           .floats = algorithm == Conv2dAlgorithm::winograd ? winograd_weight_floats(s.c, s.k)
@@ -68,7 +68,7 @@ void conv2d_pack(const Exec& ex, const Conv2dShape& s, const float* w, float* pa
     return;
   }
   pack_panels(
-      ex, Panels{s.k, tiles().lanes}, s.r * s.s * s.c, 1,
+      ex, Panels{s.k, register_tiles().lanes}, s.r * s.s * s.c, 1,
       [&](std::int64_t j) { return w + j * s.k; }, packed);
 }
 

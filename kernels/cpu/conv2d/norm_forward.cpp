@@ -10,37 +10,39 @@ namespace trifold::kernels::cpu {
 namespace {
 
 /// The statistics of what a correlation writes.
-class OutputMoments : public PartWork {
+class StatisticsEpilogue : public PartEpilogue {
  public:
-  explicit OutputMoments(std::int64_t channels) : channels_(channels) {}
+  explicit StatisticsEpilogue(std::int64_t channels) : channels_(channels) {}
 
-  void expect(std::int64_t parts) override {
+  void start(std::int64_t parts) override {
     samples_.resize(size(parts));
-    moments_.resize(size(parts * 2 * channels_));
+    statistics_.resize(size(parts * 2 * channels_));
   }
 
-  void take(std::int64_t part, float* y, const Pixels& pixels) override {
+  void apply(std::int64_t part, float* y, const Pixels& pixels) override {
     samples_[size(part)] = pixels.count;
-    pixel_passes().moments(channels_, pixels, y, moments_.data() + part * 2 * channels_);
+    pixel_passes().statistics(channels_, pixels, y, statistics_.data() + part * 2 * channels_);
   }
 
-  void join(float* moments) const { join_moments(samples_, channels_, moments_, moments); }
+  void merge(float* statistics) const {
+    merge_statistics(samples_, channels_, statistics_, statistics);
+  }
 
  private:
   std::int64_t channels_;
   std::vector<std::int64_t> samples_;
-  Doubles moments_;
+  Doubles statistics_;
 };
 
 }  // namespace
 
 void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
-                         const InputNorm* norm, const float* w, float* y, float* moments) {
+                         const InputNorm* norm, const float* w, float* y, float* statistics) {
   check(s);
   const std::int64_t pitch = norm != nullptr ? pitch_of(*norm, s) : s.c;
-  OutputMoments of_y(s.k);
-  forward_pass(ex, s, {x, pitch, norm}, w, {.work = moments != nullptr ? &of_y : nullptr}, y);
-  if (moments != nullptr) of_y.join(moments);
+  StatisticsEpilogue of_y(s.k);
+  forward_pass(ex, s, {x, pitch, norm}, w, {.parts = statistics != nullptr ? &of_y : nullptr}, y);
+  if (statistics != nullptr) of_y.merge(statistics);
 }
 
 }  // namespace trifold::kernels::cpu

@@ -8,15 +8,18 @@
 namespace trifold::kernels::cpu {
 namespace {
 
+/// About twenty register tiles of 12 pixels, so that the last one, which may be smaller, costs little;
+/// and 256 KiB of padded input, half of a small level 2 cache.
 constexpr std::int64_t kBandPixels = 256;
 constexpr std::int64_t kBandFloats = 1 << 16;
 
-/// From this many channels on, a window's weights are worked in parts of half as many.
+/// From this many channels on, a window's weights are worked in parts of half as many: those of 128
+/// channels and a panel of two vectors are 16 KiB, half of a level 1 cache.
 constexpr std::int64_t kWideChannels = 256;
 
 /// The panel in parts of its terms, which add up in y: a part's weights stay in the level 1 cache
 /// while all pixels pass.
-void output_in_parts(const Tiles& tiles, const Correlation& s, const Band& band,
+void output_in_parts(const RegisterTiles& tiles, const Correlation& s, const Band& band,
                      OutputPanel panel) {
   constexpr std::int64_t most_terms = kWideChannels / 2;
   const std::vector<float> zeros(static_cast<std::size_t>(2 * tiles.lanes), 0.0f);
@@ -46,16 +49,16 @@ std::int64_t band_rows(const Correlation& s) {
   return (s.p + bands - 1) / bands;
 }
 
-Band padded_band(const Correlation& s, const Source& source, std::int64_t image_index,
+Band padded_band(const Correlation& s, const Operand& operand, std::int64_t image_index,
                  std::int64_t first_row, std::int64_t rows, std::int64_t pixel) {
-  const std::int64_t pitch = source.pitch;
-  const float* const image = source.x + image_index * s.h * s.w * pitch;
+  const std::int64_t pitch = operand.pitch;
+  const float* const image = operand.x + image_index * s.h * s.w * pitch;
   const std::int64_t top = first_row * s.stride_h - s.pad_top;
   const std::int64_t height = (rows - 1) * s.stride_h + s.r;
   const std::int64_t left = -s.pad_left;
   const std::int64_t width = (s.q - 1) * s.stride_w + s.s;
   const bool whole = top >= 0 && top + height <= s.h && left >= 0 && left + width <= s.w;
-  if (whole && source.norm == nullptr && pixel == pitch) {
+  if (whole && operand.norm == nullptr && pixel == pitch) {
     return {image + (top * s.w + left) * pitch, s.w * pitch, pitch};
   }
 
@@ -65,11 +68,11 @@ Band padded_band(const Correlation& s, const Source& source, std::int64_t image_
   const std::int64_t begin = std::clamp<std::int64_t>(-left, 0, width);
   const std::int64_t end = std::clamp<std::int64_t>(s.w - left, begin, width);
   const auto copy = [&](const float* from, std::int64_t count, float* to) {
-    const bool dense = pixel == s.c && (source.norm != nullptr || pitch == s.c);
+    const bool dense = pixel == s.c && (operand.norm != nullptr || pitch == s.c);
     const std::int64_t together = dense ? count : 1;
     for (std::int64_t j = 0; j < count; j += together) {
-      if (source.norm != nullptr) {
-        passes.normalise(*source.norm, s.c, together, from + j * pitch, pitch, to + j * pixel);
+      if (operand.norm != nullptr) {
+        passes.normalise(*operand.norm, s.c, together, from + j * pitch, pitch, to + j * pixel);
       } else {
         std::copy(from + j * pitch, from + j * pitch + together * s.c, to + j * pixel);
       }
@@ -89,23 +92,23 @@ Band padded_band(const Correlation& s, const Source& source, std::int64_t image_
   return {band, width * pixel, pixel};
 }
 
-void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const Source& source,
-               const float* packed, const Finish& finish, float* y) {
+void correlate(const Exec& ex, const RegisterTiles& tiles, const Correlation& s,
+               const Operand& operand, const float* packed, const Epilogue& epilogue, float* y) {
   const Panels panels{s.k, tiles.lanes};
   std::vector<float> bias(static_cast<std::size_t>(panels.padded()), 0.0f);
-  if (finish.b != nullptr) std::copy(finish.b, finish.b + s.k, bias.begin());
+  if (epilogue.b != nullptr) std::copy(epilogue.b, epilogue.b + s.k, bias.begin());
   const std::int64_t rows_a_band = band_rows(s);
   const std::int64_t bands = (s.p + rows_a_band - 1) / rows_a_band;
   const bool wide = s.c >= kWideChannels;
   const std::int64_t pixel = wide ? odd_lines(s.c) : s.c;
-  if (finish.work != nullptr) finish.work->expect(s.n * bands);
+  if (epilogue.parts != nullptr) epilogue.parts->start(s.n * bands);
 
   parallel(ex, s.n * bands, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::int64_t> x_offset, y_offset;
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t image = task / bands, first = task % bands * rows_a_band;
       const std::int64_t rows = std::min(rows_a_band, s.p - first);
-      const Band band = padded_band(s, source, image, first, rows, pixel);
+      const Band band = padded_band(s, operand, image, first, rows, pixel);
       x_offset.clear();
       y_offset.clear();
       for (std::int64_t i = 0; i < rows; ++i)
@@ -128,16 +131,16 @@ void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const S
                                .pixels = rows * s.q,
                                .vectors = panels.vectors(panel),
                                .filters = s.k - f,
-                               .addend = finish.addend ? finish.addend + y_band + f : nullptr,
-                               .relu = finish.relu};
+                               .addend = epilogue.addend ? epilogue.addend + y_band + f : nullptr,
+                               .relu = epilogue.relu};
         if (wide) {
           output_in_parts(tiles, s, band, part);
         } else {
           tiles.output(part);
         }
       }
-      if (finish.work != nullptr) {
-        finish.work->take(task, y + y_band, {y_offset.data(), rows * s.q});
+      if (epilogue.parts != nullptr) {
+        epilogue.parts->apply(task, y + y_band, {y_offset.data(), rows * s.q});
       }
     }
   });

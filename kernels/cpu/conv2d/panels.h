@@ -32,7 +32,7 @@ struct Correlation {
   std::int64_t pad_top, pad_left;
   std::int64_t p, q;                     // output pixels an image
   std::int64_t y_image, y_row, y_pixel;  // output strides in floats
-  bool alone = false;                    // one thread works it: nothing is cut for others to share
+  bool one_thread = false;               // works it all: nothing is cut for others to share
 };
 
 /// Packs (rows, filters), element (j, f) at row(j) + f * stride, into panels at `to`, which holds
@@ -41,9 +41,9 @@ template <class Row>
 void pack_panels(const Exec& ex, const Panels& panels, std::int64_t rows, std::int64_t stride,
                  const Row& row, float* to);
 
-/// What a correlation reads: x, or norm(x), formed as it is read. Zeros outside the images. Pixels
-/// are `pitch` floats apart.
-struct Source {
+/// What a correlation reads: x, or norm(x), worked out as it is read. Zeros outside the images.
+/// Pixels are `pitch` floats apart.
+struct Operand {
   const float* x;
   std::int64_t pitch;
   const InputNorm* norm = nullptr;
@@ -61,7 +61,7 @@ std::int64_t band_rows(const Correlation& s);
 
 /// Points into the image where no window leaves it, there is no norm and its pixels are `pixel`
 /// floats apart, else copies into this thread's scratch.
-Band padded_band(const Correlation& s, const Source& source, std::int64_t image,
+Band padded_band(const Correlation& s, const Operand& operand, std::int64_t image,
                  std::int64_t first_row, std::int64_t rows, std::int64_t pixel);
 
 constexpr std::int64_t round_up(std::int64_t value, std::int64_t step) {
@@ -75,28 +75,28 @@ constexpr std::int64_t odd_lines(std::int64_t floats) {
   return ((floats + line - 1) / line | 1) * line;
 }
 
-/// Takes up each part of a correlation's result as soon as it is written, while it lies in the
-/// cache.
-class PartWork {
+/// An epilogue for each part of a correlation's result, as soon as that is written and while it
+/// lies in the cache.
+class PartEpilogue {
  public:
-  virtual ~PartWork() = default;
+  virtual ~PartEpilogue() = default;
   /// Called before a correlation starts. How it is cut depends on the shape alone.
-  virtual void expect(std::int64_t parts) = 0;
+  virtual void start(std::int64_t parts) = 0;
   /// Called once a part, for several parts at a time; its pixels begin at y + offset.
-  virtual void take(std::int64_t part, float* y, const Pixels& pixels) = 0;
+  virtual void apply(std::int64_t part, float* y, const Pixels& pixels) = 0;
 };
 
-/// What is done to the result of a correlation on its way to memory, and then.
-struct Finish {
+/// What is done to the result of a correlation before it is stored, and after.
+struct Epilogue {
   const float* b = nullptr;       ///< (k)
   const float* addend = nullptr;  ///< laid out as y, which it may be
   bool relu = false;
-  PartWork* work = nullptr;
+  PartEpilogue* parts = nullptr;
 };
 
-/// y = [relu](b + correlation of the source with `packed` [+ addend]).
-void correlate(const Exec& ex, const Tiles& tiles, const Correlation& s, const Source& source,
-               const float* packed, const Finish& finish, float* y);
+/// y = [relu](b + correlation of the operand with `packed` [+ addend]).
+void correlate(const Exec& ex, const RegisterTiles& tiles, const Correlation& s,
+               const Operand& operand, const float* packed, const Epilogue& epilogue, float* y);
 
 /// Runs body(begin, end) over [0, count) on the pool, or on the caller alone without one.
 template <class Body>

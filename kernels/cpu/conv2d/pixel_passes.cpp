@@ -6,8 +6,8 @@
 #include <hwy/highway.h>
 
 #include "kernels/cpu/conv2d/pixel_passes.h"
-#include "kernels/cpu/normalise-inl.h"
 #include "kernels/cpu/partial_vectors-inl.h"
+#include "kernels/cpu/pointwise-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu {
@@ -15,28 +15,29 @@ namespace HWY_NAMESPACE {
 
 constexpr std::int64_t kLanes = HWY_LANES(float);
 
-/// Sums that are taken side by side, to hide the latency of an addition.
-constexpr std::int64_t kWays = 4;
+/// Chains of additions side by side, to hide the latency of one.
+constexpr std::int64_t kChains = 4;
 
-/// Calls f(i, way) for every step-th i of [0, count); ways take turns.
+/// Calls f(i, chain) for every step-th i of [0, count); chains take turns.
 template <std::int64_t step, class F>
 HWY_INLINE void for_pixels(std::int64_t count, const F& f) {
   std::int64_t i = 0;
-  for (; i + kWays * step <= count; i += kWays * step) {
+  for (; i + kChains * step <= count; i += kChains * step) {
 #pragma GCC unroll 4
-    for (std::int64_t way = 0; way < kWays; ++way) f(i + way * step, way);
+    for (std::int64_t chain = 0; chain < kChains; ++chain) f(i + chain * step, chain);
   }
   for (; i < count; i += step) f(i, 0);
 }
 
-/// The sum over the ways, for the first `count` channels.
-HWY_INLINE void add_up(const Vec (&ways)[kWays], std::int64_t count, double* total) {
+/// The sum over the chains, for the first `count` channels.
+HWY_INLINE void add_up(const Vec (&chains)[kChains], std::int64_t count, double* total) {
   const Tag d;
-  HWY_ALIGN float lanes[kWays][HWY_MAX_BYTES / sizeof(float)];
-  for (std::int64_t way = 0; way < kWays; ++way) hn::Store(ways[way], d, lanes[way]);
+  HWY_ALIGN float lanes[kChains][HWY_MAX_BYTES / sizeof(float)];
+  for (std::int64_t chain = 0; chain < kChains; ++chain) hn::Store(chains[chain], d, lanes[chain]);
   for (std::int64_t c = 0; c < count; ++c) {
     total[c] = 0;
-    for (std::int64_t way = 0; way < kWays; ++way) total[c] += static_cast<double>(lanes[way][c]);
+    for (std::int64_t chain = 0; chain < kChains; ++chain)
+      total[c] += static_cast<double>(lanes[chain][c]);
   }
 }
 
@@ -57,7 +58,7 @@ void normalise_pixels(const InputNorm& norm, std::int64_t channels, std::int64_t
 /// Deviations are summed from a centre, the mean of every eighth pixel. Its distance from the mean
 /// of all is at most sqrt(8) standard deviations, for the eighth's sum of squares is no larger than
 /// that of all: so the sums lose next to nothing, however large the mean.
-void moments(std::int64_t channels, const Pixels& pixels, const float* y, double* result) {
+void statistics(std::int64_t channels, const Pixels& pixels, const float* y, double* result) {
   const Tag d;
   constexpr std::int64_t step = 8;
   const auto count = static_cast<double>(pixels.count);
@@ -66,19 +67,19 @@ void moments(std::int64_t channels, const Pixels& pixels, const float* y, double
   HWY_ALIGN float centres[kLanes];
   for (std::int64_t c = 0; c < channels; c += kLanes) {
     const std::int64_t left = channels - c, valid = left < kLanes ? left : kLanes;
-    Vec sum[kWays], square[kWays];
-    for (std::int64_t way = 0; way < kWays; ++way) sum[way] = square[way] = hn::Zero(d);
-    for_pixels<step>(pixels.count, [&](std::int64_t i, std::int64_t way) HWY_ATTR {
-      sum[way] = hn::Add(sum[way], load_first(left, y + pixels.offsets[i] + c));
+    Vec sum[kChains], square[kChains];
+    for (std::int64_t chain = 0; chain < kChains; ++chain) sum[chain] = square[chain] = hn::Zero(d);
+    for_pixels<step>(pixels.count, [&](std::int64_t i, std::int64_t chain) HWY_ATTR {
+      sum[chain] = hn::Add(sum[chain], load_first(left, y + pixels.offsets[i] + c));
     });
     const Vec centre =
         hn::Div(hn::Add(hn::Add(sum[0], sum[1]), hn::Add(sum[2], sum[3])), hn::Set(d, samples));
     hn::Store(centre, d, centres);
-    for (std::int64_t way = 0; way < kWays; ++way) sum[way] = hn::Zero(d);
-    for_pixels<1>(pixels.count, [&](std::int64_t i, std::int64_t way) HWY_ATTR {
+    for (std::int64_t chain = 0; chain < kChains; ++chain) sum[chain] = hn::Zero(d);
+    for_pixels<1>(pixels.count, [&](std::int64_t i, std::int64_t chain) HWY_ATTR {
       const Vec off = hn::Sub(load_first(left, y + pixels.offsets[i] + c), centre);
-      sum[way] = hn::Add(sum[way], off);
-      square[way] = hn::MulAdd(off, off, square[way]);
+      sum[chain] = hn::Add(sum[chain], off);
+      square[chain] = hn::MulAdd(off, off, square[chain]);
     });
     add_up(sum, valid, deviation);
     add_up(square, valid, squares);
@@ -90,27 +91,29 @@ void moments(std::int64_t channels, const Pixels& pixels, const float* y, double
   }
 }
 
-void gate(const InputNorm& norm, std::int64_t channels, const Pixels& pixels,
-          const std::int64_t* x_offsets, const float* x, const float* a, float* g, double* sums) {
+void mask_and_sum(const InputNorm& norm, std::int64_t channels, const Pixels& pixels,
+                  const std::int64_t* x_offsets, const float* x, const float* a, float* g,
+                  double* sums) {
   const Tag d;
-  const bool gated = norm.act == Activation::relu;
+  const bool has_relu = norm.act == Activation::relu;
   for (std::int64_t c = 0; c < channels; c += kLanes) {
     const std::int64_t left = channels - c, valid = left < kLanes ? left : kLanes;
     const Vec mean = load_first(left, norm.mean + c), scale = load_first(left, norm.scale + c),
               shift = load_first(left, norm.shift + c);
-    Vec sum[kWays], product[kWays];
-    for (std::int64_t way = 0; way < kWays; ++way) sum[way] = product[way] = hn::Zero(d);
-    for_pixels<1>(pixels.count, [&](std::int64_t i, std::int64_t way) HWY_ATTR {
+    Vec sum[kChains], product[kChains];
+    for (std::int64_t chain = 0; chain < kChains; ++chain)
+      sum[chain] = product[chain] = hn::Zero(d);
+    for_pixels<1>(pixels.count, [&](std::int64_t i, std::int64_t chain) HWY_ATTR {
       const Vec value = load_first(left, x + x_offsets[i] + c);
       Vec gradient = load_first(left, g + pixels.offsets[i] + c);
-      if (gated) {
+      if (has_relu) {
         const Vec activation = a != nullptr ? load_first(left, a + pixels.offsets[i] + c)
                                             : normalise(value, mean, scale, shift);
-        gradient = hn::IfThenElseZero(hn::Gt(activation, hn::Zero(d)), gradient);
+        gradient = relu_masked(gradient, activation);
         store_first(gradient, left, g + pixels.offsets[i] + c);
       }
-      sum[way] = hn::Add(sum[way], gradient);
-      product[way] = hn::MulAdd(gradient, hn::Sub(value, mean), product[way]);
+      sum[chain] = hn::Add(sum[chain], gradient);
+      product[chain] = hn::MulAdd(gradient, hn::Sub(value, mean), product[chain]);
     });
     add_up(sum, valid, sums + c);
     add_up(product, valid, sums + channels + c);
@@ -120,25 +123,26 @@ void gate(const InputNorm& norm, std::int64_t channels, const Pixels& pixels,
 void output_gradient(const OutputGradient& from, std::int64_t channels, std::int64_t first,
                      std::int64_t count, float* dy) {
   const float *g = from.g + first * channels, *y = from.y + first * channels;
-  // The factors stay in registers over pixels that stay in the level 1 cache.
+  // The coefficients stay in registers over pixels that stay in the level 1 cache: 8 KiB of each
+  // array.
   const std::int64_t together = 1 + 2048 / channels;
   for (std::int64_t begin = 0; begin < count; begin += together) {
     const std::int64_t end = count - begin < together ? count : begin + together;
     for (std::int64_t c = 0; c < channels; c += kLanes) {
       const std::int64_t left = channels - c;
-      const Vec mean = load_first(left, from.mean + c), offset = load_first(left, from.offset + c),
-                slope = load_first(left, from.slope + c), scale = load_first(left, from.scale + c);
+      const DeferredCoefficients<Vec> deferred{
+          load_first(left, from.mean + c), load_first(left, from.scale + c),
+          load_first(left, from.coefficient + c), load_first(left, from.constant + c)};
       for (std::int64_t at = begin * channels + c; at < end * channels; at += channels) {
-        const Vec deviation = hn::Sub(load_first(left, y + at), mean);
-        const Vec sum = hn::MulAdd(deviation, slope, hn::Add(load_first(left, g + at), offset));
-        store_first(hn::Mul(sum, scale), left, dy + at);
+        store_first(deferred.gradient(load_first(left, g + at), load_first(left, y + at)), left,
+                    dy + at);
       }
     }
   }
 }
 
 PixelPasses passes_of_target() {
-  return {level_of_target(HWY_TARGET), normalise_pixels, moments, gate, output_gradient};
+  return {level_of_target(HWY_TARGET), normalise_pixels, statistics, mask_and_sum, output_gradient};
 }
 
 }  // namespace HWY_NAMESPACE

@@ -10,7 +10,7 @@ namespace trifold::kernels::cpu {
 
 /// Brings what strips read or write to the cache, a few lines at a time between multiplications,
 /// which keep the processor busy while the lines are on their way.
-class Ahead {
+class PrefetchQueue {
  public:
   /// `steps` calls of step() will fetch what is added behind this.
   void start(std::int64_t steps) {
@@ -28,7 +28,7 @@ class Ahead {
     }
   }
 
-  /// The rows of from.g, and of from.y if dy is formed of it.
+  /// The rows of from.g, and of from.y if dy is deferred.
   void add_gradients(const StripInput& g, const OutputGradient& from, std::int64_t filters) {
     for (const float* row : g.rows) {
       if (row == nullptr) continue;
@@ -60,6 +60,8 @@ class Ahead {
   }
 
  private:
+  /// A cache line; and pixels that are fetched as a whole, of up to four lines: of wider ones just
+  /// the channels that are asked for.
   static constexpr std::int64_t line_floats = 16, most_floats = 64;
   struct Span {
     const float *next, *end;

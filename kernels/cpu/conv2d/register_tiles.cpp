@@ -7,6 +7,7 @@
 
 #include "kernels/cpu/conv2d/register_tiles.h"
 #include "kernels/cpu/partial_vectors-inl.h"
+#include "kernels/cpu/pointwise-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu {
@@ -101,7 +102,7 @@ void output_tile(const OutputPanel& t, std::int64_t first) {
       const std::int64_t left = t.filters - v * lanes;
       Vec result = sum[i][v];
       if (t.addend) result = hn::Add(load_first(left, t.addend + at + v * lanes), result);
-      if (t.relu) result = hn::IfThenZeroElse(hn::Lt(result, hn::Zero(d)), result);
+      if (t.relu) result = relu(result);
       store_first(result, left, y + v * lanes);
     }
     TRIFOLD_UNROLL_END;
@@ -220,7 +221,7 @@ void weight(const WeightPanel& t) {
       [&]<int size, int vectors>(std::int64_t first) { weight_tile<size, vectors>(t, first); });
 }
 
-Tiles tiles_of_target() {
+RegisterTiles register_tiles_of_target() {
   return {level_of_target(HWY_TARGET), HWY_LANES(float), output, product, weight};
 }
 
@@ -234,9 +235,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace trifold::kernels::cpu {
 
-HWY_EXPORT(tiles_of_target);
+HWY_EXPORT(register_tiles_of_target);
 
-Tiles tiles() { return TRIFOLD_DISPATCH(tiles_of_target)(); }
+RegisterTiles register_tiles() { return TRIFOLD_DISPATCH(register_tiles_of_target)(); }
 
 }  // namespace trifold::kernels::cpu
 #endif

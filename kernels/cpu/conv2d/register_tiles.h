@@ -46,8 +46,8 @@ struct WeightPanel {
 };
 
 /// One panel of a product of matrices whose rows lie close together: m[i, :] = [m[i, :] +] sum over
-/// c of v[i, c] w[c, :]. Vectors of channels, and of filters, lie v_vector and m_vector floats apart,
-/// and within one of them rows a vector apart.
+/// c of v[i, c] w[c, :]. Vectors of channels, and of filters, lie v_vector and m_vector floats
+/// apart, and within one of them rows a vector apart.
 struct ProductPanel {
   const float* v;
   std::int64_t v_vector;
@@ -60,7 +60,7 @@ struct ProductPanel {
 };
 
 /// The versions for one instruction set.
-struct Tiles {
+struct RegisterTiles {
   InstructionSet set;
   std::int64_t lanes;
   void (*output)(const OutputPanel&);
@@ -69,6 +69,6 @@ struct Tiles {
 };
 
 /// The versions for active_instruction_set().
-Tiles tiles();
+RegisterTiles register_tiles();
 
 }  // namespace trifold::kernels::cpu

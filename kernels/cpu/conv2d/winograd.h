@@ -35,12 +35,13 @@ std::int64_t winograd_weight_floats(std::int64_t channels, std::int64_t filters)
 void winograd_transform_weights(const Exec& ex, std::int64_t channels, std::int64_t filters,
                                 const WinogradWeights& w, float* u);
 
-/// y = [relu](b + correlation of the source with the weights that were transformed into u [+ addend]).
-void winograd_correlate(const Exec& ex, const Correlation& s, const Source& source, const float* u,
-                        const Finish& finish, float* y);
+/// y = [relu](b + correlation of the operand with the weights that were transformed into u
+/// [+ addend]).
+void winograd_correlate(const Exec& ex, const Correlation& s, const Operand& operand,
+                        const float* u, const Epilogue& epilogue, float* y);
 
-/// The gradient dw (3,3,c,k) of a correlation with contiguous dy (n,p,q,k), of at most s.n images at
-/// a time.
+/// The gradient dw (3,3,c,k) of a correlation with contiguous dy (n,p,q,k), of at most s.n images
+/// at a time.
 std::unique_ptr<WeightGradient> winograd_weight_gradient(const Correlation& s, Scratch& scratch);
 
 /// The same for weights that are more than a level 2 cache holds.

@@ -24,7 +24,7 @@ StripInput strip_input(const float* image, std::int64_t height, std::int64_t wid
 }  // namespace
 
 WinogradStrips::WinogradStrips(const Correlation& s) : s_(s) {
-  // A strip's rows stay in a level 2 cache.
+  // A strip's rows stay in a level 2 cache: six of 66 pixels and 64 channels are 99 KiB.
   constexpr std::int64_t most_tiles = 16;
   const std::int64_t columns = (s.q + winograd_tile - 1) / winograd_tile;
   const std::int64_t least_parts = (columns + most_tiles - 1) / most_tiles;
@@ -70,40 +70,64 @@ StripOutput WinogradStrips::outputs(std::int64_t strip, const float* bias, const
   return output;
 }
 
-std::int64_t WinogradStrips::block(std::int64_t tile_floats, std::int64_t most_tiles) const {
-  constexpr std::int64_t cache_floats = 3 << 15;
-  const std::int64_t fitting = std::min(most_tiles, cache_floats / (winograd_points * tile_floats));
+std::int64_t WinogradStrips::cache_block(std::int64_t tile_floats, std::int64_t most_tiles) const {
+  constexpr std::int64_t cache_floats = 3 << 15;  // 384 KiB: the weights need the rest of 1 MiB
+  const std::int64_t fitting =
+      std::min(most_tiles, cache_floats / (winograd_components * tile_floats));
   const std::int64_t most = std::max<std::int64_t>(1, fitting / tiles_);
-  return s_.alone ? std::min(most, count()) : std::clamp<std::int64_t>(count() / 8, 1, most);
+  return s_.one_thread ? std::min(most, count()) : std::clamp<std::int64_t>(count() / 8, 1, most);
 }
 
-std::int64_t WinogradStrips::group(std::int64_t tile_floats) const {
+std::int64_t WinogradStrips::shared_block(std::int64_t tile_floats) const {
+  // 16 MiB, half of a level 3 cache of 32; and as many tiles as repay a look at all weights.
   constexpr std::int64_t cache_floats = 1 << 22, least_tiles = 64;
   const std::int64_t fitting =
-      std::max(least_tiles, cache_floats / (winograd_points * tile_floats));
+      std::max(least_tiles, cache_floats / (winograd_components * tile_floats));
   return std::clamp<std::int64_t>(fitting / tiles_, 1, count());
 }
 
-void multiply_points(const Tiles& kernels, const Panels& panels, const StripPoints& v,
-                     const StripPoints& z, std::int64_t point, const TileRange& range,
-                     std::int64_t channels, bool add, float* sums) {
-  const std::int64_t lanes = kernels.lanes;
+void transform_patch_columns(const WinogradTransforms& transforms,
+                             std::span<const StripInput> patches, const InputNorm* norm,
+                             std::int64_t c, std::int64_t channels, std::int64_t all,
+                             const StripRows& h) {
+  for (std::size_t strip = 0; strip < patches.size(); ++strip) {
+    for (std::int64_t i = 0; i * h.lanes < channels; ++i) {
+      transforms.patch_columns(patches[strip], norm, c + i * h.lanes, all,
+                               h(i, static_cast<std::int64_t>(strip)), h.row());
+    }
+  }
+}
+
+void transform_patch_rows(const WinogradTransforms& transforms, const StripRows& h, std::int64_t i,
+                          std::int64_t strips, std::int64_t tiles, std::int64_t vectors,
+                          const StripComponents& v) {
+  for (std::int64_t j = 0; j < vectors; ++j) {
+    for (std::int64_t strip = 0; strip < strips; ++strip) {
+      transforms.patch_rows(h(j, strip, i), tiles, v(0, j, strip * tiles), v.component());
+    }
+  }
+}
+
+void multiply_components(const RegisterTiles& tiles, const Panels& panels, const StripComponents& v,
+                         const StripComponents& z, std::int64_t component, const TileRange& range,
+                         std::int64_t channels, bool add, float* sums) {
+  const std::int64_t lanes = tiles.lanes;
   for (std::int64_t c = 0; c < channels; c += lanes) {
     for (std::int64_t panel = 0; panel < panels.count(); ++panel) {
-      kernels.weight({.x = v(point, c / lanes, range.begin),
-                      .x_row = 0,
-                      .x_pixel = lanes,
-                      .dy = z(point, 2 * panel, range.begin),
-                      .dy_row = 0,
-                      .dy_pixel = lanes,
-                      .dy_vector = z.vector(),
-                      .rows = 1,
-                      .pixels = range.end - range.begin,
-                      .run_length = std::min(lanes, channels - c),
-                      .vectors = panels.vectors(panel),
-                      .dw = sums + c * panels.padded() + panels.begin(panel),
-                      .dw_stride = panels.padded(),
-                      .add = add});
+      tiles.weight({.x = v(component, c / lanes, range.begin),
+                    .x_row = 0,
+                    .x_pixel = lanes,
+                    .dy = z(component, 2 * panel, range.begin),
+                    .dy_row = 0,
+                    .dy_pixel = lanes,
+                    .dy_vector = z.vector(),
+                    .rows = 1,
+                    .pixels = range.end - range.begin,
+                    .run_length = std::min(lanes, channels - c),
+                    .vectors = panels.vectors(panel),
+                    .dw = sums + c * panels.padded() + panels.begin(panel),
+                    .dw_stride = panels.padded(),
+                    .add = add});
     }
   }
 }
@@ -112,11 +136,11 @@ void finish_weight_gradient(const Exec& ex, const WinogradTransforms& transforms
                             const Correlation& s, const float* sums, std::int64_t parts,
                             float* dw) {
   const std::int64_t lanes = transforms.lanes, filters = Panels{s.k, lanes}.padded();
-  const std::int64_t point = s.c * filters, part = winograd_points * point;
+  const std::int64_t component = s.c * filters, part = winograd_components * component;
   parallel(ex, s.c, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t c = begin; c < end; ++c) {
       for (std::int64_t f = 0; f < s.k; f += lanes) {
-        transforms.weight_gradient(sums + c * filters + f, point, parts, part, s.k - f,
+        transforms.weight_gradient(sums + c * filters + f, component, parts, part, s.k - f,
                                    dw + c * s.k + f, s.c * s.k);
       }
     }

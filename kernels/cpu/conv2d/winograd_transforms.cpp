@@ -6,8 +6,8 @@
 #include <hwy/highway.h>
 
 #include "kernels/cpu/conv2d/winograd_transforms.h"
-#include "kernels/cpu/normalise-inl.h"
 #include "kernels/cpu/partial_vectors-inl.h"
+#include "kernels/cpu/pointwise-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu {
@@ -191,7 +191,7 @@ void patch_columns(const StripInput& x, const InputNorm* norm, std::int64_t c,
   });
 }
 
-void gradient_columns(const StripInput& g, const OutputGradient& from, float* formed,
+void gradient_columns(const StripInput& g, const OutputGradient& from, float* stored_dy,
                       std::int64_t f, std::int64_t filters, float* h, std::int64_t row) {
   const std::int64_t left = filters - f;
   with_load(left, [&](const auto& load) TRIFOLD_INLINE_LAMBDA {
@@ -200,16 +200,14 @@ void gradient_columns(const StripInput& g, const OutputGradient& from, float* fo
           g, [f, &load](const float* p) TRIFOLD_INLINE_LAMBDA { return load(p + f); }, h, row);
       return;
     }
-    const Vec mean = load(from.mean + f), offset = load(from.offset + f),
-              slope = load(from.slope + f), scale = load(from.scale + f);
+    const DeferredCoefficients<Vec> deferred{load(from.mean + f), load(from.scale + f),
+                                             load(from.coefficient + f), load(from.constant + f)};
     columns<OutputGradientMatrix, 4, 6>(
         g,
         [&](const float* p) TRIFOLD_INLINE_LAMBDA {
           const std::int64_t at = p - from.g + f;
-          const Vec deviation = hn::Sub(load(from.y + at), mean);
-          const Vec sum = hn::MulAdd(deviation, slope, hn::Add(load(p + f), offset));
-          const Vec dy = hn::Mul(sum, scale);
-          store_first(dy, left, formed + at);
+          const Vec dy = deferred.gradient(load(p + f), load(from.y + at));
+          store_first(dy, left, stored_dy + at);
           return dy;
         },
         h, row);
@@ -231,22 +229,22 @@ HWY_INLINE void rows(const float* from, std::int64_t from_tile, std::int64_t fro
   }
 }
 
-void patch_rows(const float* h, std::int64_t tiles, float* v, std::int64_t point) {
-  rows<InputMatrix, 6, 6>(h, 4 * kLanes, kLanes, v, kLanes, point, tiles);
+void patch_rows(const float* h, std::int64_t tiles, float* v, std::int64_t component) {
+  rows<InputMatrix, 6, 6>(h, 4 * kLanes, kLanes, v, kLanes, component, tiles);
 }
 
-void gradient_rows(const float* h, std::int64_t tiles, float* z, std::int64_t point) {
-  rows<OutputGradientMatrix, 4, 6>(h, 4 * kLanes, kLanes, z, kLanes, point, tiles);
+void gradient_rows(const float* h, std::int64_t tiles, float* z, std::int64_t component) {
+  rows<OutputGradientMatrix, 4, 6>(h, 4 * kLanes, kLanes, z, kLanes, component, tiles);
 }
 
-void output_rows(const float* m, std::int64_t point, std::int64_t tiles, float* g) {
-  rows<OutputMatrix, 6, 4>(m, kLanes, point, g, 4 * kLanes, kLanes, tiles);
+void output_rows(const float* m, std::int64_t component, std::int64_t tiles, float* g) {
+  rows<OutputMatrix, 6, 4>(m, kLanes, component, g, 4 * kLanes, kLanes, tiles);
 }
 
-/// Calls finish(v, i, at) for the results of all columns; `at` is where they go in row i of y.
-template <class Finish>
+/// Calls epilogue(v, i, at) for the results of all columns; `at` is where they go in row i of y.
+template <class Epilogue>
 HWY_INLINE void output_columns(const float* g, std::int64_t row, std::int64_t f,
-                               const StripOutput& y, const Finish& finish) {
+                               const StripOutput& y, const Epilogue& epilogue) {
   const Tag d;
   const Vec bias = hn::LoadU(d, y.bias + f);
   for (std::int64_t j = 0, at = f; j < y.columns; ++j, at += y.pixel) {
@@ -255,7 +253,7 @@ HWY_INLINE void output_columns(const float* g, std::int64_t row, std::int64_t f,
     for (int i = 0; i < 6; ++i) x[i] = hn::LoadU(d, g + i * row + j * kLanes);
     OutputMatrix::apply(x, result);
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) finish(hn::Add(result[i], bias), i, at);
+    for (int i = 0; i < 4; ++i) epilogue(hn::Add(result[i], bias), i, at);
   }
 }
 
@@ -279,22 +277,22 @@ void output_columns(const float* g, std::int64_t row, std::int64_t f, std::int64
   });
 }
 
-void weight(const float* w, std::int64_t tap, std::int64_t filters, float* points,
+void weight(const float* w, std::int64_t tap, std::int64_t filters, float* components,
             std::int64_t stride) {
   const Tag d;
   both_sides<WeightMatrix, 3, 6>(
       [&](int i, int j)
           TRIFOLD_INLINE_LAMBDA { return load_first(filters, w + (3 * i + j) * tap); },
       [&](int i, int j, Vec v)
-          TRIFOLD_INLINE_LAMBDA { hn::StoreU(v, d, points + (6 * i + j) * stride); });
+          TRIFOLD_INLINE_LAMBDA { hn::StoreU(v, d, components + (6 * i + j) * stride); });
 }
 
-void weight_gradient(const float* points, std::int64_t stride, std::int64_t parts,
+void weight_gradient(const float* components, std::int64_t stride, std::int64_t parts,
                      std::int64_t part, std::int64_t filters, float* dw, std::int64_t tap) {
   const Tag d;
   both_sides<WeightGradientMatrix, 6, 3>(
       [&](int i, int j) TRIFOLD_INLINE_LAMBDA {
-        const float* from = points + (6 * i + j) * stride;
+        const float* from = components + (6 * i + j) * stride;
         Vec sum = hn::LoadU(d, from);
         for (std::int64_t p = 1; p < parts; ++p) sum = hn::Add(sum, hn::LoadU(d, from + p * part));
         return sum;

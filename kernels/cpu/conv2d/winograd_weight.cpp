@@ -8,8 +8,8 @@
 namespace trifold::kernels::cpu {
 namespace {
 
-/// Blocks of strips are added up in parts: by the shape alone, enough to share, few enough for their
-/// sum to be cheap.
+/// Cache blocks of strips are added up in parts: by the shape alone, enough to share, few enough
+/// for their sum to be cheap: it reads 5 MiB at most where there are more than two.
 std::int64_t parts_of(std::int64_t blocks, std::int64_t partial_floats) {
   constexpr std::int64_t most_parts = 16, least_parts = 2, most_floats = 5 << 18;
   std::int64_t parts = most_parts;
@@ -21,26 +21,28 @@ class WinogradWeightGradient : public WeightGradient {
  public:
   WinogradWeightGradient(const Correlation& s, Scratch& scratch)
       : s_(s),
-        block_(WinogradStrips(s).block(channels_ + filters_, 32)),
-        parts_(s.alone ? 1 : parts_of(blocks(WinogradStrips(s)), winograd_points * point_floats_)),
-        partials_(scratch.floats(parts_ * winograd_points * point_floats_)) {}
+        block_(WinogradStrips(s).cache_block(channels_ + filters_, 32)),
+        parts_(s.one_thread
+                   ? 1
+                   : parts_of(blocks(WinogradStrips(s)), winograd_components * component_floats_)),
+        partials_(scratch.floats(parts_ * winograd_components * component_floats_)) {}
 
-  void add(const Exec& ex, std::int64_t images, const Source& source, const OutputGradient& dy,
-           float* formed) override {
+  void add(const Exec& ex, std::int64_t images, const Operand& operand, const OutputGradient& dy,
+           float* stored_dy) override {
     Correlation s = s_;
     s.n = images;
     const WinogradStrips strips(s);
     parallel(ex, parts_, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t part = begin; part < end; ++part) {
-        float* const partial = partials_ + part * winograd_points * point_floats_;
+        float* const partial = partials_ + part * winograd_components * component_floats_;
         const std::int64_t first = blocks(strips) * part / parts_ * block_;
         const std::int64_t last =
             std::min(blocks(strips) * (part + 1) / parts_ * block_, strips.count());
         if (first_ && first == last) {
-          std::fill(partial, partial + winograd_points * point_floats_, 0.0f);
+          std::fill(partial, partial + winograd_components * component_floats_, 0.0f);
         }
         for (std::int64_t strip = first; strip < last; strip += block_) {
-          const Block work(strips, strip, block_, last, source, dy, formed);
+          const Block work(strips, strip, block_, last, operand, dy, stored_dy);
           add_block(work, strip > first || !first_, partial);
         }
       }
@@ -56,39 +58,39 @@ class WinogradWeightGradient : public WeightGradient {
   /// Some strips, and those behind them.
   struct Block {
     const OutputGradient& dy;
-    float* formed;
+    float* stored_dy;
     std::int64_t count, tiles;
     const InputNorm* norm;
     std::vector<StripInput> patches, gradients;
 
     /// The strips [first, last), or `most` of them if that is less.
     Block(const WinogradStrips& strips, std::int64_t first, std::int64_t most, std::int64_t last,
-          const Source& source, const OutputGradient& dy_, float* formed_)
+          const Operand& operand, const OutputGradient& dy_, float* stored_dy_)
         : dy(dy_),
-          formed(formed_),
+          stored_dy(stored_dy_),
           count(std::min(most, last - first)),
           tiles(strips.tiles()),
-          norm(source.norm) {
+          norm(operand.norm) {
       for (std::int64_t strip = first; strip < std::min(first + 2 * most, last); ++strip) {
-        patches.push_back(strips.patches(strip, source.x, source.pitch));
+        patches.push_back(strips.patches(strip, operand.x, operand.pitch));
         gradients.push_back(strips.gradients(strip, dy.g));
       }
     }
   };
 
   /// What the channels from c on, or else the next strips', are read of is to be fetched.
-  void expect(const Block& block, std::int64_t c, Ahead& ahead) const {
-    ahead.start(winograd_points);
+  void queue_prefetches(const Block& block, std::int64_t c, PrefetchQueue& prefetches) const {
+    prefetches.start(winograd_components);
     const auto count = static_cast<std::size_t>(block.count);
     if (c < s_.c) {
       for (std::size_t i = 0; i < count; ++i) {
-        ahead.add_patches(block.patches[i], c, std::min(c + channels_, s_.c));
+        prefetches.add_patches(block.patches[i], c, std::min(c + channels_, s_.c));
       }
       return;
     }
     for (std::size_t i = count; i < block.patches.size(); ++i) {
-      ahead.add_patches(block.patches[i], 0, std::min(channels_, s_.c));
-      ahead.add_gradients(block.gradients[i], block.dy, s_.k);
+      prefetches.add_patches(block.patches[i], 0, std::min(channels_, s_.c));
+      prefetches.add_gradients(block.gradients[i], block.dy, s_.k);
     }
   }
 
@@ -101,10 +103,10 @@ class WinogradWeightGradient : public WeightGradient {
     const std::int64_t c_vectors = channels_ / lanes_, k_vectors = filters_ / lanes_;
     StripRows h{nullptr, block_, winograd_tile * tiles + 2, lanes_};
     StripRows g{nullptr, block_, winograd_tile * tiles, lanes_};
-    StripPoints v{nullptr, block_ * tiles, c_vectors, lanes_};
-    StripPoints z{nullptr, block_ * tiles, k_vectors, lanes_};
+    StripComponents v{nullptr, block_ * tiles, c_vectors, lanes_};
+    StripComponents z{nullptr, block_ * tiles, k_vectors, lanes_};
     thread_local Scratch scratch;
-    thread_local Ahead ahead;
+    thread_local PrefetchQueue prefetches;
     h.at = scratch.floats(h.floats(c_vectors) + g.floats(k_vectors) + v.floats(winograd_patch) +
                           z.floats(winograd_patch));
     g.at = h.at + h.floats(c_vectors);
@@ -114,46 +116,40 @@ class WinogradWeightGradient : public WeightGradient {
     for (std::int64_t strip = 0; strip < block.count; ++strip) {
       const StripInput& gradients = block.gradients[static_cast<std::size_t>(strip)];
       for (std::int64_t f = 0; f < k_vectors; ++f) {
-        transforms_.gradient_columns(gradients, block.dy, block.formed, f * lanes_, s_.k,
+        transforms_.gradient_columns(gradients, block.dy, block.stored_dy, f * lanes_, s_.k,
                                      g(f, strip), g.row());
       }
     }
     for (std::int64_t c = 0; c < s_.c; c += channels_) {
       const std::int64_t channels = std::min(channels_, s_.c - c);
       const std::int64_t vectors = round_up(channels, lanes_) / lanes_;
-      for (std::int64_t strip = 0; strip < block.count; ++strip) {
-        const StripInput& patches = block.patches[static_cast<std::size_t>(strip)];
-        for (std::int64_t i = 0; i < vectors; ++i) {
-          transforms_.patch_columns(patches, block.norm, c + i * lanes_, s_.c, h(i, strip),
-                                    h.row());
-        }
-      }
-      expect(block, c + channels, ahead);
+      transform_patch_columns(transforms_,
+                              std::span(block.patches).first(static_cast<std::size_t>(block.count)),
+                              block.norm, c, channels, s_.c, h);
+      queue_prefetches(block, c + channels, prefetches);
       for (std::int64_t i = 0; i < winograd_patch; ++i) {
         for (std::int64_t strip = 0; strip < block.count; ++strip) {
           for (std::int64_t f = 0; f < k_vectors; ++f) {
-            transforms_.gradient_rows(g(f, strip, i), tiles, z(0, f, strip * tiles), z.point());
-          }
-          for (std::int64_t j = 0; j < vectors; ++j) {
-            transforms_.patch_rows(h(j, strip, i), tiles, v(0, j, strip * tiles), v.point());
+            transforms_.gradient_rows(g(f, strip, i), tiles, z(0, f, strip * tiles), z.component());
           }
         }
+        transform_patch_rows(transforms_, h, i, block.count, tiles, vectors, v);
         for (std::int64_t j = 0; j < winograd_patch; ++j) {
-          ahead.step();
-          const std::int64_t point = winograd_patch * i + j;
-          multiply_points(tiles_, panels_, v, z, j, {0, block.count * tiles}, channels, add,
-                          partial + point * point_floats_ + c * filters_);
+          prefetches.step();
+          const std::int64_t component = winograd_patch * i + j;
+          multiply_components(tiles_, panels_, v, z, j, {0, block.count * tiles}, channels, add,
+                              partial + component * component_floats_ + c * filters_);
         }
       }
     }
   }
 
   Correlation s_;
-  Tiles tiles_ = cpu::tiles();
+  RegisterTiles tiles_ = cpu::register_tiles();
   WinogradTransforms transforms_ = winograd_transforms();
   Panels panels_{s_.k, tiles_.lanes};
   std::int64_t lanes_ = tiles_.lanes, filters_ = panels_.padded();
-  std::int64_t point_floats_ = s_.c * filters_;
+  std::int64_t component_floats_ = s_.c * filters_;
   std::int64_t channels_ = std::min(kWinogradChannels, round_up(s_.c, lanes_));
   std::int64_t block_, parts_;
   float* partials_;

@@ -6,8 +6,8 @@ namespace trifold::kernels::cuda {
 
 void backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,
                    const float* added, float* dx) {
-  backward_data(ex, "conv2d_backward_data", s, PhaseGrid(s), dy, w, Finish{.added = added}, dx,
-                is_vector(dx, s.c) && aligned({added}));
+  backward_data(ex, "conv2d_backward_data", s, PhaseGrid(s), dy, w,
+                PointwiseEpilogue{.added = added}, dx, is_vector(dx, s.c) && aligned({added}));
 }
 
 void conv2d_backward_data(const Exec& ex, const Conv2dShape& s, const float* dy, const float* w,

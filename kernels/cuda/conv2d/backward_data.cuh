@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(Tile::threads, Tile::blocks)
   const TileIndex<Tile> tile(e.c);
   const Target to = tile.target(dx, rows, e.c, dx_vectors);
   if (tile.first_row >= rows) {  // the whole block: phases differ in size
-    if constexpr (!std::is_same_v<Epilogue, Finish>) leave_nothing<Tile>(epilogue, to);
+    if constexpr (!std::is_same_v<Epilogue, PointwiseEpilogue>) leave_nothing<Tile>(epilogue, to);
     return;
   }
 

@@ -7,7 +7,7 @@ namespace trifold::kernels::cuda {
 void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x, const float* dy,
                             float* dw, float* db) {
   backward_weight(ex, "conv2d_backward_weight", s, x, is_vector(x, s.c), NoNorm(),
-                  GivenGradient{dy, is_vector(dy, s.k)}, dw);
+                  StoredGradient{dy, is_vector(dy, s.k)}, dw);
   if (db != nullptr) column_sums(ex, s.n * s.p() * s.q(), s.k, dy, db);
 }
 

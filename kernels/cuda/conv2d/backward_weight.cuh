@@ -12,19 +12,19 @@
 
 namespace trifold::kernels::cuda {
 
-/// Blocks that a multiprocessor should hold. In float32, with a norm and a gradient that is formed,
+/// Blocks that a multiprocessor should hold. In float32, with a norm and a deferred gradient,
 /// the widest tile would spill registers at three.
 template <class Math, class Tile, class Norm, class Gradient>
 constexpr int weight_blocks =
     Tile::blocks == 3 && std::is_same_v<Math, Fp32> && !std::is_same_v<Norm, NoNorm> &&
-            std::is_same_v<Gradient, FormedGradient>
+            std::is_same_v<Gradient, DeferredGradient>
         ? 2
         : Tile::blocks;
 
 /// A block computes one tile of one part: Tile::rows of (r, s, c) by Tile::columns filters. The
 /// grid's second dimension counts the parts; part i is written to dw + i * r * s * c * k.
 ///
-/// A dy that is formed is so by every tile that reads it, and kept by those of the first rows.
+/// A deferred dy is evaluated by every tile that reads it, and kept by those of the first rows.
 template <class Math, class Tile, class Norm, class Gradient>
 __global__ void __launch_bounds__(Tile::threads, (weight_blocks<Math, Tile, Norm, Gradient>))
     backward_weight_kernel(Conv2dExtents e, std::int64_t steps_per_part,
@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(Tile::threads, (weight_blocks<Math, Tile, Norm
         const std::int64_t at = tile.first_row + row;
         return at < rows ? at * e.k : -1;
       },
-      Finish{});
+      PointwiseEpilogue{});
 }
 
 /// Launches the two passes.

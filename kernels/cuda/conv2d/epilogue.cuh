@@ -1,37 +1,37 @@
-/// The way of a block's tile from its threads to C.
+/// A block's tile from its threads to C.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/cuda/affine.cuh"
 #include "kernels/cuda/conv2d/product.cuh"
 
 namespace trifold::kernels::cuda {
 
-/// Where a tile of C goes. An epilogue says what becomes of it on the way.
+/// Where a tile of C goes. An epilogue is what is done to it before it is stored.
 struct Target {
   float* c;
   std::int64_t first_column;
   int columns;
   bool vectors;           ///< rows of c, and of arrays like it, are 16-byte vectors
-  int rows = 0;           ///< of the tile that C has, its first ones: for epilogues that gather
+  int rows = 0;           ///< of the tile that C has, its first ones: for epilogues that sum up
   std::int64_t part = 0;  ///< number of the tile among those of its columns, for the same
 };
 
 /// The epilogue c = act(sums + bias + added).
-struct Finish {
+struct PointwiseEpilogue {
   const float* bias = nullptr;   ///< one a column, or null
   const float* added = nullptr;  ///< as c, or null; may be c itself
   bool relu = false;
 };
 
-/// NaN stays NaN.
-__device__ inline float finish(float value, bool relu) { return relu && value < 0 ? 0 : value; }
+__device__ inline float activate(float value, bool relu) { return relu ? relu_of(value) : value; }
 
 /// Writes a tile in shared memory to C, `width` columns a thread and whole rows a warp. offset(row)
 /// is the place of a tile's row in C, negative for none.
 template <class Tile, int width, class Offset>
 __device__ void write_rows(const float* tile, int pitch, const Target& to, const Offset& offset,
-                           const Finish& f) {
+                           const PointwiseEpilogue& f) {
   constexpr int line = Tile::columns / width;
   const int across = static_cast<int>(threadIdx.x) % line * width;
   const std::int64_t column = to.first_column + across;
@@ -54,12 +54,12 @@ __device__ void write_rows(const float* tile, int pitch, const Target& to, const
         v.x += a.x, v.y += a.y, v.z += a.z, v.w += a.w;
       }
       simt::st(reinterpret_cast<float4*>(to.c) + at / 4,
-               make_float4(finish(v.x, f.relu), finish(v.y, f.relu), finish(v.z, f.relu),
-                           finish(v.w, f.relu)));
+               make_float4(activate(v.x, f.relu), activate(v.y, f.relu), activate(v.z, f.relu),
+                           activate(v.w, f.relu)));
     } else {
       float v = *sums + bias[0];
       if (f.added != nullptr) v += f.added[at];
-      to.c[at] = finish(v, f.relu);
+      to.c[at] = activate(v, f.relu);
     }
   }
 }

@@ -7,16 +7,16 @@ namespace {
 
 template <class NormOfInput>
 void forward(const Exec& ex, const Conv2dShape& s, const float* x, bool x_vectors, NormOfInput norm,
-             const float* w, const Finish& finish, float* y) {
+             const float* w, const PointwiseEpilogue& epilogue, float* y) {
   const Conv2dExtents e = checked_extents(s);
   const std::int64_t rows = s.n * s.p() * s.q();
   with_math(ex, [&](auto math) {
     with_tile(choose_conv2d_tile(rows, s.k), [&](auto tile) {
       using Math = decltype(math);
       using Tile = decltype(tile);
-      launch(ex, "conv2d_forward", forward_kernel<Math, Tile, NormOfInput, Finish>,
+      launch(ex, "conv2d_forward", forward_kernel<Math, Tile, NormOfInput, PointwiseEpilogue>,
              TileIndex<Tile>::grid(rows, s.k), Tile::threads, e, x, x_vectors, norm, w,
-             is_vector(w, s.k), finish, y, is_vector(y, s.k) && is_vector(finish.added, s.k));
+             is_vector(w, s.k), epilogue, y, is_vector(y, s.k) && is_vector(epilogue.added, s.k));
     });
   });
 }
@@ -39,11 +39,11 @@ void conv2d_pack(const Exec& ex, const Conv2dShape& s, const float* w, float* pa
 void conv2d_packed_forward(const Exec& ex, const Conv2dShape& s, const float* x,
                            const InputNorm* norm, const float* w, const float* b,
                            const float* residual, Activation act, float* y) {
-  const Finish finish{.bias = b, .added = residual, .relu = act == Activation::relu};
+  const PointwiseEpilogue epilogue{.bias = b, .added = residual, .relu = act == Activation::relu};
   if (norm == nullptr) {
-    forward(ex, s, x, is_vector(x, s.c), NoNorm(), w, finish, y);
+    forward(ex, s, x, is_vector(x, s.c), NoNorm(), w, epilogue, y);
   } else {
-    forward(ex, s, x, has_vectors(*norm, s, x), norm_of(*norm, s), w, finish, y);
+    forward(ex, s, x, has_vectors(*norm, s, x), norm_of(*norm, s), w, epilogue, y);
   }
 }
 

@@ -11,12 +11,12 @@
 
 namespace trifold::kernels::cuda {
 
-/// Blocks that a multiprocessor should hold. In float32, with a norm and what Finish does, the widest
-/// tile would spill registers at three.
+/// Blocks that a multiprocessor should hold. In float32, with a norm and what PointwiseEpilogue
+/// does, the widest tile would spill registers at three.
 template <class Math, class Tile, class Norm, class Epilogue>
 constexpr int forward_blocks =
     Tile::blocks == 3 && std::is_same_v<Math, Fp32> && !std::is_same_v<Norm, NoNorm> &&
-            std::is_same_v<Epilogue, Finish>
+            std::is_same_v<Epilogue, PointwiseEpilogue>
         ? 2
         : Tile::blocks;
 

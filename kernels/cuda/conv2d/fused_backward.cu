@@ -8,15 +8,15 @@
 namespace trifold::kernels::cuda {
 namespace {
 
-NarrowGradient gradient_of(const OutputGradient& dy, const Conv2dShape& s) {
+FusedGradient gradient_of(const OutputGradient& dy, const Conv2dShape& s) {
   return {dy.g,
           dy.y,
-          {dy.mean, dy.scale, dy.slope, dy.offset},
-          is_vector(dy.g, s.k) && aligned({dy.y, dy.mean, dy.scale, dy.slope, dy.offset})};
+          {dy.mean, dy.scale, dy.coefficient, dy.constant},
+          is_vector(dy.g, s.k) && aligned({dy.y, dy.mean, dy.scale, dy.coefficient, dy.constant})};
 }
 
-NarrowInput input_of(const ConvInput& input, const Conv2dShape& s, const float* added,
-                     const float* g) {
+FusedInput input_of(const ConvInput& input, const Conv2dShape& s, const float* added,
+                    const float* g) {
   const bool vectors = is_vector(input.x, s.c) && aligned({input.a, added, g});
   if (input.norm == nullptr) {
     return {input.x, nullptr, {.factors = {}, .relu = false, .pitch = to_int(s.c)}, false, vectors};
@@ -27,31 +27,31 @@ NarrowInput input_of(const ConvInput& input, const Conv2dShape& s, const float* 
 
 }  // namespace
 
-void narrow_backward(const Exec& ex, const Conv2dShape& s, const Conv2dNarrow& plan,
-                     const OutputGradient& dy, const ConvInput& input, const float* w,
-                     const float* added, float* g, float* sums, float* dw) {
+void fused_backward(const Exec& ex, const Conv2dShape& s, const Conv2dFusedBackward& plan,
+                    const OutputGradient& dy, const ConvInput& input, const float* w,
+                    const float* added, float* g, float* sums, float* dw) {
   const Conv2dExtents e = checked_extents(s);
   const std::int64_t filters = s.w_size(),
                      squares = s.n * div_up(s.h, conv2d_square) * div_up(s.w, conv2d_square);
   const Scratch<float> filter_parts(ex, plan.parts > 1 ? plan.parts * filters : 0);
   const Scratch<float> sum_parts(ex, sums != nullptr ? plan.parts * 2 * s.c : 0);
-  NarrowBackward n{.dy = gradient_of(dy, s),
-                   .input = input_of(input, s, added, g),
-                   .w = w,
-                   .w_vectors = is_vector(w, s.k),
-                   .dw_vectors = is_vector(dw, s.k),
-                   .added = added,
-                   .g = g,
-                   .sums = sum_parts.data(),
-                   .dw = plan.parts > 1 ? filter_parts.data() : dw,
-                   .tiles = to_int(div_up(squares, conv2d_narrow_squares(plan.filters))),
-                   .tiles_per_part = to_int(plan.tiles_per_part)};
+  FusedBackward n{.dy = gradient_of(dy, s),
+                  .input = input_of(input, s, added, g),
+                  .w = w,
+                  .w_vectors = is_vector(w, s.k),
+                  .dw_vectors = is_vector(dw, s.k),
+                  .added = added,
+                  .g = g,
+                  .sums = sum_parts.data(),
+                  .dw = plan.parts > 1 ? filter_parts.data() : dw,
+                  .tiles = to_int(div_up(squares, conv2d_fused_squares(plan.filters))),
+                  .tiles_per_part = to_int(plan.tiles_per_part)};
   with_math(ex, [&](auto math) {
-    with_narrow_tile(plan, [&](auto tile) {
+    with_fused_tile(plan, [&](auto tile) {
       using Math = decltype(math);
       using Tile = decltype(tile);
-      const std::int64_t bytes = NarrowLayout<typename Math::Element, Tile>::bytes(s.r * s.s);
-      launch_with(bytes, ex, "norm_conv2d_backward", narrow_backward_kernel<Math, Tile>,
+      const std::int64_t bytes = FusedLayout<typename Math::Element, Tile>::bytes(s.r * s.s);
+      launch_with(bytes, ex, "norm_conv2d_backward", fused_backward_kernel<Math, Tile>,
                   grid_extent(div_up(s.c, Tile::c) * plan.parts), Tile::threads, e, n);
     });
   });

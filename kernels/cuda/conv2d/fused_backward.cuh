@@ -1,5 +1,5 @@
-/// The whole backward pass of a narrow convolution in one kernel: from one patch of dy in shared
-/// memory, formed as it is read, and one tile of its input a, both gradients
+/// The whole backward pass of a convolution of few filters in one kernel: from one patch of dy in shared
+/// memory, evaluated as it is read, and one tile of its input a, both gradients
 ///   of a tile's pixels   g = sum over taps of (patch shifted by the tap) (filters of the tap)^T,
 ///   of each tap's filters   dw += a^T (patch shifted by the tap).
 /// Bound by memory on tensor cores: it reads dy's arrays and x once from DRAM, halos coming from
@@ -18,9 +18,9 @@ namespace trifold::kernels::cuda {
 /// What the kernel reads and writes. Parts are added by other kernels, in fixed order:
 ///   dw[part r s c k + i] is element i of the filters' gradient over a part's tiles,
 ///   sums[(2 part + i) c + channel] the sum of g for i = 0, of g (x - mean) for 1.
-struct NarrowBackward {
-  NarrowGradient dy;
-  NarrowInput input;
+struct FusedBackward {
+  FusedGradient dy;
+  FusedInput input;
   const float* w;
   bool w_vectors, dw_vectors;
   const float* added;
@@ -31,13 +31,13 @@ struct NarrowBackward {
 
 /// The products of a kernel's arithmetic.
 template <class Math, class Layout, class Tile>
-struct NarrowProducts {
+struct FusedProducts {
   using Fragments = std::conditional_t<std::is_same_v<Math, Tf32>, Tf32Fragments, Bf16Fragments>;
   using Data = TensorDataProduct<Fragments, Layout, Tile>;
   using Weight = TensorWeightProduct<Fragments, Layout, Tile>;
 };
 template <class Layout, class Tile>
-struct NarrowProducts<Fp32, Layout, Tile> {
+struct FusedProducts<Fp32, Layout, Tile> {
   using Data = FloatDataProduct<Layout, Tile>;
   using Weight = FloatWeightProduct<Layout, Tile>;
 };
@@ -47,10 +47,11 @@ template <class Layout>
 __device__ int tap_offset(const Conv2dExtents& e, int r, int s) {
   return ((e.r - 1 - r) * patch_side + e.s - 1 - s) * Layout::k_pitch;
 }
-/// Where, in the patches, that of a strip begins.
+/// Where, in the patches, that of a line pair begins.
 template <class Layout>
-__device__ int strip_offset(int strip) {
-  const int square = strip / strips_per_square, lines = strip % strips_per_square * 2;
+__device__ int line_pair_offset(int line_pair) {
+  const int square = line_pair / line_pairs_per_square,
+            lines = line_pair % line_pairs_per_square * 2;
   return (square * patch_pixels + lines * patch_side) * Layout::k_pitch;
 }
 
@@ -75,7 +76,7 @@ __device__ void leave_filters(const Conv2dExtents& e, int first_channel, int gro
 
 /// Adds the sums of a block's threads and leaves those of its channels in a part.
 template <class Tile>
-__device__ void leave_sums(const Conv2dExtents& e, int first_channel, const NarrowSums<Tile>& sums,
+__device__ void leave_sums(const Conv2dExtents& e, int first_channel, const FusedSums<Tile>& sums,
                            float* part) {
   const int thread = static_cast<int>(threadIdx.x), c = first_channel + thread % Tile::c;
   if (thread >= 2 * Tile::c || c >= e.c) return;
@@ -88,21 +89,21 @@ __device__ void leave_sums(const Conv2dExtents& e, int first_channel, const Narr
 
 /// Blocks that a multiprocessor should hold; at two, these would spill registers.
 template <class Math, class Tile>
-constexpr int narrow_blocks = Tile::k == 64 || (Tile::c == 32 && std::is_same_v<Math, Fp32>) ? 1
-                                                                                             : 2;
+constexpr int fused_blocks = Tile::k == 64 || (Tile::c == 32 && std::is_same_v<Math, Fp32>) ? 1 : 2;
 
-/// A block owns Tile::c channels of one part of the tiles; blocks of one part follow each other, for
-/// they read the same dy. All the time a block keeps its filters in shared memory and their gradient
-/// in registers, a tap a warp; where the window has few taps, groups of warps share the strips.
+/// A block owns Tile::c channels of one part of the tiles; blocks of one part follow each other,
+/// for they read the same dy. All the time a block keeps its filters in shared memory and their
+/// gradient in registers, a tap a warp; where the window has few taps, groups of warps share the
+/// line pairs.
 template <class Math, class Tile>
-__global__ void __launch_bounds__(Tile::threads, (narrow_blocks<Math, Tile>))
-    narrow_backward_kernel(Conv2dExtents e, NarrowBackward n) {
+__global__ void __launch_bounds__(Tile::threads, (fused_blocks<Math, Tile>))
+    fused_backward_kernel(Conv2dExtents e, FusedBackward n) {
   using Element = typename Math::Element;
-  using Layout = NarrowLayout<Element, Tile>;
-  using Products = NarrowProducts<Math, Layout, Tile>;
+  using Layout = FusedLayout<Element, Tile>;
+  using Products = FusedProducts<Math, Layout, Tile>;
   SIMT_SHARED(Square, places, [2][Tile::squares]);  // of this tile, and of the next
-  SIMT_SHARED(NarrowFactors<Tile>, factors);
-  SIMT_SHARED(NarrowSums<Tile>, sums);
+  SIMT_SHARED(FusedFactors<Tile>, factors);
+  SIMT_SHARED(FusedSums<Tile>, sums);
   SIMT_DYN_SHARED(float, memory);
   auto* patches = reinterpret_cast<Element*>(memory);
   Element* input = patches + Layout::patches;
@@ -129,33 +130,33 @@ __global__ void __launch_bounds__(Tile::threads, (narrow_blocks<Math, Tile>))
   for (int tile = first_tile; tile < end; ++tile) {
     const Square* squares = places[tile % 2];
     load_patches<Layout, Tile>(e, n.dy, factors, squares, patches);
-    const std::uint32_t gates =
+    const std::uint32_t mask =
         load_input<Layout, Tile>(e, n.input, first_channel, factors, squares, input);
     locate(tile + 1);
     __syncthreads();
     if (group < groups) {
 #pragma unroll 1
-      for (int strip = group; strip < Tile::strips; strip += groups)
-        weight.add(
-            input + strip * strip_pixels * Layout::c_pitch,
-            patches + strip_offset<Layout>(strip) + tap_offset<Layout>(e, tap / e.s, tap % e.s));
+      for (int line_pair = group; line_pair < Tile::line_pairs; line_pair += groups)
+        weight.add(input + line_pair * line_pair_pixels * Layout::c_pitch,
+                   patches + line_pair_offset<Layout>(line_pair) +
+                       tap_offset<Layout>(e, tap / e.s, tap % e.s));
     }
     if (n.g != nullptr) {
       typename Products::Data data;
-      if (warp < Tile::strips) {
-        const Element* strip = patches + strip_offset<Layout>(warp);
+      if (warp < Tile::line_pairs) {
+        const Element* line_pair = patches + line_pair_offset<Layout>(warp);
         const Element* of_tap = filters;
 #pragma unroll 1
         for (int r = 0; r < e.r; ++r)
 #pragma unroll 1
           for (int s = 0; s < e.s; ++s, of_tap += Layout::tap)
-            data.add(strip + tap_offset<Layout>(e, r, s), of_tap);
+            data.add(line_pair + tap_offset<Layout>(e, r, s), of_tap);
       }
       __syncthreads();  // all have read the patches and the input
-      if (warp < Tile::strips)
-        data.store(memory + warp * strip_pixels * Layout::g_pitch, Layout::g_pitch);
+      if (warp < Tile::line_pairs)
+        data.store(memory + warp * line_pair_pixels * Layout::g_pitch, Layout::g_pitch);
       __syncthreads();
-      write_gradient<Layout, Tile>(e, n.input, first_channel, factors, squares, memory, gates,
+      write_gradient<Layout, Tile>(e, n.input, first_channel, factors, squares, memory, mask,
                                    n.added, n.g, sums);
     }
     __syncthreads();  // all are done with this tile

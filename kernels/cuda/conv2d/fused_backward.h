@@ -1,4 +1,4 @@
-/// The backward pass of a narrow convolution in one kernel.
+/// The fused backward pass of a convolution of few filters: data and weight gradient in one kernel.
 #pragma once
 
 #include "kernels/cuda/conv2d/plan.h"
@@ -7,8 +7,8 @@
 namespace trifold::kernels::cuda {
 
 /// As kernels::norm_conv2d_backward, by the plan of the shape. Effects: asynchronous on ex.stream.
-void narrow_backward(const Exec& ex, const Conv2dShape& s, const Conv2dNarrow& plan,
-                     const OutputGradient& dy, const ConvInput& input, const float* w,
-                     const float* added, float* g, float* sums, float* dw);
+void fused_backward(const Exec& ex, const Conv2dShape& s, const Conv2dFusedBackward& plan,
+                    const OutputGradient& dy, const ConvInput& input, const float* w,
+                    const float* added, float* g, float* sums, float* dw);
 
 }  // namespace trifold::kernels::cuda

@@ -1,5 +1,6 @@
-/// The two products of the narrow backward pass on CUDA cores, in float32. A warp adds up one of
-/// each: the data gradient of a strip over all taps, and the weight gradient of a tap over strips.
+/// The two products of the fused backward pass on CUDA cores, in float32. A warp adds up one of
+/// each: the data gradient of a line pair over all taps, and the weight gradient of a tap over line
+/// pairs.
 #pragma once
 
 #include "kernels/cuda/conv2d/fused_tile.cuh"
@@ -7,12 +8,12 @@
 
 namespace trifold::kernels::cuda {
 
-/// Gradient of a strip's pixels by c channels. A lane has four spaced pixels by c / 8 spaced
+/// Gradient of a line pair's pixels by c channels. A lane has four spaced pixels by c / 8 spaced
 /// channels, so that a warp reads four lines of dy and eight of the filters at a time.
 template <class Layout, class Tile>
 class FloatDataProduct {
  public:
-  /// Of one tap: dy from the strip's first pixel on, shifted by the tap, and the tap's filters.
+  /// Of one tap: dy from the line pair's first pixel on, shifted by the tap, and the tap's filters.
   __device__ void add(const float* dy, const float* filters) {
 #pragma unroll 1
     for (int k = 0; k < Tile::k; k += 4) {
@@ -32,7 +33,7 @@ class FloatDataProduct {
     }
   }
 
-  /// Writes the sums to the strip's rows of a tile.
+  /// Writes the sums to the line pair's rows of a tile.
   __device__ void store(float* tile, int pitch) const {
 #pragma unroll
     for (int i = 0; i < pixels; ++i)
@@ -42,7 +43,7 @@ class FloatDataProduct {
 
  private:
   static constexpr int across = 8, down = 32 / across;
-  static constexpr int pixels = strip_pixels / down, channels = Tile::c / across;
+  static constexpr int pixels = line_pair_pixels / down, channels = Tile::c / across;
 
   static __device__ int pixel(int i) {
     return i * down + static_cast<int>(threadIdx.x) % 32 / across;
@@ -59,10 +60,10 @@ class FloatDataProduct {
 template <class Layout, class Tile>
 class FloatWeightProduct {
  public:
-  /// Of one strip: a, and dy shifted by the tap.
+  /// Of one line pair: a, and dy shifted by the tap.
   __device__ void add(const float* a, const float* dy) {
 #pragma unroll 1  // registers are short
-    for (int pixel = copy(); pixel < strip_pixels; pixel += copies) {
+    for (int pixel = copy(); pixel < line_pair_pixels; pixel += copies) {
       const Floats<4> rows = load<4>(a + Layout::InputColumns::at(channel(), pixel));
 #pragma unroll
       for (int j = 0; j < runs; ++j) {

@@ -1,4 +1,4 @@
-/// What the narrow backward pass moves between global and shared memory. A thread keeps to four
+/// What the fused backward pass moves between global and shared memory. A thread keeps to four
 /// neighbouring channels or filters.
 #pragma once
 
@@ -10,15 +10,15 @@
 
 namespace trifold::kernels::cuda {
 
-/// dy = g where y is null, else (g + (y - mean) slope + offset) scale.
-struct NarrowGradient {
+/// dy = g where y is null, else the deferred (g + coefficient (y - mean) + constant) scale.
+struct FusedGradient {
   const float *g, *y;
   ChannelAffineGradient factors;
   bool vectors;  ///< of four filters can be read at a time
 };
 
 /// a = x, or norm(x), or what is stored; x and norm are those of the sums in any case.
-struct NarrowInput {
+struct FusedInput {
   const float *x, *stored;
   Norm norm;  ///< with a pitch of x alone where `normed` is false
   bool normed;
@@ -28,12 +28,12 @@ struct NarrowInput {
 /// The factors of a block's filters and channels in shared memory; zero where there are none. Read
 /// from global memory a tile at a time, their addresses alone would take 16 registers.
 template <class Tile>
-struct NarrowFactors {
-  float mean[Tile::k], scale[Tile::k], slope[Tile::k], offset[Tile::k];
+struct FusedFactors {
+  float mean[Tile::k], scale[Tile::k], coefficient[Tile::k], constant[Tile::k];
   float input_mean[Tile::c], input_scale[Tile::c], input_shift[Tile::c];
 
   __device__ AffineGradient<4> gradient(int k) const {
-    return {load<4>(mean + k), load<4>(scale + k), load<4>(slope + k), load<4>(offset + k)};
+    return {load<4>(mean + k), load<4>(scale + k), load<4>(coefficient + k), load<4>(constant + k)};
   }
   __device__ Affine<4> input(int c) const {
     return {load<4>(input_mean + c), load<4>(input_scale + c), load<4>(input_shift + c)};
@@ -41,15 +41,15 @@ struct NarrowFactors {
 };
 
 template <class Tile>
-__device__ void load_factors(const Conv2dExtents& e, const NarrowGradient& dy,
-                             const NarrowInput& input, int first_channel, NarrowFactors<Tile>& to) {
+__device__ void load_factors(const Conv2dExtents& e, const FusedGradient& dy,
+                             const FusedInput& input, int first_channel, FusedFactors<Tile>& to) {
   const int i = static_cast<int>(threadIdx.x), c = first_channel + i;
   if (dy.y != nullptr && i < Tile::k) {
     const auto read = [&](const float* p) { return i < e.k ? p[i] : 0.0f; };
     to.mean[i] = read(dy.factors.mean);
     to.scale[i] = read(dy.factors.scale);
-    to.slope[i] = read(dy.factors.slope);
-    to.offset[i] = read(dy.factors.offset);
+    to.coefficient[i] = read(dy.factors.coefficient);
+    to.constant[i] = read(dy.factors.constant);
   }
   if (input.normed && i < Tile::c) {
     const auto read = [&](const float* p) { return c < e.c ? p[c] : 0.0f; };
@@ -118,8 +118,8 @@ inline __device__ Square square_of(const Conv2dExtents& e, int number) {
 
 /// Fills the patches of a tile with dy; zero outside the image.
 template <class Layout, class Tile>
-__device__ void load_patches(const Conv2dExtents& e, const NarrowGradient& dy,
-                             const NarrowFactors<Tile>& factors, const Square* squares,
+__device__ void load_patches(const Conv2dExtents& e, const FusedGradient& dy,
+                             const FusedFactors<Tile>& factors, const Square* squares,
                              typename Layout::Element* patches) {
   constexpr int vectors = Tile::k / 4, lanes = Tile::threads / vectors, batch = 2;
   constexpr int places = Tile::squares * patch_pixels;
@@ -143,14 +143,14 @@ __device__ void load_patches(const Conv2dExtents& e, const NarrowGradient& dy,
       g[i] = read(dy.g, pixel);
       if (dy.y != nullptr) y[i] = read(dy.y, pixel);
     }
-    AffineGradient<4> form{};
-    if (dy.y != nullptr) form = factors.gradient(k);
+    AffineGradient<4> deferred{};
+    if (dy.y != nullptr) deferred = factors.gradient(k);
 #pragma unroll
     for (int i = 0; i < batch; ++i) {
       const int place = first + i * lanes;
       if (place >= places) continue;
       Floats<4> value = splat<4>(0);
-      if ((inside >> i & 1) != 0) value = dy.y != nullptr ? form(g[i], y[i]) : g[i];
+      if ((inside >> i & 1) != 0) value = dy.y != nullptr ? deferred(g[i], y[i]) : g[i];
       store_element(patches + place * Layout::k_pitch + k, value);
     }
   }
@@ -158,7 +158,7 @@ __device__ void load_patches(const Conv2dExtents& e, const NarrowGradient& dy,
 
 /// How the first 256 threads share the input of a tile, and g: one pixel in `lanes`.
 template <class Tile>
-struct NarrowShare {
+struct FusedShare {
   static constexpr int threads = 256, vectors = Tile::c / 4, lanes = threads / vectors;
   static constexpr int count = Tile::pixels / lanes;
   static constexpr int batch =
@@ -175,21 +175,21 @@ struct NarrowShare {
   }
 };
 
-/// Fills a tile with a, zero outside the image. Returns the gates of this thread's share of g, bit
-/// 4 i + v being that of the v-th channel of row i: whether the gradient passes.
+/// Fills a tile with a, zero outside the image. Returns the ReLU mask of this thread's share of g,
+/// bit 4 i + v being that of the v-th channel of row i: whether the gradient passes.
 template <class Layout, class Tile>
-__device__ std::uint32_t load_input(const Conv2dExtents& e, const NarrowInput& input,
-                                    int first_channel, const NarrowFactors<Tile>& factors,
+__device__ std::uint32_t load_input(const Conv2dExtents& e, const FusedInput& input,
+                                    int first_channel, const FusedFactors<Tile>& factors,
                                     const Square* squares, typename Layout::Element* tile) {
-  using Share = NarrowShare<Tile>;
+  using Share = FusedShare<Tile>;
   const int c = first_channel + Share::channel(), count = e.c - c;
   const auto read = [&](const float* array, int pixel, int pitch) {
     return load_some(array + place_of(pixel, pitch, c), count, input.vectors);
   };
   if (!Share::takes_part()) return 0;
-  const bool forms = input.normed && input.stored == nullptr;
-  const bool gated = input.normed && input.norm.relu;
-  std::uint32_t gates = 0;
+  const bool normalises = input.normed && input.stored == nullptr;
+  const bool has_relu = input.normed && input.norm.relu;
+  std::uint32_t mask = 0;
 #pragma unroll 1
   for (int first = 0; first < Share::count; first += Share::batch) {
     Floats<4> a[Share::batch];
@@ -204,22 +204,22 @@ __device__ std::uint32_t load_input(const Conv2dExtents& e, const NarrowInput& i
                                      : read(input.x, pixel, input.norm.pitch);
     }
     Affine<4> norm{};
-    if (forms) norm = factors.input(Share::channel());
+    if (normalises) norm = factors.input(Share::channel());
 #pragma unroll
     for (int i = 0; i < Share::batch; ++i) {
-      if (forms && (inside >> i & 1) != 0) {
+      if (normalises && (inside >> i & 1) != 0) {
         a[i] = norm(a[i]);
-        if (gated) {
+        if (has_relu) {
           for (float& v : a[i].v) v = relu_of(v);
         }
       }
       for (int v = 0; v < 4; ++v) {
-        if (!gated || a[i].v[v] > 0) gates |= 1u << (4 * (first + i) + v);
+        if (!has_relu || a[i].v[v] > 0) mask |= 1u << (4 * (first + i) + v);
       }
       store_element(tile + Share::row(first + i) * Layout::c_pitch + Share::channel(), a[i]);
     }
   }
-  return gates;
+  return mask;
 }
 
 /// Copies the filters (taps, c, k) of a block's channels; zero where there are none.
@@ -239,19 +239,19 @@ __device__ void load_filters(const Conv2dExtents& e, const float* w, bool vector
 /// The sums of g and of g (x - mean), of each thread's channels over its rows: (lanes, c) in shared
 /// memory, for registers are short.
 template <class Tile>
-struct NarrowSums {
-  static constexpr int lanes = NarrowShare<Tile>::lanes, size = lanes * Tile::c;
+struct FusedSums {
+  static constexpr int lanes = FusedShare<Tile>::lanes, size = lanes * Tile::c;
   float first[size], second[size];
 };
 
-/// Writes a tile of g, gated and with `added`, which may be g itself, and adds it to the thread's
+/// Writes a tile of g, masked and with `added`, which may be g itself, and adds it to the thread's
 /// sums. x is still in the caches.
 template <class Layout, class Tile>
-__device__ void write_gradient(const Conv2dExtents& e, const NarrowInput& input, int first_channel,
-                               const NarrowFactors<Tile>& factors, const Square* squares,
-                               const float* tile, std::uint32_t gates, const float* added, float* g,
-                               NarrowSums<Tile>& sums) {
-  using Share = NarrowShare<Tile>;
+__device__ void write_gradient(const Conv2dExtents& e, const FusedInput& input, int first_channel,
+                               const FusedFactors<Tile>& factors, const Square* squares,
+                               const float* tile, std::uint32_t mask, const float* added, float* g,
+                               FusedSums<Tile>& sums) {
+  using Share = FusedShare<Tile>;
   const int c = first_channel + Share::channel(), count = e.c - c;
   if (count <= 0 || !Share::takes_part()) return;
   const auto read = [&](const float* array, int pixel, int pitch) {
@@ -278,7 +278,7 @@ __device__ void write_gradient(const Conv2dExtents& e, const NarrowInput& input,
       if (pixel < 0) continue;
       for (int v = 0; v < 4; ++v) {
         float& value = gradient[i].v[v];
-        if ((gates >> (4 * (first + i) + v) & 1) == 0) value = 0;
+        if ((mask >> (4 * (first + i) + v) & 1) == 0) value = 0;
         if (input.normed) {
           sum.v[v] += value;
           sum_x.v[v] = fmaf(value, x[i].v[v] - mean.v[v], sum_x.v[v]);

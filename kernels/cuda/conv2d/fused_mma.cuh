@@ -1,4 +1,4 @@
-/// The two products of the narrow backward pass on tensor cores: see fused_fma.cuh.
+/// The two products of the fused backward pass on tensor cores: see fused_fma.cuh.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace trifold::kernels::cuda {
 
-/// Gradient of a strip: 16 pixels by c channels, k in the depth.
+/// Gradient of a line pair: 16 pixels by c channels, k in the depth.
 template <class Fragments, class Layout, class Tile>
 class TensorDataProduct {
  public:
@@ -42,7 +42,7 @@ class TensorWeightProduct {
 
   __device__ void add(const Element* a, const Element* dy) {
 #pragma unroll
-    for (int pixel = 0; pixel < strip_pixels; pixel += Fragments::depth) {
+    for (int pixel = 0; pixel < line_pair_pixels; pixel += Fragments::depth) {
       std::uint32_t rows[Tile::c / 16][4];
 #pragma unroll
       for (int i = 0; i < Tile::c / 16; ++i)

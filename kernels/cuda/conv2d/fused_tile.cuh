@@ -1,4 +1,4 @@
-/// The tiles of the narrow backward pass and how they lie in shared memory.
+/// The tiles of the fused backward pass and how they lie in shared memory.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,13 @@ namespace trifold::kernels::cuda {
 constexpr int square_side = conv2d_square, square_pixels = square_side * square_side;
 
 /// A square and the halo of dy around it that windows of up to 3x3 reach.
-constexpr int patch_side = square_side + conv2d_narrow_window - 1;
+constexpr int patch_side = square_side + conv2d_fused_window - 1;
 constexpr int patch_pixels = patch_side * patch_side;
 
 /// Two neighbouring lines of a square: the pixels of one tensor-core product.
-constexpr int strip_pixels = 2 * square_side, strips_per_square = square_side / 2;
+constexpr int line_pair_pixels = 2 * square_side, line_pairs_per_square = square_side / 2;
 
-/// Where a pixel of a strip lies in a patch, relative to the strip's first.
+/// Where a pixel of a line pair lies in a patch, relative to the line pair's first.
 inline __device__ int patch_pixel(int pixel) {
   return pixel / square_side * patch_side + pixel % square_side;
 }
@@ -25,32 +25,33 @@ inline __device__ int patch_pixel(int pixel) {
 /// A block of nine warps holds one tile at a time: `squares` squares of pixels by c channels, and
 /// the patches of dy around them with k filters.
 template <int c_, int k_>
-struct NarrowTile {
+struct FusedTile {
   static constexpr int c = c_, k = k_;
-  static constexpr int squares = conv2d_narrow_squares(k);
-  static constexpr int pixels = squares * square_pixels, strips = squares * strips_per_square;
+  static constexpr int squares = conv2d_fused_squares(k);
+  static constexpr int pixels = squares * square_pixels,
+                       line_pairs = squares * line_pairs_per_square;
   /// A warp for each tap of the largest window.
-  static constexpr int warps = conv2d_narrow_window * conv2d_narrow_window, threads = 32 * warps;
-  static_assert(strips < warps, "a warp multiplies one strip");
+  static constexpr int warps = conv2d_fused_window * conv2d_fused_window, threads = 32 * warps;
+  static_assert(line_pairs < warps, "a warp multiplies one line pair");
 };
 
-/// Calls body(NarrowTile<...>()) for the tile of the plan.
+/// Calls body(FusedTile<...>()) for the tile of the plan.
 template <class Body>
-void with_narrow_tile(const Conv2dNarrow& plan, const Body& body) {
+void with_fused_tile(const Conv2dFusedBackward& plan, const Body& body) {
   switch (plan.filters) {
     case 16:
-      return plan.channels == 16 ? body(NarrowTile<16, 16>()) : body(NarrowTile<32, 16>());
+      return plan.channels == 16 ? body(FusedTile<16, 16>()) : body(FusedTile<32, 16>());
     case 32:
-      return body(NarrowTile<16, 32>());
+      return body(FusedTile<16, 32>());
     default:
-      return body(NarrowTile<16, 64>());
+      return body(FusedTile<16, 64>());
   }
 }
 
 /// One matrix in shared memory, seen as an operand of a product as Slice is: rows of floats are
 /// padded as there.
-///   PatchRows, PatchColumns: a strip of dy; the depth is the filter, or the pixel.
-///   InputColumns: a strip of a, with the pixel as depth.
+///   PatchRows, PatchColumns: a line pair of dy; the depth is the filter, or the pixel.
+///   InputColumns: a line pair of a, with the pixel as depth.
 ///   FilterRows: the filters of a tap (c, k), with k as depth.
 template <int pitch, Innermost innermost_>
 struct PatchSlice {
@@ -73,7 +74,7 @@ struct MatrixSlice {
 ///   in the place of the first two, the tile of g in float32;
 ///   at the end, in the place of all, the weight gradients of the warps and the sums of the lanes.
 template <class Element_, class Tile>
-struct NarrowLayout {
+struct FusedLayout {
   using Element = Element_;
   static constexpr int pad = 16 / sizeof(Element);  ///< 16 bytes of 8 lines then touch all banks
   static constexpr int k_pitch = Tile::k + pad;

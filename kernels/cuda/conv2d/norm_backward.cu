@@ -12,10 +12,11 @@ namespace {
 void backward_in_halves(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
                         const ConvInput& input, const float* w, const float* added, float* g,
                         float* sums, float* dw) {
-  const bool formed = dy.y != nullptr;
-  const Scratch<float> kept(ex, formed && g != nullptr ? s.y_size() : 0);
+  const bool is_deferred = dy.y != nullptr;
+  const Scratch<float> kept(ex, is_deferred && g != nullptr ? s.y_size() : 0);
   weight_gradient(ex, s, dy, input, kept.data(), dw);
-  if (g != nullptr) data_gradient(ex, s, formed ? kept.data() : dy.g, input, w, added, g, sums);
+  if (g != nullptr)
+    data_gradient(ex, s, is_deferred ? kept.data() : dy.g, input, w, added, g, sums);
 }
 
 }  // namespace
@@ -25,8 +26,8 @@ void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGrad
                           float* sums, float* dw) {
   check(s);
   const bool tensor_cores = ex.precision != Precision::fp32 && has_tensor_cores(ex.device);
-  if (const auto plan = choose_conv2d_narrow(s, tensor_cores)) {
-    narrow_backward(ex, s, *plan, dy, input, w, added, g, sums, dw);
+  if (const auto plan = choose_conv2d_fused_backward(s, tensor_cores)) {
+    fused_backward(ex, s, *plan, dy, input, w, added, g, sums, dw);
   } else {
     backward_in_halves(ex, s, dy, input, w, added, g, sums, dw);
   }

@@ -5,9 +5,9 @@
 
 namespace trifold::kernels::cuda {
 
-/// dw. Where dy is formed on the way, `formed` (n,p,q,k) keeps it for the other half, unless null.
+/// dw. A deferred dy is kept in `stored_dy` (n,p,q,k) for the other half, unless that is null.
 void weight_gradient(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
-                     const ConvInput& input, float* formed, float* dw);
+                     const ConvInput& input, float* stored_dy, float* dw);
 
 /// g and sums, from dy (n,p,q,k) as it is.
 void data_gradient(const Exec& ex, const Conv2dShape& s, const float* dy, const ConvInput& input,

@@ -16,13 +16,13 @@ void data_gradient(const Exec& ex, const Conv2dShape& s, const float* dy, const 
   const Scratch<float> parts(ex, tiles * 2 * s.c);
   const Norm factors = norm_of(norm, s);
   backward_data(ex, "norm_conv2d_backward_data", s, grid, dy, w,
-                GatherGradient{.x = input.x,
-                               .x_pitch = factors.pitch,
-                               .factors = factors.factors,
-                               .relu = factors.relu,
-                               .a = input.a,
-                               .added = added,
-                               .parts = parts.data()},
+                GradientEpilogue{.x = input.x,
+                                 .x_pitch = factors.pitch,
+                                 .factors = factors.factors,
+                                 .relu = factors.relu,
+                                 .a = input.a,
+                                 .added = added,
+                                 .parts = parts.data()},
                 g, is_vector(g, s.c) && has_vectors(norm, s, input.x) && aligned({input.a, added}));
   tile_sums(ex, "norm_conv2d_tile_gradients", "norm_conv2d_gradient_sums", tiles, s.c,
             PartTerms<float, 2>{parts.data(), s.c}, StoreSums<2>{sums, s.c});

@@ -6,7 +6,7 @@ namespace {
 
 constexpr const char* name = "norm_conv2d_backward_weight";
 
-/// a as it is stored, or as it is formed of x.
+/// a as it is stored, or norm(x).
 template <class Gradient>
 void weight_gradient_of(const Exec& ex, const Conv2dShape& s, const ConvInput& input,
                         const Gradient& gradient, float* dw) {
@@ -23,16 +23,18 @@ void weight_gradient_of(const Exec& ex, const Conv2dShape& s, const ConvInput& i
 }  // namespace
 
 void weight_gradient(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
-                     const ConvInput& input, float* formed, float* dw) {
+                     const ConvInput& input, float* stored_dy, float* dw) {
   if (dy.y == nullptr) {
-    weight_gradient_of(ex, s, input, GivenGradient{dy.g, is_vector(dy.g, s.k)}, dw);
+    weight_gradient_of(ex, s, input, StoredGradient{dy.g, is_vector(dy.g, s.k)}, dw);
     return;
   }
-  const bool vectors =
-      is_vector(dy.g, s.k) && aligned({dy.y, dy.mean, dy.scale, dy.slope, dy.offset, formed});
+  const bool vectors = is_vector(dy.g, s.k) &&
+                       aligned({dy.y, dy.mean, dy.scale, dy.coefficient, dy.constant, stored_dy});
   weight_gradient_of(
       ex, s, input,
-      FormedGradient{dy.g, dy.y, {dy.mean, dy.scale, dy.slope, dy.offset}, formed, vectors}, dw);
+      DeferredGradient{
+          dy.g, dy.y, {dy.mean, dy.scale, dy.coefficient, dy.constant}, stored_dy, vectors},
+      dw);
 }
 
 }  // namespace trifold::kernels::cuda

@@ -7,9 +7,9 @@
 namespace trifold::kernels::cuda {
 namespace {
 
-/// Sums of deviations from the first tile's reference and of their squares, from what GatherMoments
-/// leaves of tiles of `tile_rows` of all `rows`.
-struct TileMomentTerms {
+/// Sums of deviations from the first tile's reference and of their squares, from what
+/// StatisticsEpilogue leaves of tiles of `tile_rows` of all `rows`.
+struct TileStatisticsTerms {
   static constexpr int sums = 2, batch = 4;
   const float* parts;
   std::int64_t channels, rows, tile_rows;
@@ -48,16 +48,16 @@ struct TileMomentTerms {
 
 template <class Norm>
 void forward(const Exec& ex, const Conv2dShape& s, Conv2dTile chosen, const float* x,
-             bool x_vectors, const Norm& norm, const float* w, const GatherMoments& gather,
+             bool x_vectors, const Norm& norm, const float* w, const StatisticsEpilogue& epilogue,
              float* y) {
   const Conv2dExtents e = checked_extents(s);
   with_math(ex, [&](auto math) {
     with_tile(chosen, [&](auto tile) {
       using Math = decltype(math);
       using Tile = decltype(tile);
-      launch(ex, "norm_conv2d_forward", forward_kernel<Math, Tile, Norm, GatherMoments>,
+      launch(ex, "norm_conv2d_forward", forward_kernel<Math, Tile, Norm, StatisticsEpilogue>,
              TileIndex<Tile>::grid(s.n * s.p() * s.q(), s.k), Tile::threads, e, x, x_vectors, norm,
-             w, is_vector(w, s.k), gather, y, is_vector(y, s.k));
+             w, is_vector(w, s.k), epilogue, y, is_vector(y, s.k));
     });
   });
 }
@@ -65,22 +65,23 @@ void forward(const Exec& ex, const Conv2dShape& s, Conv2dTile chosen, const floa
 }  // namespace
 
 void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
-                         const InputNorm* norm, const float* w, float* y, float* moments) {
+                         const InputNorm* norm, const float* w, float* y, float* statistics) {
   check(s);
   const std::int64_t rows = s.n * s.p() * s.q();
   const Conv2dTile chosen = choose_conv2d_tile(rows, s.k);
   const std::int64_t tile_rows = extents(chosen).rows, tiles = div_up(rows, tile_rows);
-  const Scratch<float> parts(ex, moments != nullptr ? tiles * 3 * s.k : 0);
-  const GatherMoments gather{parts.data()};
+  const Scratch<float> parts(ex, statistics != nullptr ? tiles * 3 * s.k : 0);
+  const StatisticsEpilogue epilogue{parts.data()};
   if (norm == nullptr) {
-    forward(ex, s, chosen, x, is_vector(x, s.c), NoNorm(), w, gather, y);
+    forward(ex, s, chosen, x, is_vector(x, s.c), NoNorm(), w, epilogue, y);
   } else {
-    forward(ex, s, chosen, x, has_vectors(*norm, s, x), norm_of(*norm, s), w, gather, y);
+    forward(ex, s, chosen, x, has_vectors(*norm, s, x), norm_of(*norm, s), w, epilogue, y);
   }
-  if (moments == nullptr) return;
-  tile_sums(ex, "norm_conv2d_tile_moments", "norm_conv2d_moments", tiles, s.k,
-            TileMomentTerms{parts.data(), s.k, rows, tile_rows},
-            MomentFinish<StoreMoments>{parts.data(), static_cast<double>(rows), {moments, s.k}});
+  if (statistics == nullptr) return;
+  tile_sums(ex, "norm_conv2d_tile_statistics", "norm_conv2d_statistics", tiles, s.k,
+            TileStatisticsTerms{parts.data(), s.k, rows, tile_rows},
+            StatisticsOfSums<StoreStatistics>{
+                parts.data(), static_cast<double>(rows), {statistics, s.k}});
 }
 
 }  // namespace trifold::kernels::cuda

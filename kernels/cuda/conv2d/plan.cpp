@@ -15,7 +15,7 @@ constexpr std::int64_t wave = 264;
 std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 constexpr int unforced = -1;
-std::atomic<int> forced{unforced}, forced_narrow{unforced};
+std::atomic<int> forced{unforced}, forced_fused_backward{unforced};
 
 std::int64_t blocks_of(const Conv2dTileExtents& e, std::int64_t rows, std::int64_t columns) {
   return div_up(rows, e.rows) * div_up(columns, e.columns);
@@ -112,33 +112,34 @@ Conv2dSplit split_conv2d_weight(std::int64_t rows, std::int64_t columns, std::in
   return {.parts = div_up(steps, steps_per_part), .steps_per_part = steps_per_part};
 }
 
-std::optional<Conv2dNarrow> plan_conv2d_narrow(const Conv2dShape& s) {
+std::optional<Conv2dFusedBackward> plan_conv2d_fused_backward(const Conv2dShape& s) {
   constexpr std::int64_t most_pixels = std::int64_t{1} << 30;
   constexpr std::int64_t least_tiles = 2;  // worth a part's gradient of the filters
   constexpr std::int64_t most_tiles = 64;  // whose sums in float32 stay exact enough
-  if (s.stride_h != 1 || s.stride_w != 1 || s.k > 64 || std::max(s.r, s.s) > conv2d_narrow_window ||
+  if (s.stride_h != 1 || s.stride_w != 1 || s.k > 64 || std::max(s.r, s.s) > conv2d_fused_window ||
       s.n * std::max(s.h * s.w, s.p() * s.q()) > most_pixels) {
     return std::nullopt;
   }
   const int filters = s.k <= 16 ? 16 : s.k <= 32 ? 32 : 64;
   const int channels = s.c > 16 && filters == 16 ? 32 : 16;
   const std::int64_t squares = s.n * div_up(s.h, conv2d_square) * div_up(s.w, conv2d_square);
-  const std::int64_t tiles = div_up(squares, conv2d_narrow_squares(filters));
+  const std::int64_t tiles = div_up(squares, conv2d_fused_squares(filters));
   const std::int64_t wanted = div_up(wave, div_up(s.c, channels));
   const std::int64_t tiles_per_part =
       std::min(most_tiles, std::max(least_tiles, div_up(tiles, wanted)));
-  return Conv2dNarrow{.channels = channels,
-                      .filters = filters,
-                      .tiles_per_part = tiles_per_part,
-                      .parts = div_up(tiles, tiles_per_part)};
+  return Conv2dFusedBackward{.channels = channels,
+                             .filters = filters,
+                             .tiles_per_part = tiles_per_part,
+                             .parts = div_up(tiles, tiles_per_part)};
 }
 
-std::optional<Conv2dNarrow> choose_conv2d_narrow(const Conv2dShape& s, bool tensor_cores) {
-  const std::optional<Conv2dNarrow> plan = plan_conv2d_narrow(s);
-  if (!plan || forced_narrow.load() == 0) return std::nullopt;
-  if (forced_narrow.load() != unforced) return plan;
+std::optional<Conv2dFusedBackward> choose_conv2d_fused_backward(const Conv2dShape& s,
+                                                                bool tensor_cores) {
+  const std::optional<Conv2dFusedBackward> plan = plan_conv2d_fused_backward(s);
+  if (!plan || forced_fused_backward.load() == 0) return std::nullopt;
+  if (forced_fused_backward.load() != unforced) return plan;
   constexpr double cache_speed = 1.6, multiply_adds_per_byte = 10;
-  constexpr double halo = (conv2d_square + conv2d_narrow_window - 1) / double{conv2d_square};
+  constexpr double halo = (conv2d_square + conv2d_fused_window - 1) / double{conv2d_square};
   const auto k = static_cast<double>(s.k), c = static_cast<double>(s.c);
   const auto blocks = static_cast<double>(div_up(s.c, plan->channels));
   const double moved = 2 * k + 2 * c, cached = blocks * 2 * k * halo * halo + 3 * c;
@@ -148,8 +149,8 @@ std::optional<Conv2dNarrow> choose_conv2d_narrow(const Conv2dShape& s, bool tens
   return saves && (tensor_cores || bound_by_memory) ? plan : std::nullopt;
 }
 
-void force_conv2d_narrow(bool chosen) { forced_narrow.store(chosen ? 1 : 0); }
+void force_conv2d_fused_backward(bool chosen) { forced_fused_backward.store(chosen ? 1 : 0); }
 
-void release_conv2d_narrow() { forced_narrow.store(unforced); }
+void release_conv2d_fused_backward() { forced_fused_backward.store(unforced); }
 
 }  // namespace trifold::kernels::cuda

@@ -39,8 +39,9 @@ Conv2dTileExtents extents(Conv2dTile tile);
 ///
 /// A tile costs its area, padding included, times the memory reads of one multiply-add: 1, plus
 /// 1/thread_rows + 1/thread_columns from shared memory, plus 8 (1/rows + 1/columns) for the copies
-/// from global memory. Blocks run in waves; fewer blocks than a large device has room for cost as
-/// much as one wave, which is what makes small problems choose small tiles.
+/// from global memory: with its address, the L2 cache and the store to shared memory, a copy is
+/// estimated to cost as much as 8 reads. Blocks run in waves; fewer blocks than a large device has
+/// room for cost as much as one wave, which is what makes small problems choose small tiles.
 Conv2dTile choose_conv2d_tile(std::int64_t rows, std::int64_t columns);
 
 /// The same for a product whose depth is split so that its blocks fill the device in any case.
@@ -62,44 +63,46 @@ struct Conv2dSplit {
 
 /// Parts for the weight gradient: a product matrix of rows x columns is small there, and the
 /// reduction over all pixels is long. Each part leaves rows * columns floats, which are written and
-/// read again, a quarter of dy's own floats where it has 8 rows pixels. So parts are that long where
-/// this leaves a large device at least one block a multiprocessor, and shorter where it doesn't; and
-/// there are no more than two blocks need.
+/// read again, a quarter of dy's own floats where it has 8 rows pixels. So parts are that long
+/// where this leaves a large device at least one block a multiprocessor, and shorter where it
+/// doesn't; and there are no more than two blocks need.
 Conv2dSplit split_conv2d_weight(std::int64_t rows, std::int64_t columns, std::int64_t pixels,
                                 Conv2dTile tile);
 
-/// The side of the squares of pixels that the narrow backward pass works on, and its largest window.
-constexpr int conv2d_square = 8, conv2d_narrow_window = 3;
+/// The side of the squares of pixels that the fused backward pass works on, and its largest window.
+constexpr int conv2d_square = 8, conv2d_fused_window = 3;
 
 /// Squares of one of its tiles: two, or the one whose patch of so many filters shared memory holds.
-constexpr int conv2d_narrow_squares(int filters) { return filters > 32 ? 1 : 2; }
+constexpr int conv2d_fused_squares(int filters) { return filters > 32 ? 1 : 2; }
 
-/// The whole backward pass of a narrow convolution in one kernel (fused_backward.cuh). A
-/// block computes `channels` of c, with all k <= `filters`, over tiles of pixels; the blocks of one
+/// The fused backward pass of a convolution of few filters (fused_backward.cuh). A block
+/// computes `channels` of c, with all k <= `filters`, over tiles of pixels; the blocks of one
 /// part share its tiles.
-struct Conv2dNarrow {
+struct Conv2dFusedBackward {
   int channels, filters;
   std::int64_t tiles_per_part, parts;
 };
 
 /// The plan of that kernel where it takes the shape, which is with unit stride, windows of up to
 /// 3x3, up to 64 filters and up to 2^30 pixels.
-std::optional<Conv2dNarrow> plan_conv2d_narrow(const Conv2dShape& s);
+std::optional<Conv2dFusedBackward> plan_conv2d_fused_backward(const Conv2dShape& s);
 
 /// That plan where the kernel is expected to take less time than a sequence of them, or is forced.
 ///
-/// In floats a pixel, the sequence moves 4 k + 3 c: dy is written and read once beside the two arrays
-/// it is formed of, x twice, g once. The one kernel moves 2 k + 2 c, but each block reads the
-/// patches of dy, with their halos, from the L2 cache, which is taken to be 1.6 times as fast as
-/// DRAM. It multiplies with smaller register tiles: on CUDA cores it is chosen only where 10
-/// multiply-adds or less meet a byte of DRAM, so that arithmetic isn't the bound.
-std::optional<Conv2dNarrow> choose_conv2d_narrow(const Conv2dShape& s, bool tensor_cores);
+/// In floats a pixel, the sequence moves 4 k + 3 c: dy is written and read once beside the two
+/// arrays it is evaluated from, x twice, g once. The one kernel moves 2 k + 2 c, but each block
+/// reads the patches of dy, with their halos, from the L2 cache, which is estimated, on the low
+/// side, to be 1.6 times as fast as DRAM. It multiplies with smaller register tiles: on CUDA cores
+/// it is chosen only where 10 multiply-adds or less meet a byte of DRAM, which an H100's data sheet
+/// has it do in the same time (67 TFLOP/s in float32, 3.35 TB/s): then arithmetic isn't the bound.
+std::optional<Conv2dFusedBackward> choose_conv2d_fused_backward(const Conv2dShape& s,
+                                                                bool tensor_cores);
 
 /// Has the kernel chosen wherever it takes the shape, or never, in the whole process: for tests and
 /// comparisons.
-void force_conv2d_narrow(bool chosen);
+void force_conv2d_fused_backward(bool chosen);
 
 /// Back to the choice by shape.
-void release_conv2d_narrow();
+void release_conv2d_fused_backward();
 
 }  // namespace trifold::kernels::cuda

@@ -43,9 +43,9 @@ struct Layout {
   static constexpr bool asynchronous = std::is_same_v<Element, float>;
   static constexpr int stages = asynchronous ? 3 : 2;
   static constexpr int stage = SliceA::size + SliceB::size;  ///< elements
-  /// What a formed B is copied from beside its slice: a thread forms what it copied itself, before
-  /// the barrier, so that the next step but one may overwrite it.
-  static constexpr int beside = asynchronous && is_formed<B> ? SliceB::size : 0;
+  /// What a deferred B is copied from beside its slice: a thread evaluates what it copied itself,
+  /// before the barrier, so that the next step but one may overwrite it.
+  static constexpr int beside = asynchronous && is_deferred<B> ? SliceB::size : 0;
 
   static constexpr int tile_pitch = Tile::columns + 8;  ///< pairs of 4 columns by 8 rows: all banks
   static constexpr int loop_bytes = (stages * stage + 2 * beside) * sizeof(Element);
@@ -103,30 +103,31 @@ __device__ void normalise(const Operand& a, float* slice) {
   }
 }
 
-/// Forms this thread's share of a step of `b` in the slice where g has arrived, from y beside it.
+/// Evaluates this thread's share of a step of `b` in the slice where g has arrived, from y beside
+/// it.
 template <int width, int threads, class Slice, class Operand>
-__device__ void form_vectors(Operand& b, float* slice, const float* beside) {
+__device__ void evaluate_vectors(Operand& b, float* slice, const float* beside) {
   using Share = cuda::Share<Slice, width, threads>;
   const auto factors = b.template factors<Share, width>();
 #pragma unroll
   for (int i = 0; i < Share::count; ++i) {
     if (!Share::has(i)) break;
-    const std::int64_t offset = b.template offset_of_formed<Share>(i);
+    const std::int64_t offset = b.template offset_of_evaluated<Share>(i);
     if (offset < 0) continue;
     const int at = Slice::at(Share::outer(i), Share::depth(i));
     const Floats<width> dy = factors(load<width>(slice + at), load<width>(beside + at));
     store(slice + at, dy);
     b.keep(offset, dy);
   }
-  b.next_formed();
+  b.next_evaluated();
 }
 
 template <int threads, class Slice, class Operand>
-__device__ void form(Operand& b, float* slice, const float* beside) {
+__device__ void evaluate(Operand& b, float* slice, const float* beside) {
   if (b.vectors()) {
-    form_vectors<4, threads, Slice>(b, slice, beside);
+    evaluate_vectors<4, threads, Slice>(b, slice, beside);
   } else {
-    form_vectors<1, threads, Slice>(b, slice, beside);
+    evaluate_vectors<1, threads, Slice>(b, slice, beside);
   }
 }
 
@@ -168,13 +169,13 @@ class Converted {
     }
   }
 
-  /// Forms what was loaded of `b`, `y` holding what was loaded beside it.
+  /// Evaluates what was loaded of `b`, `y` holding what was loaded beside it.
   template <class Operand>
-  __device__ void form(Operand& b, const Converted& y) {
+  __device__ void evaluate(Operand& b, const Converted& y) {
     if (b.vectors()) {
-      form_vectors<Vectors, 4>(b, y);
+      evaluate_vectors<Vectors, 4>(b, y);
     } else {
-      form_vectors<Scalars, 1>(b, y);
+      evaluate_vectors<Scalars, 1>(b, y);
     }
   }
 
@@ -212,18 +213,18 @@ class Converted {
   }
 
   template <class Share, int width, class Operand>
-  __device__ void form_vectors(Operand& b, const Converted& y) {
+  __device__ void evaluate_vectors(Operand& b, const Converted& y) {
     const auto factors = b.template factors<Share, width>();
 #pragma unroll
     for (int i = 0; i < Share::count; ++i) {
       if (!Share::has(i)) break;
-      const std::int64_t offset = b.template offset_of_formed<Share>(i);
+      const std::int64_t offset = b.template offset_of_evaluated<Share>(i);
       if (offset < 0) continue;
       const Floats<width> dy = factors(at<width>(i), y.template at<width>(i));
       set(i, dy);
       b.keep(offset, dy);
     }
-    b.next_formed();
+    b.next_evaluated();
   }
 
   template <int width>
@@ -250,10 +251,11 @@ class Converted {
 /// the barrier that shows them to the others. That is a read and a write of 16 bytes more a vector,
 /// 8 a step beside the 64 reads of the widest tile's products. Through registers, as in
 /// multiply_converted, it would be none, but a thread's step of a is then 16 registers that live as
-/// long as the products, which that tile hasn't got. A formed b is formed there in the same way.
+/// long as the products, which that tile hasn't got. A deferred b is evaluated there in the same
+/// way.
 template <class Layout, int threads, class A, class B>
-__device__ void multiply_ahead(typename Layout::Product& product, A& a, B& b, std::int64_t steps,
-                               float* memory) {
+__device__ void multiply_pipelined(typename Layout::Product& product, A& a, B& b,
+                                   std::int64_t steps, float* memory) {
   const auto beside = [&](std::int64_t step) {
     return memory + Layout::stages * Layout::stage + (step & 1) * Layout::beside;
   };
@@ -262,7 +264,7 @@ __device__ void multiply_ahead(typename Layout::Product& product, A& a, B& b, st
     if constexpr (is_normalised<A>) a.arrive();
     if (step < steps) {
       copy<threads, typename Layout::SliceA>(a, to);
-      if constexpr (is_formed<B>) {
+      if constexpr (is_deferred<B>) {
         auto y = b.beside();
         copy<threads, typename Layout::SliceB>(y, beside(step));
       }
@@ -279,8 +281,8 @@ __device__ void multiply_ahead(typename Layout::Product& product, A& a, B& b, st
     if constexpr (is_normalised<A>) {
       normalise<threads, typename Layout::SliceA>(a, memory + read * Layout::stage);
     }
-    if constexpr (is_formed<B>) {
-      form<threads, typename Layout::SliceB>(
+    if constexpr (is_deferred<B>) {
+      evaluate<threads, typename Layout::SliceB>(
           b, memory + read * Layout::stage + Layout::SliceA::size, beside(step));
     }
     __syncthreads();  // this step has arrived, and all have read the stage that is filled next
@@ -301,7 +303,7 @@ __device__ void multiply_converted(typename Layout::Product& product, A& a, B& b
   Converted<threads, typename Layout::SliceB> next_b, beside_b;
   const auto load = [&] {
     next_a.load(a);
-    if constexpr (is_formed<B>) {
+    if constexpr (is_deferred<B>) {
       auto y = b.beside();
       beside_b.load(y);
     }
@@ -312,7 +314,7 @@ __device__ void multiply_converted(typename Layout::Product& product, A& a, B& b
       a.arrive();
       next_a.normalise(a);
     }
-    if constexpr (is_formed<B>) next_b.form(b, beside_b);
+    if constexpr (is_deferred<B>) next_b.evaluate(b, beside_b);
     next_a.store(a.vectors(), memory + stage * Layout::stage);
     next_b.store(b.vectors(), memory + stage * Layout::stage + Layout::SliceA::size);
   };
@@ -338,7 +340,7 @@ __device__ typename Layout::Product multiply(A a, B b, std::int64_t steps, float
   typename Layout::Product product;
   auto* stages = reinterpret_cast<typename Layout::Element*>(memory);
   if constexpr (Layout::asynchronous) {
-    multiply_ahead<Layout, Tile::threads>(product, a, b, steps, stages);
+    multiply_pipelined<Layout, Tile::threads>(product, a, b, steps, stages);
   } else {
     multiply_converted<Layout, Tile::threads>(product, a, b, steps, stages);
   }

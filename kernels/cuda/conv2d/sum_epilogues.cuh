@@ -1,5 +1,5 @@
-/// Epilogues that sum up the columns of C, one channel each, while they write it. A block leaves the
-/// sums of its tile in a part of its own, and a second kernel adds the parts in fixed order.
+/// Epilogues that sum up the columns of C, one channel each, while they write it. A block leaves
+/// the sums of its tile in a part of its own, and a second kernel adds the parts in fixed order.
 #pragma once
 
 #include <cstdint>
@@ -35,14 +35,14 @@ struct ColumnSums {
 /// Leaves the count, mean and sum of squared deviations of each column of C:
 /// parts[(3 part + i) columns + c] is for i = 0 a reference, the tile's first row, for 1 the mean
 /// less the reference, for 2 the sum. Relative to the reference float32 keeps all digits however
-/// large the mean; deviations are from the mean of a thread's rows, and those means join as parts
+/// large the mean; deviations are from the mean of a thread's rows, and those means merge as parts
 /// of a whole (Chan, Golub and LeVeque).
-struct GatherMoments {
-  float* parts;  ///< null: nothing is gathered
+struct StatisticsEpilogue {
+  float* parts;  ///< null: nothing is summed up
 
   template <class Share, class Offset>
-  __device__ ColumnSums<Share::width> take(const float* tile, int pitch, const Target& to,
-                                           std::int64_t column, const Offset& offset) const {
+  __device__ ColumnSums<Share::width> apply(const float* tile, int pitch, const Target& to,
+                                            std::int64_t column, const Offset& offset) const {
     constexpr int width = Share::width;
     const Floats<width> reference = load<width>(tile);
     Floats<width> off[Share::rows];
@@ -72,10 +72,10 @@ struct GatherMoments {
     return sums;
   }
 
-  /// Joins the lanes of one column.
+  /// Merges the lanes of one column.
   template <class Share>
-  __device__ void join(float reference, const float* means, const float* squares, int pitch,
-                       const Target& to, std::int64_t column) const {
+  __device__ void merge(float reference, const float* means, const float* squares, int pitch,
+                        const Target& to, std::int64_t column) const {
     float mean = 0;
 #pragma unroll 8
     for (int lane = 0; lane < Share::lanes; ++lane) {
@@ -96,11 +96,11 @@ struct GatherMoments {
   }
 };
 
-/// Of a gradient with respect to a = act(norm(x) [+ residual]), the gate of the activation and the
-/// sums that the gradient of the norm needs: c = g = sums + added where a > 0 or there is no ReLU,
+/// Of a gradient with respect to a = act(norm(x) [+ residual]), under the ReLU mask, the sums that
+/// the gradient of the norm needs: c = g = sums + added where a > 0 or there is no ReLU,
 /// else 0, and parts[(2 part + i) columns + c] is for i = 0 the sum of g, for 1 that of
 /// g (x - mean).
-struct GatherGradient {
+struct GradientEpilogue {
   const float* x;  ///< as c, with pixels `x_pitch` floats apart
   int x_pitch;
   ChannelAffine factors;
@@ -110,8 +110,8 @@ struct GatherGradient {
   float* parts;
 
   template <class Share, class Offset>
-  __device__ ColumnSums<Share::width> take(const float* tile, int pitch, const Target& to,
-                                           std::int64_t column, const Offset& offset) const {
+  __device__ ColumnSums<Share::width> apply(const float* tile, int pitch, const Target& to,
+                                            std::int64_t column, const Offset& offset) const {
     constexpr int width = Share::width;
     const Affine<width> norm = factors.template at<width>(column);
     ColumnSums<width> sums;
@@ -119,25 +119,25 @@ struct GatherGradient {
     constexpr int batch = Share::rows < 16 / width ? Share::rows : 16 / width;
 #pragma unroll 1
     for (int first = 0; first < Share::rows; first += batch) {
-      Floats<width> inputs[batch], gates[batch], others[batch];
+      Floats<width> inputs[batch], results[batch], others[batch];
 #pragma unroll
       for (int i = 0; i < batch; ++i) {
         const int row = Share::row(first + i);
         if (row >= to.rows) continue;
         const std::int64_t at = offset(row);
         inputs[i] = load<width>(x + (x_offset(at, to.columns) + column));
-        if (relu && a != nullptr) gates[i] = load<width>(a + (at + column));
+        if (relu && a != nullptr) results[i] = load<width>(a + (at + column));
         if (added != nullptr) others[i] = load<width>(added + (at + column));
       }
 #pragma unroll
       for (int i = 0; i < batch; ++i) {
         const int row = Share::row(first + i);
         if (row >= to.rows) continue;
-        const Floats<width> gate = a != nullptr ? gates[i] : norm(inputs[i]);
+        const Floats<width> result = a != nullptr ? results[i] : norm(inputs[i]);
         Floats<width> g = load<width>(tile + row * pitch);
         if (added != nullptr) add_to(g, others[i]);
         for (int j = 0; j < width; ++j) {
-          if (relu && !(gate.v[j] > 0)) g.v[j] = 0;
+          if (relu) g.v[j] = relu_masked(g.v[j], result.v[j]);
           sums.first.v[j] += g.v[j];
           sums.second.v[j] = fmaf(g.v[j], inputs[i].v[j] - norm.mean.v[j], sums.second.v[j]);
         }
@@ -153,8 +153,8 @@ struct GatherGradient {
   }
 
   template <class Share>
-  __device__ void join(float, const float* first, const float* second, int pitch, const Target& to,
-                       std::int64_t column) const {
+  __device__ void merge(float, const float* first, const float* second, int pitch, const Target& to,
+                        std::int64_t column) const {
     float sums[2] = {};
 #pragma unroll 8
     for (int lane = 0; lane < Share::lanes; ++lane) {
@@ -173,28 +173,28 @@ struct GatherGradient {
 
 /// For a block whose tile has no row of C.
 template <class Tile>
-__device__ void leave_nothing(const GatherGradient& gather, const Target& to) {
+__device__ void leave_nothing(const GradientEpilogue& epilogue, const Target& to) {
   const std::int64_t column = to.first_column + static_cast<int>(threadIdx.x);
   if (static_cast<int>(threadIdx.x) < Tile::columns && column < to.columns) {
-    gather.leave({}, to, column);
+    epilogue.leave({}, to, column);
   }
 }
 
-/// Writes a tile in shared memory to C and gathers. Shared memory after the tile's first row is
-/// then used for the sums of the lanes, which one thread a column joins: with 32 of them at most,
-/// that costs less than a tree of shuffles.
-template <class Tile, int width, class Offset, class Gather>
-requires requires(const Gather& gather) { gather.parts; }
+/// Writes a tile in shared memory to C and sums its columns up. Shared memory after the tile's
+/// first row is then used for the sums of the lanes, which one thread a column merges: with 32 of
+/// them at most, that costs less than a tree of shuffles.
+template <class Tile, int width, class Offset, class Epilogue>
+requires requires(const Epilogue& epilogue) { epilogue.parts; }
 __device__ void write_rows(float* tile, int pitch, const Target& to, const Offset& offset,
-                           const Gather& gather) {
+                           const Epilogue& epilogue) {
   using Share = ColumnShare<Tile, width>;
   const int across = Share::across();
   const std::int64_t column = to.first_column + across;
   ColumnSums<width> sums;
   if (column < to.columns) {
-    sums = gather.template take<Share>(tile + across, pitch, to, column, offset);
+    sums = epilogue.template apply<Share>(tile + across, pitch, to, column, offset);
   }
-  if (gather.parts == nullptr) return;
+  if (epilogue.parts == nullptr) return;
   constexpr int area = Share::lanes * Tile::columns;
   float* first = tile + pitch;
   float* second = first + area;
@@ -205,8 +205,8 @@ __device__ void write_rows(float* tile, int pitch, const Target& to, const Offse
   __syncthreads();
   const int thread = static_cast<int>(threadIdx.x);
   if (thread < Tile::columns && to.first_column + thread < to.columns) {
-    gather.template join<Share>(tile[thread], first + thread, second + thread, Tile::columns, to,
-                                to.first_column + thread);
+    epilogue.template merge<Share>(tile[thread], first + thread, second + thread, Tile::columns, to,
+                                   to.first_column + thread);
   }
 }
 

@@ -21,7 +21,8 @@ void check_status(cublasStatus_t status, const char* call) {
 }
 #define TRIFOLD_CUBLAS_CHECK(call) check_status((call), #call)
 
-/// One a thread and device, on the stream of `ex`. Never destroyed: the library may be gone by then.
+/// One a thread and device, on the stream of `ex`. Never destroyed: the library may be gone by
+/// then.
 cublasHandle_t handle_of(const Exec& ex) {
   static thread_local auto& handles = *new std::map<int, cublasHandle_t>;
   cublasHandle_t& handle = handles[ex.device.index];

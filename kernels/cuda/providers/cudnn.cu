@@ -23,7 +23,8 @@ void check_status(cudnnStatus_t status, const char* call) {
 }
 #define TRIFOLD_CUDNN_CHECK(call) check_status((call), #call)
 
-/// One a thread and device, on the stream of `ex`. Never destroyed: the library may be gone by then.
+/// One a thread and device, on the stream of `ex`. Never destroyed: the library may be gone by
+/// then.
 cudnnHandle_t handle_of(const Exec& ex) {
   static thread_local auto& handles = *new std::map<int, cudnnHandle_t>;
   cudnnHandle_t& handle = handles[ex.device.index];
