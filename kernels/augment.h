@@ -1,4 +1,6 @@
 /// From images as bytes to a batch of floats: crop, mirror and normalise.
+///
+/// Reference tests/oracle/augment.h; test tests/kernels/augment_test.cpp.
 #pragma once
 
 #include <cstdint>

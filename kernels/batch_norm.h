@@ -1,4 +1,8 @@
 /// Batch normalisation over all but the last (channel) dimension, alone or fused with what follows.
+/// Which of these runs when, and where the gradient comes from: kernels/norm_conv2d.h.
+///
+/// Reference tests/oracle/batch_norm.h;
+///           test tests/kernels/batch_norm_test.cpp, batch_norm_steps_test.cpp.
 #pragma once
 
 #include <cstdint>

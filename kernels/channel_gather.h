@@ -1,4 +1,6 @@
 /// Channel selection with optional spatial subsampling.
+///
+/// Reference tests/oracle/channel_gather.h; test tests/kernels/channel_gather_test.cpp.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,6 @@
 /// Concatenating and splitting along the channel (last) dimension.
+///
+/// Reference tests/oracle/concat.h; test tests/kernels/concat_test.cpp.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,6 @@
 /// Two-dimensional convolution (cross-correlation), channels-last.
+///
+/// Reference tests/oracle/conv2d.h; test tests/kernels/conv2d_test.cpp, conv2d_winograd_test.cpp.
 #pragma once
 
 #include <cstdint>

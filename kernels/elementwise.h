@@ -1,4 +1,6 @@
 /// Element-wise maps over contiguous arrays of `count` elements.
+///
+/// Reference tests/oracle/elementwise.h; test tests/kernels/elementwise_test.cpp.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,6 @@
 /// Fully connected layer.
+///
+/// Reference tests/oracle/linear.h; test tests/kernels/linear_test.cpp.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,52 @@
 ///
 /// Batch normalisation is bound by memory. Worked on a convolution's input as it is read, and its
 /// sums taken of a convolution's output as it is written, it saves most of its passes over memory,
-/// and the normalised activation is never stored. kernels/batch_norm.h has the steps in between.
+/// and the normalised activation is never stored.
+///
+/// A batch norm between two convolutions: y1 = conv(x, w1), a = relu(norm(y1)), y2 = conv(a, w2).
+/// Time runs down; what touches whole arrays stands on the left, what works channel by channel, in
+/// next to no time, on the right. dy1, dy2 are the gradients of y1, y2, and g that of what the ReLU
+/// takes.
+///
+///   FORWARD
+///   norm_conv2d_forward(x, w1) --------> y1
+///         `----- statistics of y1 ---------> batch_norm_factors
+///                                                |  mean, inv_std, scale, shift
+///   norm_conv2d_forward(y1, InputNorm, w2) <-----'  a = relu((y1 - mean) scale + shift)
+///         |                                         while y1 is read
+///         |`-------------------------------> y2
+///         `----- statistics of y2 ---------> batch_norm_factors of the norm behind ...
+///
+///   BACKWARD
+///   norm_conv2d_backward(dy2, ConvInput{y1, norm}, w2) --> dw2
+///         |`--> g = (gradient of a) where a > 0, else 0
+///         `----- sums: of g and of g (y1 - mean) --> batch_norm_gradient_coefficients
+///                                                |  scale, coefficient, constant; dgamma, dbeta
+///   norm_conv2d_backward(OutputGradient{g, y1, ...}, x, w1) <--'
+///         |                        dy1 = (g + coefficient (y1 - mean) + constant) scale
+///         `--> dw1, ...            while g and y1 are read: the deferred gradient
+///
+/// Where a neighbour is no such convolution, a pass of its own (kernels/batch_norm.h) takes the
+/// step:
+///   y1 comes from something else              batch_norm_statistics takes its statistics
+///   a has other readers, or a residual added  batch_norm_apply stores it, and ConvInput says so
+///   a is read by something else first         batch_norm_gradient_sums masks g and sums it up
+///   y1 has other readers                      batch_norm_gradient evaluates dy1 and adds it
+///   nothing is fused                          batch_norm_train and batch_norm_backward
+///
+/// The gradient of a batch norm, for one channel with samples x_i, i = 1 ... N, mean m, biased
+/// variance v, s = inv_std = 1 / sqrt(v + eps), z_i = gamma (x_i - m) s + beta and g_i = dL/dz_i:
+///   dbeta = sum g_i, dgamma = s sum g_i (x_i - m): the two sums are all that is needed.
+/// L depends on x_i through z_i itself, through m and through v. With dm/dx_i = 1 / N,
+/// dv/dx_i = 2 (x_i - m) / N and ds/dv = -s^3 / 2,
+///   dL/dm = -gamma s sum g_j              (the part through v is 0, for sum (x_j - m) = 0)
+///   dL/dv = -gamma s^3 / 2 sum g_j (x_j - m)
+///   dL/dx_i = gamma s g_i + dL/dm / N + dL/dv 2 (x_i - m) / N
+///           = (g_i + coefficient (x_i - m) + constant) scale,
+/// scale = gamma s, coefficient = -s^2 / N sum g_j (x_j - m), constant = -1 / N sum g_j.
+///
+/// Reference tests/oracle/norm_conv2d.h, norm_conv2d_backward.h;
+///           test tests/kernels/norm_conv2d_test.cpp, norm_conv2d_backward_test.cpp.
 #pragma once
 
 #include "kernels/activation.h"

@@ -1,4 +1,6 @@
 /// In-place updates of parameters.
+///
+/// Reference tests/oracle/optimizer.h; test tests/kernels/optimizer_test.cpp.
 #pragma once
 
 #include <cstdint>

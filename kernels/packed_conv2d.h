@@ -1,4 +1,6 @@
 /// Convolution for inference, where weights stay and nothing is kept for a gradient.
+///
+/// Reference tests/oracle/norm_conv2d.h; test tests/kernels/conv2d_packed_test.cpp.
 #pragma once
 
 #include <cstdint>

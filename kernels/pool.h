@@ -1,4 +1,6 @@
 /// Spatial pooling of channels-last images.
+///
+/// Reference tests/oracle/pool.h; test tests/kernels/pool_test.cpp.
 #pragma once
 
 #include <cstdint>

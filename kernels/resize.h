@@ -1,4 +1,6 @@
 /// Bilinear resize of channels-last images.
+///
+/// Reference tests/oracle/resize.h; test tests/kernels/resize_test.cpp.
 #pragma once
 
 #include <cstdint>

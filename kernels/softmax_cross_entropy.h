@@ -1,4 +1,7 @@
 /// Softmax and cross-entropy with label smoothing.
+///
+/// Reference tests/oracle/softmax_cross_entropy.h;
+///           test tests/kernels/softmax_cross_entropy_test.cpp.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,33 @@
-/// The whole backward pass of a convolution of few filters in one kernel: from one patch of dy in shared
-/// memory, evaluated as it is read, and one tile of its input a, both gradients
+/// The fused backward pass of a convolution of few filters: from one patch of dy in shared memory,
+/// evaluated as it is read, and one tile of its input a, both gradients
 ///   of a tile's pixels   g = sum over taps of (patch shifted by the tap) (filters of the tap)^T,
 ///   of each tap's filters   dw += a^T (patch shifted by the tap).
 /// Bound by memory on tensor cores: it reads dy's arrays and x once from DRAM, halos coming from
 /// the L2 cache, and writes g.
+///
+/// What is worked on, from large to small:
+///   batch      cut into squares of 8 x 8 pixels
+///   part       the tiles that the same blocks take one after the other; its sums are its own
+///   tile       one or two squares, which a block holds at a time
+///   square     with the patch of dy that its windows reach: 10 x 10 pixels for 3 x 3 taps
+///   line pair  two neighbouring lines of a square, 16 pixels: the rows of one tensor-core product
+///   tap        of the window; a warp sums up the gradient of one tap's filters
+///
+/// A block over time, for a 3 x 3 window: nine warps, tap t being warp t's, and tiles of two
+/// squares, eight line pairs, line pair i being warp i's. Bars are barriers.
+///
+///   once      filters of all taps --> shared memory; dw of a warp's tap = 0, in registers
+///   tile 0  | all:    dy of the patches, evaluated, and a of the pixels --> shared memory
+///           +---------------------------------------------------------------
+///           | warp t: dw(tap t) += a^T (patch shifted by t), line pair by line pair
+///           | warp i: g(line pair i) = sum over taps of (shifted patch) filters^T, in registers
+///           +---------------------------------------------------------------
+///           | warp i: g(line pair i) --> shared memory, in the place of patches and a
+///           +---------------------------------------------------------------
+///           | all:    g [+ added], under the ReLU mask --> global memory; its sums
+///           +---------------------------------------------------------------
+///   tile 1  | the same ...
+///   end       dw of all warps --> shared memory --> this part's place in global memory; sums too
 #pragma once
 
 #include <type_traits>
