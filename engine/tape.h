@@ -21,11 +21,27 @@ class Gradient {
   void add(const kernels::Exec& ex, Tensor contribution);
   /// Takes the sum out, leaving nothing; undefined where nothing has arrived.
   Tensor take() { return std::move(sum_); }
-  /// The same for what writes to it: a copy where others read its array.
-  Tensor take_to_write();
   const Tensor& sum() const { return sum_; }
 
+  /// An array for a kernel that writes or accumulates its contribution, and which of the two it
+  /// does.
+  struct Destination {
+    Tensor dx;
+    kernels::Write write;
+  };
+  /// The sum so far, to be accumulated to, or, where nothing has arrived, an array made by fresh(),
+  /// to be overwritten. It is taken out: add() it once it is written.
+  template <class Fresh>
+  Destination take_destination(const Fresh& fresh) {
+    Tensor sum = take_to_write();
+    if (sum.defined()) return {std::move(sum), kernels::Write::accumulate};
+    return {fresh(), kernels::Write::overwrite};
+  }
+
  private:
+  /// As take(), with a copy where others read the sum's array.
+  Tensor take_to_write();
+
   Tensor sum_;
 };
 

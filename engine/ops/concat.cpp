@@ -49,12 +49,9 @@ Var concat(Tape& tape, std::span<const Var> inputs) {
     for (const Part& part : parts) {
       const std::int64_t c = part.shape.channels();
       if (part.gradient) {
-        Tensor dx = part.gradient->take_to_write();
-        const bool arrived = dx.defined();
-        if (!arrived) dx = Tensor::empty(part.shape, dy.device());
-        kernels::copy_channels(ex, {rows, c, width, from, c, 0},
-                               arrived ? kernels::Write::accumulate : kernels::Write::overwrite,
-                               dy.data(), dx.data());
+        auto [dx, write] =
+            part.gradient->take_destination([&] { return Tensor::empty(part.shape, dy.device()); });
+        kernels::copy_channels(ex, {rows, c, width, from, c, 0}, write, dy.data(), dx.data());
         part.gradient->add(ex, std::move(dx));
       }
       from += c;

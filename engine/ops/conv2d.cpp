@@ -32,12 +32,9 @@ Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeome
     });
     if (x.requires_grad()) {
       // A gradient that has already arrived, at a residual add, is added to where it lies.
-      Tensor dx = x.gradient->take_to_write();
-      const bool arrived = dx.defined();
-      if (!arrived) dx = Tensor::empty(x.shape(), dy.device());
-      kernels::conv2d_backward_data(
-          ex, s, dy.data(), w.value.data(),
-          arrived ? kernels::Write::accumulate : kernels::Write::overwrite, dx.data());
+      auto [dx, write] =
+          x.gradient->take_destination([&] { return Tensor::empty(x.shape(), dy.device()); });
+      kernels::conv2d_backward_data(ex, s, dy.data(), w.value.data(), write, dx.data());
       x.gradient->add(ex, std::move(dx));
     }
   });

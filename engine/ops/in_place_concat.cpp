@@ -14,12 +14,10 @@ void copy_in(const kernels::Exec& ex, const Tensor& x, std::int64_t first, const
 /// Adds the channels of a wide gradient from `first` on to the gradient of what was copied there.
 void hand_on(const kernels::Exec& ex, const Tensor& wide, std::int64_t first, const Shape& x,
              Gradient& gradient) {
-  Tensor dx = gradient.take_to_write();
-  const bool arrived = dx.defined();
-  if (!arrived) dx = Tensor::empty(x, wide.device());
-  kernels::copy_channels(
-      ex, {x.rows(), x.channels(), wide.shape().channels(), first, x.channels(), 0},
-      arrived ? kernels::Write::accumulate : kernels::Write::overwrite, wide.data(), dx.data());
+  auto [dx, write] = gradient.take_destination([&] { return Tensor::empty(x, wide.device()); });
+  kernels::copy_channels(ex,
+                         {x.rows(), x.channels(), wide.shape().channels(), first, x.channels(), 0},
+                         write, wide.data(), dx.data());
   gradient.add(ex, std::move(dx));
 }
 

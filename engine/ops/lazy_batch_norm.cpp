@@ -59,14 +59,14 @@ struct NormGradient {
 
   /// Adds the gradient of x to what has arrived there. Where x wants none it is dropped.
   void evaluate(const Tensor& g, const Tensor& dgamma, const Tensor& dbeta) const {
-    Tensor dx = x.requires_grad() ? x.gradient->take_to_write() : Tensor{};
-    const bool arrived = dx.defined();
-    if (!arrived) dx = room_for_dx(g);
+    const auto fresh = [&] { return room_for_dx(g); };
+    auto [dx, write] = x.requires_grad()
+                           ? x.gradient->take_destination(fresh)
+                           : Gradient::Destination{fresh(), kernels::Write::overwrite};
     kernels::batch_norm_gradient(ex, shape(), norm->x.data(), norm->factors.mean.data(),
                                  norm->factors.inv_std.data(), gamma.value.data(), g.data(),
-                                 norm->sums.data(),
-                                 arrived ? kernels::Write::accumulate : kernels::Write::overwrite,
-                                 dx.data(), dgamma.data(), dbeta.data(), dx.shape().channels());
+                                 norm->sums.data(), write, dx.data(), dgamma.data(), dbeta.data(),
+                                 dx.shape().channels());
     if (x.requires_grad()) x.gradient->add(ex, std::move(dx));
   }
 
