@@ -57,12 +57,7 @@ kernels::Activation activation(const Node& node) {
 FoldedNetwork::FoldedNetwork(const Network& network)
     : network_(network), skipped_(network.graph().nodes.size(), false) {
   const Graph& graph = network.graph();
-  std::vector<std::vector<NodeId>> readers(graph.nodes.size());
-  for (NodeId id = 0; id < graph.size(); ++id) {
-    for (NodeId input : graph.node(id).inputs) {
-      readers[static_cast<std::size_t>(input)].push_back(id);
-    }
-  }
+  const std::vector<std::vector<NodeId>> readers = graph.readers();
   const NormFusion fusion = plan_norm_fusion(graph);
   const Device device = network.device();
   for (NodeId id = 0; id < graph.size(); ++id) {

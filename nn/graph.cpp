@@ -138,6 +138,14 @@ NodeId Graph::add(std::string name, Op op, std::vector<NodeId> inputs) {
   return output();
 }
 
+std::vector<std::vector<NodeId>> Graph::readers() const {
+  std::vector<std::vector<NodeId>> readers(nodes.size());
+  for (NodeId id = 0; id < size(); ++id) {
+    for (NodeId input : node(id).inputs) readers[static_cast<std::size_t>(input)].push_back(id);
+  }
+  return readers;
+}
+
 std::vector<std::int64_t> infer_channels(const Graph& graph) {
   std::vector<std::int64_t> channels;
   for (const Node& node : graph.nodes) channels.push_back(channels_of(node, channels));

@@ -102,6 +102,8 @@ struct Graph {
   NodeId size() const { return static_cast<NodeId>(nodes.size()); }
   NodeId output() const { return size() - 1; }
   std::int64_t input_channels() const { return std::get<Input>(nodes.front().op).channels; }
+  /// By node: the nodes that read its result, in the order of the graph, as often as they do.
+  std::vector<std::vector<NodeId>> readers() const;
   bool operator==(const Graph&) const = default;
 };
 

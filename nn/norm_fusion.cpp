@@ -31,12 +31,7 @@ bool is_conv_without_bias(const Node& node) {
 
 NormFusion plan_norm_fusion(const Graph& graph) {
   const std::size_t nodes = graph.nodes.size();
-  std::vector<std::vector<NodeId>> readers(nodes);
-  for (NodeId id = 0; id < graph.size(); ++id) {
-    for (NodeId input : graph.node(id).inputs) {
-      readers[static_cast<std::size_t>(input)].push_back(id);
-    }
-  }
+  const std::vector<std::vector<NodeId>> readers = graph.readers();
   NormFusion fusion{.part_of_convolution = std::vector<bool>(nodes, false),
                     .first_reader = std::vector<NodeId>(nodes, -1),
                     .norm_alone_reads = std::vector<bool>(nodes, false),
