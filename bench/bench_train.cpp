@@ -25,7 +25,8 @@
 #include "kernels/runtime/memory.h"
 #include "kernels/runtime/thread_pool.h"
 #include "nn/arch/architectures.h"
-#include "nn/folded_network.h"
+#include "nn/execute/executor.h"
+#include "nn/execute/folded_network.h"
 #include "nn/train/sgd.h"
 
 namespace {
@@ -46,7 +47,11 @@ struct Options {
 class Stepper {
  public:
   Stepper(const Options& o, const kernels::Exec& ex)
-      : options_(o), ex_(ex), network_(initialised(o).to(ex.device)), sgd_(network_, {}, ex) {
+      : options_(o),
+        ex_(ex),
+        network_(initialised(o).to(ex.device)),
+        executor_(network_),
+        sgd_(network_, {}, ex) {
     sgd_.set_learning_rate(1e-3);
     if (o.inference) folded_.emplace(network_);
     if (o.graph) graph_.emplace(ex.device);
@@ -81,7 +86,7 @@ class Stepper {
     Tape tape(ex_);
     nn::ForwardMode mode = nn::training;
     mode.fused = !options_.plain;
-    const Var logits = network_.forward(tape, Var::constant(images_), mode).logits;
+    const Var logits = executor_.forward(tape, Var::constant(images_), mode).logits;
     tape.backward(engine::softmax_cross_entropy(tape, logits, labels_, 0.0f));
     sgd_.step(network_);
   }
@@ -95,6 +100,7 @@ class Stepper {
   Options options_;
   kernels::Exec ex_;
   nn::Network network_;
+  nn::Executor executor_;
   nn::Sgd sgd_;
   std::optional<nn::FoldedNetwork> folded_;
   engine::Tensor images_, labels_;

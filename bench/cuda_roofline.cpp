@@ -22,6 +22,7 @@
 #include "engine/tensor.h"
 #include "kernels/simt/emulator.h"
 #include "kernels/simt/profile.h"
+#include "nn/execute/executor.h"
 #include "nn/train/sgd.h"
 #endif
 
@@ -254,7 +255,8 @@ std::map<std::string, Counted> count_step(const nn::Graph& graph, std::int64_t s
   simt::clear_profiles();
   simt::settings().profile = true;
   engine::Tape tape(ex);
-  const engine::Var logits = network.forward(tape, engine::Var::constant(images), mode).logits;
+  const engine::Var logits =
+      nn::Executor(network).forward(tape, engine::Var::constant(images), mode).logits;
   tape.backward(engine::softmax_cross_entropy(tape, logits, labels, 0.0f));
   sgd.step(network);
   simt::settings().profile = false;

@@ -6,7 +6,7 @@
 
 #include "bench/step_traffic.h"
 #include "kernels/conv2d.h"
-#include "nn/norm_fusion.h"
+#include "nn/execute/norm_fusion.h"
 
 namespace trifold::bench {
 

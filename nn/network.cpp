@@ -1,9 +1,6 @@
 #include "nn/network.h"
 
-#include <algorithm>
-
 #include "kernels/runtime/error.h"
-#include "nn/forward_pass.h"
 
 namespace trifold::nn {
 
@@ -48,16 +45,6 @@ Network::Network(Graph graph, Device device) : graph_(std::move(graph)), device_
                            is_trainable(spec.role) ? Var::parameter(std::move(value))
                                                    : Var::constant(std::move(value))});
   }
-  norm_fusion_ = plan_norm_fusion(graph_);
-  last_reader_.assign(graph_.nodes.size(), -1);
-  for (NodeId id = 0; id < graph_.size(); ++id) {
-    const Node& node = graph_.node(id);
-    for (NodeId input : node.inputs) last_reader_[static_cast<std::size_t>(input)] = id;
-    if (const auto* gather = std::get_if<ChannelGather>(&node.op)) {
-      gather_sources_[id] =
-          Tensor::from({std::ssize(gather->source)}, std::span(gather->source), device_);
-    }
-  }
 }
 
 Network Network::to(Device device) const {
@@ -78,24 +65,6 @@ const Parameter& Network::parameter(const std::string& name) const {
   const auto found = index_.find(name);
   require<ShapeError>(found != index_.end(), "the network has no parameter '{}'", name);
   return parameters_[found->second];
-}
-
-Outputs Network::forward(engine::Tape& tape, const Var& x, const ForwardMode& mode,
-                         std::span<const NodeId> taps) const {
-  require<ShapeError>(x.shape().rank() == 4 && x.shape().channels() == graph_.input_channels(),
-                      "a network of {} input channels was given {}", graph_.input_channels(),
-                      engine::to_string(x.shape()));
-  Outputs outputs;
-  ForwardPass pass(*this, tape, x, mode, taps);
-  for (NodeId id = 0; id < graph_.size(); ++id) {
-    if (id > 0) pass.run(id);
-    if (std::ranges::binary_search(taps, id)) outputs.taps.push_back(pass.value(id));
-    for (NodeId input : graph_.node(id).inputs) {
-      if (last_reader_[static_cast<std::size_t>(input)] == id) pass.release(input);
-    }
-  }
-  outputs.logits = std::move(pass.value(graph_.output()));
-  return outputs;
 }
 
 }  // namespace trifold::nn

@@ -3,13 +3,11 @@
 
 #include <cstdint>
 #include <map>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "engine/ops.h"
+#include "engine/tape.h"
 #include "nn/graph.h"
-#include "nn/norm_fusion.h"
 
 namespace trifold::nn {
 
@@ -35,23 +33,6 @@ struct Parameter {
   engine::Var var;
 };
 
-/// How the batch norms of a forward pass behave. With statistics of the batch, the running ones
-/// move by `momentum` towards them, and batch norms may be fused with the convolutions around them
-/// (nn/norm_fusion.h), which changes results by rounding alone.
-struct ForwardMode {
-  engine::Statistics statistics;
-  float momentum = 0.1f;
-  bool fused = true;
-};
-inline constexpr ForwardMode training{engine::Statistics::batch};
-inline constexpr ForwardMode inference{engine::Statistics::running};
-
-/// The result of a forward pass: the logits and the values that were asked for.
-struct Outputs {
-  engine::Var logits;
-  std::vector<engine::Var> taps;
-};
-
 /// A network on one device. Move-only: two networks never share parameters by accident.
 class Network {
  public:
@@ -74,25 +55,11 @@ class Network {
   const Parameter& parameter(const std::string& name) const;
   bool has_parameter(const std::string& name) const { return index_.contains(name); }
 
-  /// Runs the graph on images x (n,h,w,c). A value is released after its last reader, unless the
-  /// tape needs it. `statistics` says where the batch norms take theirs from. `taps` names nodes
-  /// whose values are wanted besides the logits, in ascending order.
-  Outputs forward(engine::Tape& tape, const engine::Var& x, const ForwardMode& mode,
-                  std::span<const NodeId> taps = {}) const;
-
-  /// What a ForwardPass needs: the channels that a ChannelGather picks, and how batch norms are
-  /// fused.
-  const engine::Tensor& gather_source(NodeId id) const { return gather_sources_.at(id); }
-  const NormFusion& norm_fusion() const { return norm_fusion_; }
-
  private:
   Graph graph_;
   Device device_;
   std::vector<Parameter> parameters_;
   std::map<std::string, std::size_t> index_;
-  std::map<NodeId, engine::Tensor> gather_sources_;
-  std::vector<NodeId> last_reader_;
-  NormFusion norm_fusion_;
 };
 
 /// Fills a network with fresh values: convolutions from a normal distribution of variance

@@ -8,6 +8,7 @@
 #include "kernels/runtime/error.h"
 #include "kernels/softmax_cross_entropy.h"
 #include "nn/data/loader.h"
+#include "nn/execute/executor.h"
 #include "nn/train/evaluate.h"
 #include "nn/train/schedule.h"
 
@@ -41,6 +42,7 @@ FeatureSet extract(const nn::Network& network, const nn::Dataset& data,
                    const nn::Normalisation& normalisation, std::int64_t side,
                    const kernels::Exec& ex) {
   const std::vector<nn::NodeId> places = places_of(network.graph());
+  const nn::Executor executor(network);
   FeatureSet set;
   set.places.resize(places.size());
   nn::DeviceLoader loader(data, normalisation, {.batch = 250, .shuffle = false}, ex);
@@ -48,7 +50,7 @@ FeatureSet extract(const nn::Network& network, const nn::Dataset& data,
   while (const std::optional<nn::DeviceBatch> batch = loader.next()) {
     Tape tape(ex, Tape::Mode::no_grad);
     const std::vector<Var> taps =
-        network.forward(tape, nn::network_input(ex, batch->x, side), nn::inference, places).taps;
+        executor.forward(tape, nn::network_input(ex, batch->x, side), nn::inference, places).taps;
     for (std::size_t i = 0; i < taps.size(); ++i) {
       const Tensor mean = engine::global_avg_pool(tape, taps[i]).value.to(Device{});
       set.places[i].channels = mean.shape().channels();

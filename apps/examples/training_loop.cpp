@@ -8,6 +8,7 @@
 #include "kernels/runtime/thread_pool.h"
 #include "nn/arch/architectures.h"
 #include "nn/data/source.h"
+#include "nn/execute/executor.h"
 #include "nn/train/evaluate.h"
 #include "nn/train/running_totals.h"
 #include "nn/train/sgd.h"
@@ -25,6 +26,7 @@ int main() try {
 
   nn::Network network(nn::make_architecture("resnet8", train.channels, train.classes));
   nn::initialise(network, /*seed=*/0);
+  const nn::Executor executor(network);
   nn::Sgd sgd(network, {.momentum = 0.9, .nesterov = true, .weight_decay = 1e-4}, ex);
   nn::DeviceLoader loader(train, normalisation, {.batch = 100, .augmentation = nn::Augmentation{}},
                           ex);
@@ -36,7 +38,7 @@ int main() try {
     while (const std::optional<nn::DeviceBatch> batch = loader.next()) {
       engine::Tape tape(ex);
       const engine::Var images = engine::Var::constant(batch->x);  // (n, h, w, c)
-      const engine::Var logits = network.forward(tape, images, nn::training).logits;
+      const engine::Var logits = executor.forward(tape, images, nn::training).logits;
       const engine::Var loss = engine::softmax_cross_entropy(tape, logits, batch->labels, 0.0f);
       totals.add(logits.value, batch->labels, loss.value);
       tape.backward(loss);

@@ -7,7 +7,8 @@
 
 #include "kernels/runtime/error.h"
 #include "kernels/runtime/trace.h"
-#include "nn/folded_network.h"
+#include "nn/execute/executor.h"
+#include "nn/execute/folded_network.h"
 #include "nn/train/running_totals.h"
 
 namespace trifold::nn {
@@ -93,14 +94,15 @@ void reestimate_batch_norm(Network& network, const Dataset& dataset,
   DeviceLoader loader(dataset, normalisation,
                       {.batch = std::min(batch, dataset.count), .seed = seed, .drop_last = true},
                       ex);
+  const Executor executor(network);
   loader.start(0);
   for (std::int64_t i = 0; i < batches; ++i) {
     const std::optional<DeviceBatch> images = loader.next();
     if (!images) break;
     Tape tape(ex, Tape::Mode::no_grad);
     // A weight of 1 / (i + 1) for the newest batch makes the running statistics a plain average.
-    network.forward(tape, network_input(ex, images->x, side),
-                    {engine::Statistics::batch, 1.0f / static_cast<float>(i + 1)});
+    executor.forward(tape, network_input(ex, images->x, side),
+                     {engine::Statistics::batch, 1.0f / static_cast<float>(i + 1)});
   }
 }
 

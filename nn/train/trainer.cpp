@@ -85,6 +85,7 @@ LoaderOptions loader_options(const Dataset& data, const TrainOptions& o) {
 Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& normalisation,
                  std::int64_t side, const TrainOptions& options, const kernels::Exec& ex)
     : network_(network),
+      executor_(network),
       data_(data),
       normalisation_(normalisation),
       side_(side),
@@ -162,7 +163,7 @@ void Trainer::step(const DeviceBatch& batch) {
 engine::Var Trainer::forward(engine::Tape& tape, const DeviceBatch& batch) {
   const kernels::TraceRange range("forward");
   const engine::Var logits =
-      network_.forward(tape, network_input(ex_, batch.x, side_), training).logits;
+      executor_.forward(tape, network_input(ex_, batch.x, side_), training).logits;
   engine::Var loss = engine::softmax_cross_entropy(tape, logits, batch.labels,
                                                    static_cast<float>(options_.label_smoothing));
   totals_.add(logits.value, batch.labels, loss.value);

@@ -10,6 +10,7 @@
 
 #include "engine/graph_capture.h"
 #include "nn/data/device_loader.h"
+#include "nn/execute/executor.h"
 #include "nn/model.h"
 #include "nn/train/running_totals.h"
 #include "nn/train/schedule.h"
@@ -97,6 +98,7 @@ class Trainer {
   std::string fingerprint() const;
 
   Network& network_;
+  Executor executor_;
   const Dataset& data_;
   Normalisation normalisation_;
   std::int64_t side_;

@@ -1,5 +1,5 @@
 /// Folding batch norms into convolutions changes nothing but the rounding.
-#include "nn/folded_network.h"
+#include "nn/execute/folded_network.h"
 
 #include <gtest/gtest.h>
 
@@ -7,6 +7,7 @@
 
 #include "engine/random.h"
 #include "nn/arch/architectures.h"
+#include "nn/execute/executor.h"
 
 namespace trifold::nn {
 namespace {
@@ -45,7 +46,7 @@ TEST_P(Folded, ComputesWhatTheNetworkDoes) {
   const Tensor logits = folded.forward({}, images);
   engine::Tape tape({}, engine::Tape::Mode::no_grad);
   const Tensor expected =
-      network.forward(tape, engine::Var::constant(images), inference).logits.value;
+      Executor(network).forward(tape, engine::Var::constant(images), inference).logits.value;
   ASSERT_EQ(logits.shape(), expected.shape());
   double largest = 0;
   for (float v : expected.values()) largest = std::max(largest, std::abs(double{v}));

@@ -7,6 +7,7 @@
 
 #include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
+#include "nn/execute/executor.h"
 
 namespace trifold::nn {
 namespace {
@@ -32,7 +33,7 @@ std::vector<float> values(const Tensor& t) { return {t.values().begin(), t.value
 
 std::vector<float> run(const Network& network, const Var& x, const ForwardMode& mode) {
   Tape tape({}, Tape::Mode::no_grad);
-  return values(network.forward(tape, x, mode).logits.value);
+  return values(Executor(network).forward(tape, x, mode).logits.value);
 }
 
 TEST(Network, ParametersFollowTheGraph) {
@@ -101,7 +102,7 @@ TEST(Network, TapsGiveInnerValues) {
   const std::vector<NodeId> wanted = {0, 2, network.graph().output()};
   Tape tape({}, Tape::Mode::no_grad);
   const Var x = images(2);
-  const Outputs outputs = network.forward(tape, x, inference, wanted);
+  const Outputs outputs = Executor(network).forward(tape, x, inference, wanted);
   ASSERT_EQ(outputs.taps.size(), 3u);
   EXPECT_EQ(outputs.taps[0].value.data(), x.value.data());
   EXPECT_EQ(outputs.taps[1].shape(), (engine::Shape{2, 8, 8, 16}));
@@ -111,8 +112,9 @@ TEST(Network, TapsGiveInnerValues) {
 TEST(Network, RefusesImagesOfOtherChannels) {
   Tape tape({}, Tape::Mode::no_grad);
   const Network network = small();
-  EXPECT_THROW(network.forward(tape, images(1, 4), inference), ShapeError);
-  EXPECT_THROW(network.forward(tape, Var::constant(Tensor::zeros({2, 3})), inference), ShapeError);
+  EXPECT_THROW(Executor(network).forward(tape, images(1, 4), inference), ShapeError);
+  EXPECT_THROW(Executor(network).forward(tape, Var::constant(Tensor::zeros({2, 3})), inference),
+               ShapeError);
 }
 
 TEST(Network, RefusesAnInvalidGraph) {

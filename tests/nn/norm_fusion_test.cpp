@@ -1,5 +1,5 @@
 /// Networks whose batch norms are fused with convolutions, against the same networks op by op.
-#include "nn/norm_fusion.h"
+#include "nn/execute/norm_fusion.h"
 
 #include <gtest/gtest.h>
 
@@ -12,6 +12,7 @@
 #include "kernels/runtime/memory.h"
 #include "kernels/runtime/thread_pool.h"
 #include "nn/arch/architectures.h"
+#include "nn/execute/executor.h"
 #include "nn/network.h"
 #include "tests/nn/relative_error.h"
 
@@ -233,7 +234,7 @@ Step step(const Graph& graph, const Var& x, const ForwardMode& mode) {
   Tape tape({.pool = &threads});
   kernels::reset_memory_peak(Device{});
   const std::int64_t before = kernels::memory_use(Device{}).now_bytes;
-  const Var logits = network.forward(tape, x, mode).logits;
+  const Var logits = Executor(network).forward(tape, x, mode).logits;
   tape.backward(engine::softmax_cross_entropy(tape, logits, labels(x.shape()[0]), 0.0f));
   return {std::move(network), logits.value, kernels::memory_use(Device{}).peak_bytes - before};
 }
@@ -284,8 +285,8 @@ TEST_P(FusedNetwork, TapsOfNormsStayWhatTheyAre) {
   initialise(network, 3);
   const Var x = images(2, 8);
   Tape tape({}, Tape::Mode::no_grad);
-  const Outputs fused = network.forward(tape, x, training, norms);
-  const Outputs plain = network.forward(tape, x, op_by_op, norms);
+  const Outputs fused = Executor(network).forward(tape, x, training, norms);
+  const Outputs plain = Executor(network).forward(tape, x, op_by_op, norms);
   ASSERT_EQ(fused.taps.size(), norms.size());
   for (std::size_t i = 0; i < norms.size(); ++i) {
     EXPECT_LT(relative_error(fused.taps[i].value, plain.taps[i].value), 1e-4)

@@ -11,6 +11,7 @@
 
 #include "engine/random.h"
 #include "nn/arch/architectures.h"
+#include "nn/execute/executor.h"
 #include "nn/network.h"
 #include "pruning/surgery.h"
 
@@ -46,7 +47,8 @@ inline engine::Tensor random_images(std::int64_t count, std::int64_t side, std::
 
 inline std::vector<float> logits(const nn::Network& network, const engine::Tensor& images) {
   engine::Tape tape(cpu, engine::Tape::Mode::no_grad);
-  const auto y = network.forward(tape, engine::Var::constant(images), nn::inference).logits;
+  const auto y =
+      nn::Executor(network).forward(tape, engine::Var::constant(images), nn::inference).logits;
   return {y.value.values().begin(), y.value.values().end()};
 }
 

@@ -182,7 +182,7 @@ TEST_P(Surgery, LeavesTrainableNetworks) {
     const Cut result = cut(original, random_plan(c.graph, GetParam(), true, true, 12));
     engine::Tape tape(testing::cpu);
     const auto x = engine::Var::constant(random_images(4, c.side, 13));
-    const auto y = result.network.forward(tape, x, nn::training).logits;
+    const auto y = nn::Executor(result.network).forward(tape, x, nn::training).logits;
     const std::vector<std::int32_t> labels{0, 1, 2, 3};
     tape.backward(
         engine::softmax_cross_entropy(tape, y, engine::Tensor::from({4}, std::span(labels)), 0.0f));

@@ -1,11 +1,10 @@
-#include "nn/folded_network.h"
+#include "nn/execute/folded_network.h"
 
 #include <cmath>
 #include <optional>
 #include <utility>
 
-#include "nn/forward_pass.h"
-#include "nn/norm_fusion.h"
+#include "nn/execute/forward_pass.h"
 
 namespace trifold::nn {
 
@@ -55,10 +54,10 @@ kernels::Activation activation(const Node& node) {
 }  // namespace
 
 FoldedNetwork::FoldedNetwork(const Network& network)
-    : network_(network), skipped_(network.graph().nodes.size(), false) {
+    : network_(network),
+      plan_(network.graph(), network.device()),
+      skipped_(network.graph().nodes.size(), false) {
   const Graph& graph = network.graph();
-  const std::vector<std::vector<NodeId>> readers = graph.readers();
-  const NormFusion fusion = plan_norm_fusion(graph);
   const Device device = network.device();
   for (NodeId id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
@@ -70,7 +69,7 @@ FoldedNetwork::FoldedNetwork(const Network& network)
 
     // A batch norm behind goes into the weights, and the convolution to its place.
     NodeId place = id;
-    const std::vector<NodeId>& own_readers = readers[static_cast<std::size_t>(id)];
+    const std::vector<NodeId>& own_readers = plan_.readers[static_cast<std::size_t>(id)];
     if (own_readers.size() == 1 && graph.node(own_readers.front()).inputs.front() == id &&
         std::holds_alternative<BatchNorm>(graph.node(own_readers.front()).op)) {
       place = own_readers.front();
@@ -80,7 +79,7 @@ FoldedNetwork::FoldedNetwork(const Network& network)
     // One in front, if it is still there, is worked as the convolution reads.
     NodeId source = node.inputs.front();
     std::optional<engine::ConstantNorm> norm;
-    if (fusion.part_of_convolution[static_cast<std::size_t>(source)] &&
+    if (plan_.fusion.part_of_convolution[static_cast<std::size_t>(source)] &&
         !convolutions_.contains(source)) {
       const Node& in_front = graph.node(source);
       const RunningNorm values(network, in_front);
@@ -115,7 +114,7 @@ std::vector<NodeId> FoldedNetwork::inputs_of(NodeId id) const {
 Tensor FoldedNetwork::forward(const kernels::Exec& ex, const Tensor& images) {
   const Graph& graph = network_.graph();
   engine::Tape tape(ex, engine::Tape::Mode::no_grad);
-  ForwardPass pass(network_, tape, Var::constant(images), inference);
+  ForwardPass pass(network_, plan_, tape, Var::constant(images), inference);
   pass.concat_in_place();  // what reads them before their end are convolutions with norms
   for (NodeId id = 1; id < graph.size(); ++id) {
     if (skipped_[static_cast<std::size_t>(id)]) continue;

@@ -1,4 +1,4 @@
-#include "nn/norm_fusion.h"
+#include "nn/execute/norm_fusion.h"
 
 #include <algorithm>
 

@@ -6,16 +6,16 @@
 #include <vector>
 
 #include "engine/fused_ops.h"
-#include "nn/network.h"
+#include "nn/execute/executor.h"
 
 namespace trifold::nn {
 
 class ForwardPass {
  public:
-  /// The network and the tape outlive this object. The values of `kept` nodes are wanted
+  /// The network, its plan and the tape outlive this object. The values of `kept` nodes are wanted
   /// themselves, so that they are not fused with others.
-  ForwardPass(const Network& network, engine::Tape& tape, const engine::Var& x,
-              const ForwardMode& mode, std::span<const NodeId> kept = {});
+  ForwardPass(const Network& network, const ExecutionPlan& plan, engine::Tape& tape,
+              const engine::Var& x, const ForwardMode& mode, std::span<const NodeId> kept = {});
 
   /// Has Concats go on in each other's place though norms aren't fused here: for a caller that
   /// computes the norms of them itself and reads the first channels of a wider value.
@@ -51,6 +51,7 @@ class ForwardPass {
   engine::BatchNormState state(const Node& node, const BatchNorm& op) const;
 
   const Network& network_;
+  const ExecutionPlan& plan_;
   engine::Tape& tape_;
   ForwardMode mode_;
   std::span<const NodeId> kept_;

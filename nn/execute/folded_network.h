@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/packed_conv2d.h"
+#include "nn/execute/execution_plan.h"
 #include "nn/network.h"
 
 namespace trifold::nn {
@@ -36,6 +37,7 @@ class FoldedNetwork {
   std::vector<NodeId> inputs_of(NodeId id) const;
 
   const Network& network_;
+  ExecutionPlan plan_;
   std::map<NodeId, Convolution> convolutions_;  // by the node at whose place they run
   std::vector<bool> skipped_;                   // nodes that are part of another
   std::vector<NodeId> last_reader_;

@@ -1,4 +1,4 @@
-#include "nn/forward_pass.h"
+#include "nn/execute/forward_pass.h"
 
 #include <algorithm>
 
@@ -19,9 +19,10 @@ engine::ConvGeometry geometry(const Conv2d& op) { return {op.stride, op.stride, 
 
 }  // namespace
 
-ForwardPass::ForwardPass(const Network& network, engine::Tape& tape, const Var& x,
-                         const ForwardMode& mode, std::span<const NodeId> kept)
+ForwardPass::ForwardPass(const Network& network, const ExecutionPlan& plan, engine::Tape& tape,
+                         const Var& x, const ForwardMode& mode, std::span<const NodeId> kept)
     : network_(network),
+      plan_(plan),
       tape_(tape),
       mode_(mode),
       kept_(kept),
@@ -37,7 +38,7 @@ ForwardPass::ForwardPass(const Network& network, engine::Tape& tape, const Var& 
 bool ForwardPass::is_kept(NodeId id) const { return std::ranges::binary_search(kept_, id); }
 
 bool ForwardPass::wants_statistics(NodeId id) const {
-  return mode_.fused && network_.norm_fusion().statistics[static_cast<std::size_t>(id)];
+  return mode_.fused && plan_.fusion.statistics[static_cast<std::size_t>(id)];
 }
 
 void ForwardPass::release(NodeId id) {
@@ -64,7 +65,7 @@ Var ForwardPass::compute(NodeId id) {
           [&](const Add&) { return engine::add(tape_, input(0), input(1)); },
           [&](const Concat&) { return concat(id); },
           [&](const ChannelGather& op) {
-            return engine::channel_gather(tape_, input(0), network_.gather_source(id), op.stride);
+            return engine::channel_gather(tape_, input(0), plan_.gather_sources.at(id), op.stride);
           },
           [&](const Pool& op) {
             const engine::PoolGeometry g{op.window, op.window, op.stride,
@@ -88,7 +89,7 @@ Var ForwardPass::conv2d(NodeId id, const Conv2d& op) {
     return engine::conv2d(tape_, value(source), w, op.bias ? &own(node, ".bias") : nullptr,
                           geometry(op));
   }
-  const NormFusion& fusion = network_.norm_fusion();
+  const NormFusion& fusion = plan_.fusion;
   engine::LazyValue input{value(source), nullptr};
   if (fusion.first_reader[static_cast<std::size_t>(source)] == id) input.norm = norm(source);
   Var result = engine::norm_conv2d(tape_, input, w, geometry(op),
@@ -106,7 +107,7 @@ Var ForwardPass::batch_norm(NodeId id, const BatchNorm& op) {
     return engine::batch_norm(tape_, x, state(node, op), mode_.statistics, residual,
                               activation(op));
   }
-  const NormFusion& fusion = network_.norm_fusion();
+  const NormFusion& fusion = plan_.fusion;
   const auto index = static_cast<std::size_t>(id);
   const bool is_deferred = fusion.part_of_convolution[index] && !is_kept(id);
   engine::LazyValue normed = engine::lazy_batch_norm(
@@ -117,8 +118,7 @@ Var ForwardPass::batch_norm(NodeId id, const BatchNorm& op) {
 }
 
 NodeId ForwardPass::in_place_successor(NodeId id) const {
-  return in_place_concat_ ? network_.norm_fusion().in_place_successor[static_cast<std::size_t>(id)]
-                          : -1;
+  return in_place_concat_ ? plan_.fusion.in_place_successor[static_cast<std::size_t>(id)] : -1;
 }
 
 Var ForwardPass::concat(NodeId id) {
@@ -132,7 +132,7 @@ Var ForwardPass::concat(NodeId id) {
     statistics(id).values = engine::concat(tape_, statistics_of_parts).value;
 
   const auto channels = [&](NodeId node) {
-    return network_.norm_fusion().channels[static_cast<std::size_t>(node)];
+    return plan_.fusion.channels[static_cast<std::size_t>(node)];
   };
   const bool continues = in_place_successor(inputs[0]) == id;
   if (!continues && in_place_successor(id) == -1) return engine::concat(tape_, parts);
