@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include "kernels/error_types.h"
+#include "kernels/runtime/error_types.h"
 
 namespace trifold::engine {
 

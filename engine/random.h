@@ -45,7 +45,7 @@ inline constexpr std::uint32_t shuffle = 3;     ///< Order of the images in an e
 inline constexpr std::uint32_t augment = 4;     ///< Crop and flip of one image in one epoch.
 inline constexpr std::uint32_t probe = 5;       ///< Images and their order for probing classifiers.
 inline constexpr std::uint32_t criterion = 6;   ///< What a pruning criterion draws.
-}  // namespace streams
+}  // namespace random_streams
 
 /// One sequence of 2^34 32-bit words, named by (seed, stream, a, b). Sequences with different names
 /// share no Philox block. Copying it copies its position.

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/exec.h"
+#include "kernels/runtime/exec.h"
 #include "nn/data/dataset.h"
 #include "nn/data/normalisation.h"
 #include "nn/network.h"

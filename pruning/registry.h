@@ -9,7 +9,7 @@
 #include <tuple>
 #include <vector>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::pruning {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "pruning/depth.h"
 
 namespace trifold::pruning {

@@ -6,8 +6,8 @@
 #include <sstream>
 
 #include "apps/cli/message.h"
-#include "kernels/error.h"
-#include "kernels/memory.h"
+#include "kernels/runtime/error.h"
+#include "kernels/runtime/memory.h"
 
 namespace trifold::apps {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "apps/cli/option_set.h"
-#include "kernels/exec.h"
-#include "kernels/thread_pool.h"
+#include "kernels/runtime/exec.h"
+#include "kernels/runtime/thread_pool.h"
 #include "nn/data/source.h"
 #include "nn/model.h"
 #include "nn/train/trainer.h"

@@ -13,7 +13,7 @@
 #include <sstream>
 
 #include "engine/file_io.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::apps {
 namespace {

@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
 #include "apps/cli/command_line.h"
-#include "kernels/instruction_set.h"
-#include "kernels/memory.h"
+#include "kernels/runtime/instruction_set.h"
+#include "kernels/runtime/memory.h"
 #include "trifold/version.h"
 
 namespace trifold::apps {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "engine/file_io.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::apps {
 

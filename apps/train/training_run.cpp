@@ -10,7 +10,7 @@
 #include "apps/cli/progress.h"
 #include "apps/cli/run_folder.h"
 #include "apps/cli/run_log.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 #include "nn/class_names.h"
 #include "nn/train/evaluate.h"

@@ -15,7 +15,7 @@ class RandomChannels : public ChannelCriterion {
   bool judges_without_norm() const override { return true; }
   std::vector<double> scores(const nn::Network&, const Units& units,
                              const Evidence& evidence) const override {
-    engine::Random random(evidence.seed, engine::streams::criterion);
+    engine::Random random(evidence.seed, engine::random_streams::criterion);
     std::vector<double> scores;
     for (std::size_t i = 0; i < units.units.size(); ++i) scores.push_back(random.uniform());
     return scores;
@@ -30,7 +30,7 @@ class RandomBlocks : public BlockCriterion {
 
   std::vector<double> importance(const nn::Network& network,
                                  const Evidence& evidence) const override {
-    engine::Random random(evidence.seed, engine::streams::criterion, 1);
+    engine::Random random(evidence.seed, engine::random_streams::criterion, 1);
     std::vector<double> importance;
     for (std::size_t i = 0; i < network.graph().blocks.size(); ++i) {
       importance.push_back(random.uniform());

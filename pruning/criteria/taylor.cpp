@@ -6,8 +6,9 @@
 
 #include "engine/ops.h"
 #include "engine/random.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "nn/data/device_loader.h"
+#include "nn/execute/executor.h"
 #include "nn/train/evaluate.h"
 #include "pruning/channels.h"
 
@@ -61,7 +62,7 @@ std::vector<double> Taylor::scores(const nn::Network& original, const Units& uni
   const nn::Graph& graph = network.graph();
   const Coupling coupling = find_coupling(graph);
   std::vector<std::int64_t> chosen = engine::permutation(
-      evidence.train.count, engine::Random(evidence.seed, engine::streams::criterion));
+      evidence.train.count, engine::Random(evidence.seed, engine::random_streams::criterion));
   const std::int64_t batch = std::min(batch_size, evidence.train.count),
                      most = std::min({evidence.images, evidence.train.count, most_batches * batch});
   const std::int64_t batches = std::max<std::int64_t>(most / batch, 1);
@@ -70,6 +71,7 @@ std::vector<double> Taylor::scores(const nn::Network& original, const Units& uni
   nn::DeviceLoader loader(images, evidence.normalisation, {.batch = batch, .shuffle = false},
                           evidence.ex);
   loader.start(0);
+  const nn::Executor executor(network);
   std::vector<double> scores(units.units.size(), 0.0);
   while (const std::optional<nn::DeviceBatch> images_of_batch = loader.next()) {
     for (nn::Parameter& p : network.parameters()) {
@@ -77,7 +79,7 @@ std::vector<double> Taylor::scores(const nn::Network& original, const Units& uni
     }
     engine::Tape tape(evidence.ex);
     const engine::Var x = nn::network_input(evidence.ex, images_of_batch->x, evidence.side);
-    const engine::Var logits = network.forward(tape, x, nn::training).logits;
+    const engine::Var logits = executor.forward(tape, x, nn::training).logits;
     tape.backward(engine::softmax_cross_entropy(tape, logits, images_of_batch->labels, 0.0f));
     GateDerivatives derivative(network);
     for (std::size_t i = 0; i < scores.size(); ++i) {

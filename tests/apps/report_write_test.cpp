@@ -9,7 +9,7 @@
 
 #include "apps/report/report.h"
 #include "engine/file_io.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "tests/apps/report_markup.h"
 #include "tests/apps/report_sample.h"
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "engine/file_io.h"
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "tests/engine/support.h"
 
 namespace trifold::engine {

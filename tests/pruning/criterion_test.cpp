@@ -8,7 +8,8 @@
 #include <numeric>
 #include <set>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
+#include "nn/execute/executor.h"
 #include "nn/train/evaluate.h"
 #include "pruning/depth.h"
 #include "pruning/probe.h"
@@ -136,7 +137,9 @@ double loss(const nn::Network& network) {
   loader.start(0);
   const nn::DeviceBatch batch = *loader.next();
   const engine::Var logits =
-      network.forward(tape, nn::network_input(testing::cpu, batch.x, 8), nn::training).logits;
+      nn::Executor(network)
+          .forward(tape, nn::network_input(testing::cpu, batch.x, 8), nn::training)
+          .logits;
   return engine::softmax_cross_entropy(tape, logits, batch.labels, 0.0f).value.values()[0];
 }
 

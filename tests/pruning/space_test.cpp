@@ -8,7 +8,7 @@
 #include <limits>
 #include <set>
 
-#include "kernels/error.h"
+#include "kernels/runtime/error.h"
 #include "map/error.h"
 #include "map/low_rank.h"
 #include "pruning/depth.h"
