@@ -202,6 +202,7 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
   settings["arch"] = model.info.arch;
   settings["side"] = model.info.side;
   settings["data"] = data.train.name;
+  settings["data_crc32"] = nn::checksum(data.train);
   Journal record(folder.path() / "journal.json", settings);
   folder.write_config(config);
   return {.options = options,

@@ -1,5 +1,7 @@
 #include "nn/data/dataset.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -57,6 +59,14 @@ void check(const Dataset& d) {
   require<ShapeError>(*lowest >= 0 && *highest < d.classes,
                       "data set '{}': labels span [{}, {}], outside its {} classes", d.name,
                       *lowest, *highest, d.classes);
+}
+
+std::uint32_t checksum(const Dataset& dataset) {
+  uLong crc = ::crc32(0, nullptr, 0);
+  crc = ::crc32_z(crc, dataset.pixels.data(), dataset.pixels.size());
+  crc = ::crc32_z(crc, reinterpret_cast<const Bytef*>(dataset.labels.data()),
+                  dataset.labels.size() * sizeof(dataset.labels[0]));
+  return static_cast<std::uint32_t>(crc);
 }
 
 Dataset subset(const Dataset& dataset, const std::vector<std::int64_t>& indices) {

@@ -45,6 +45,10 @@ struct DataSplits {
 ///           label outside [0, classes).
 void check(const Dataset& dataset);
 
+/// CRC-32 of the pixels and then the labels, in this machine's order of bytes: tells whether a run that
+/// goes on still has the images that it began with.
+std::uint32_t checksum(const Dataset& dataset);
+
 /// The images of `indices`, in that order; an index may occur more than once.
 /// Errors    ShapeError: an index outside [0, count).
 Dataset subset(const Dataset& dataset, const std::vector<std::int64_t>& indices);

@@ -55,7 +55,8 @@ std::string deciding_options(const std::string& key) {
       {"side", "--resolution and --image-side"},
       {"mean", "--data and --init"},
       {"std", "--data and --init"},
-      {"images", "--data and --held-out"}};
+      {"images", "--data and --held-out"},
+      {"data_crc32", "--data, with the same files and options of reading them"}};
   const auto found = names.find(key);
   return found == names.end() ? "--" + key : found->second;
 }
@@ -87,6 +88,7 @@ Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& nor
     : network_(network),
       executor_(network),
       data_(data),
+      data_crc32_(checksum(data)),
       normalisation_(normalisation),
       side_(side),
       options_(options),
@@ -220,7 +222,8 @@ std::string Trainer::fingerprint() const {
               {"std", normalisation_.std},
               {"images", data_.count},
               {"class_names", data_.class_names},
-              {"data", data_.name}}
+              {"data", data_.name},
+              {"data_crc32", data_crc32_}}
       .dump();
 }
 

@@ -100,6 +100,7 @@ class Trainer {
   Network& network_;
   Executor executor_;
   const Dataset& data_;
+  std::uint32_t data_crc32_;
   Normalisation normalisation_;
   std::int64_t side_;
   TrainOptions options_;

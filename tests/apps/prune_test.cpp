@@ -107,6 +107,18 @@ TEST_F(Prune, RunsAllStagesWithinTheTarget) {
   EXPECT_TRUE(one_error(other, "seed")) << other.err;
 }
 
+TEST_F(Prune, RefusesToGoOnWithOtherImages) {
+  const fs::path out = folder / "run";
+  ASSERT_EQ(run_program("prune", arguments("plan", out)).code, 0);
+  const fs::path file = folder / "cifar" / "data_batch_2.bin";
+  std::string images = read_text(file);
+  images[100] = static_cast<char>(images[100] ^ 1);
+  write_text(file, images);
+  const Result result = run_program("prune", {"collect", "--out", out.string()});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_TRUE(one_error(result, "other training images")) << result.err;
+}
+
 TEST_F(Prune, NoticesThatAFileHasChanged) {
   const fs::path out = folder / "run";
   ASSERT_EQ(run_program("prune", arguments("run", out)).code, 0);

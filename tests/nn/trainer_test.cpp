@@ -142,6 +142,10 @@ TEST_F(TrainerTest, RefusesACheckpointOfOtherOptions) {
   std::swap(renamed.class_names[0], renamed.class_names[1]);
   Trainer confused(network, renamed, normalisation, 12, options(), {});
   EXPECT_THROW(confused.restore(checkpoint), ConfigError);
+  Dataset retouched = data;
+  retouched.pixels[5] ^= 1;
+  Trainer misled(network, retouched, normalisation, 12, options(), {});
+  EXPECT_THROW(misled.restore(checkpoint), ConfigError);
 }
 
 TEST_F(TrainerTest, StopsWhenTheLossIsNotFinite) {
