@@ -52,8 +52,7 @@ Holder read_holder(int file) {
 }
 
 bool has_name(int file, const std::string& path) {
-  struct stat opened {
-  }, named{};
+  struct stat opened = {}, named = {};
   return ::fstat(file, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
          opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
