@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <stdexcept>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@ namespace {
 using Vector = std::array<double, 3>;
 
 constexpr int kCells = 24;
+constexpr double kInfeasible = -std::numeric_limits<double>::infinity();
 
 /// The search box in logarithms: u = log x, from log lower to 0.
 struct Search {
@@ -31,10 +33,10 @@ struct Search {
   /// F, or -infinity outside box or budget.
   double value(const Vector& u) const {
     for (std::size_t i = 0; i < 3; ++i) {
-      if (u[i] < lower[i] || u[i] > 0) return -INFINITY;
+      if (u[i] < lower[i] || u[i] > 0) return kInfeasible;
     }
     const Point p = point(u);
-    return cost.ratio(p) <= budget ? predictor.value(p) : -INFINITY;
+    return cost.ratio(p) <= budget ? predictor.value(p) : kInfeasible;
   }
 
   /// Sets u[solved] to the greatest value that the budget allows (lower if none does).
@@ -62,7 +64,7 @@ struct Search {
 
 struct Candidate {
   Vector u{};
-  double value = -INFINITY;
+  double value = kInfeasible;
 };
 
 /// Pattern search: moves to the best neighbour in the free directions, else halves the step. Each

@@ -23,7 +23,7 @@ constexpr const char* info_key = "trifold.model";
 constexpr const char* graph_key = "trifold.graph";
 
 json parse(const SafetensorsFile& file, const char* key) {
-  const json document = json::parse(file.metadata.at(key), nullptr, /*allow_exceptions=*/false);
+  json document = json::parse(file.metadata.at(key), nullptr, /*allow_exceptions=*/false);
   require<FileError>(!document.is_discarded(), "{}: the metadata entry '{}' is not JSON",
                      file.path.string(), key);
   return document;

@@ -65,7 +65,7 @@ FeatureSet extract(const nn::Network& network, const nn::Dataset& data,
 // Brings both to mean 0 and deviation 1 a channel, as measured on `train`.
 void standardise(Features& train, Features& held_out) {
   const auto c = static_cast<std::size_t>(train.channels);
-  const double n = static_cast<double>(train.values.size() / c);
+  const double n = static_cast<double>(train.values.size()) / static_cast<double>(c);
   for (std::size_t j = 0; j < c; ++j) {
     double sum = 0, squares = 0;
     for (std::size_t i = j; i < train.values.size(); i += c) sum += train.values[i];

@@ -118,7 +118,7 @@ void inks_to_rgb(const std::vector<std::uint8_t>& inks, std::uint8_t* rgb) {
 
 std::vector<std::uint8_t> find_exif(const jpeg_decompress_struct& jpeg) {
   for (auto marker = jpeg.marker_list; marker != nullptr; marker = marker->next) {
-    const std::vector<std::uint8_t> data(marker->data, marker->data + marker->data_length);
+    std::vector<std::uint8_t> data(marker->data, marker->data + marker->data_length);
     if (std::ranges::mismatch(exif_start, data).in1 == exif_start.end()) return data;
   }
   return {};
