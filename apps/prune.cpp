@@ -16,6 +16,7 @@
 #include "apps/cli/stop_signal.h"
 #include "apps/prune/run.h"
 #include "kernels/runtime/error.h"
+#include "map/families.h"
 #include "nn/data/utf8.h"
 #include "nn/train/evaluate.h"
 #include "pruning/cost_model.h"
@@ -34,6 +35,7 @@ struct Stage {
 
 constexpr Stage stages[] = {
     {"plan", "say what the space is and whether the target can be met", apps::plan},
+    {"sparsify", "train the scales of the batch norms to tell channels apart", apps::sparsify},
     {"collect", "prune and fine-tune along each dimension", apps::collect},
     {"fit", "fit the accuracy predictor", apps::fit},
     {"solve", "find the best point within the budget", apps::solve},
@@ -52,9 +54,18 @@ std::string listed(const std::vector<Entry>& entries) {
   return text;
 }
 
+// "auto (...), monotone-rank1 (...), ..."
+std::string predictor_help() {
+  std::string text = "Accuracy predictor: auto (chosen by leave-one-out error)";
+  for (const map::PredictorFamily& family : map::predictor_families()) {
+    text += fmt::format(", {} ({})", family.name, family.description);
+  }
+  return text;
+}
+
 struct Flags {
   std::string stage, out, target = "0.5", width = "stream";
-  std::string round_to = "1", include = "*", exclude;
+  std::string round_to = "auto", path = "one-shot", held_out_from = "train", include = "*", exclude;
   std::string dimensions = "depth,width,resolution";
   bool resume = false;
   double minutes = 0;
@@ -86,21 +97,46 @@ struct Flags {
     app.add_option("--width", width, "stream: all channels; inner: those inside the blocks");
     app.add_option("--dimensions", dimensions, "Which of depth,width,resolution to prune")
         ->type_name("LIST");
+    app.add_option("--sparsity-epochs", o.sparsity_epochs,
+                   "Training with --bn-l1 before anything is cut; 0: none")
+        ->type_name("N");
+    app.add_option("--sparsity-lr", o.sparsity_lr, "Learning rate of that")->type_name("X");
+    app.add_option("--path", path,
+                   "one-shot: data points are cut from the network that the result is cut from; "
+                   "iterative: each from the one before it, as in the paper");
     app.add_option("--rounds", o.rounds, "Data points along each dimension")->type_name("N");
+    app.add_option("--off-axes", o.off_axes,
+                   "Data points in several dimensions at once, where the optimum is least certain")
+        ->type_name("N");
+    app.add_option("--repeats", o.repeats,
+                   "Further measurements of the first point, which show the noise")
+        ->type_name("N");
     app.add_option("--round-epochs", o.round_epochs, "Fine-tuning of a data point")->type_name("N");
     app.add_option("--round-images", o.round_images,
                    "Training images of a data point's epoch; 0 is all")
         ->type_name("N");
+    app.add_option("--finalists", o.finalists,
+                   "Best networks that are trained like data points before one is chosen")
+        ->type_name("N");
+    app.add_option("--heal-epochs", o.heal_epochs,
+                   "Training of the result at --heal-lr, before its fine-tuning")
+        ->type_name("N");
+    app.add_option("--heal-lr", o.heal_lr, "Learning rate of that")->type_name("X");
     app.add_option("--finetune-epochs", o.finetune_epochs, "Fine-tuning of the result")
         ->type_name("N");
     app.add_option("--round-lr", o.round_lr, "Learning rate of every data point")->type_name("X");
     app.add_option("--finetune-lr", o.finetune_lr, "Learning rate of the result")->type_name("X");
-    app.add_option("--bn-l1", o.bn_l1, "Weight of the sum of |gamma| in the width rounds")
+    app.add_option("--bn-l1", o.bn_l1,
+                   "Weight of the sum of |gamma| in the sparsity training and in iterative width "
+                   "rounds")
         ->type_name("X");
     app.add_option("--held-out", o.held_out,
-                   "Training images set aside for decisions; 0 is a tenth, at most 5,000")
+                   "Images set aside for decisions; 0 is a tenth, at most 5,000")
         ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
         ->type_name("N");
+    app.add_option("--held-out-from", held_out_from,
+                   "train: they are training images; test: they are test images, which the last "
+                   "figure then leaves out, for networks that were trained on all training images");
     app.add_option("--round-to", round_to,
                    "Channels stay in multiples of this; auto: of what the device computes at once")
         ->type_name("N");
@@ -112,8 +148,7 @@ struct Flags {
         ->type_name("X");
     app.add_option("--resolution-step", o.resolution_step, "Between the sides that are considered")
         ->type_name("PIXELS");
-    app.add_option("--degree", o.degree, "Of the accuracy predictor")->type_name("N");
-    app.add_option("--rank", o.rank, "Of the accuracy predictor")->type_name("N");
+    app.add_option("--predictor", o.predictor, predictor_help());
     app.add_option("--bn-batches", o.bn_batches, "For re-estimating batch norms")->type_name("N");
     app.add_option("--probe-images", o.probe_images, "For judging blocks")->type_name("N");
     app.add_flag("--resume", resume, "Goes on with the run in --out")->configurable(false);
@@ -128,7 +163,8 @@ struct Flags {
     profile.add_to(app);
   }
 
-  PruneOptions resolved(const nn::Graph& graph, const nn::Dataset& train, Device on) const {
+  PruneOptions resolved(const nn::Graph& graph, const nn::DataSplits& splits, Device on) const {
+    const nn::Dataset& train = splits.train;
     PruneOptions o = options;
     o.training = training.resolve(data.data, train);
     o.target = parse_target(target);
@@ -137,6 +173,12 @@ struct Flags {
                          "--width is '{}'; it is stream or inner", width);
     o.width_mode = width == "stream" ? pruning::WidthMode::stream : pruning::WidthMode::inner;
     o.round_to = parse_round_to(round_to, on);
+    require<ConfigError>(path == "one-shot" || path == "iterative",
+                         "--path is '{}'; it is one-shot or iterative", path);
+    o.iterative = path == "iterative";
+    require<ConfigError>(held_out_from == "train" || held_out_from == "test",
+                         "--held-out-from is '{}'; it is train or test", held_out_from);
+    o.held_out_from_test = held_out_from == "test";
     const bool without_norm = pruning::channel_criterion(o.criterion)->judges_without_norm();
     pruning::block_criterion(o.block_criterion);  // refuses an unknown one
     const std::vector<std::string> groups =
@@ -154,7 +196,8 @@ struct Flags {
                            "--dimensions names '{}'; it takes depth, width and resolution", name);
       *dimension = true;
     }
-    o.held_out = held_out_count(o.held_out, train.count);
+    o.held_out =
+        held_out_count(o.held_out, (o.held_out_from_test ? splits.test : splits.train).count);
     check(o);
     return o;
   }
@@ -190,48 +233,55 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
   require_fits_model(flags.model.file, model.info, flags.data.data, data.train);
   nn::check_fits(model.network, data.train);
   nn::check_fits(model.network, data.test);
-  const PruneOptions options = flags.resolved(model.network.graph(), data.train, ex.device);
-  nn::HeldOutSplit split = nn::split_held_out(data.train, options.held_out, options.training.seed);
-  nn::Dataset round_train =
-      options.round_images > 0 && options.round_images < split.train.count
-          ? nn::split_held_out(split.train, options.round_images, options.training.seed).held_out
-          : split.train;
-
+  const PruneOptions options = flags.resolved(model.network.graph(), data, ex.device);
   nlohmann::json settings = to_json(options);
   settings["model_crc32"] = crc32_of_file(flags.model.file);
   settings["arch"] = model.info.arch;
   settings["side"] = model.info.side;
   settings["data"] = data.train.name;
   settings["data_crc32"] = nn::checksum(data.train);
+  // What is set aside decides; what is left of its set trains, or gives the last figure.
+  nn::HeldOutSplit split = nn::split_held_out(options.held_out_from_test ? data.test : data.train,
+                                              options.held_out, options.training.seed);
+  nn::Dataset& rest = options.held_out_from_test ? data.test : data.train;
+  rest = std::move(split.train);
+  nn::Dataset round_train =
+      options.round_images > 0 && options.round_images < data.train.count
+          ? nn::split_held_out(data.train, options.round_images, options.training.seed).held_out
+          : data.train;
   Journal record(folder.path() / "journal.json", settings);
   folder.write_config(config);
-  return {.options = options,
-          .folder = folder.path(),
-          .command_line = command_line,
-          .original = std::move(model),
-          .train = std::move(split.train),
-          .held_out = std::move(split.held_out),
-          .test = std::move(data.test),
-          .round_train = std::move(round_train),
-          .ex = ex,
-          .journal = std::move(record),
-          .times = StageTimes(folder.path() / "times.json"),
-          .callbacks = {
-              .say =
-                  [&progress](const std::string& line) {
-                    progress.finish();
-                    message(line + "\n");
-                  },
-              .tell =
-                  [&progress](const std::string& text) {
-                    progress.finish();
-                    fmt::print("{}", text);
-                  },
-              .after_batch =
-                  [&progress, &stop, o = options](const std::string& step, const nn::Progress& p) {
-                    progress.show(step, p, step == "finetune" ? o.finetune_epochs : o.round_epochs);
-                    return !stop.requested();
-                  }}};
+  nn::Network base = model.network.clone();
+  PruneRun run{.options = options,
+               .folder = folder.path(),
+               .command_line = command_line,
+               .original = std::move(model),
+               .base = std::move(base),
+               .train = std::move(data.train),
+               .held_out = std::move(split.held_out),
+               .test = std::move(data.test),
+               .round_train = std::move(round_train),
+               .ex = ex,
+               .journal = std::move(record),
+               .times = StageTimes(folder.path() / "times.json"),
+               .callbacks = {.say =
+                                 [&progress](const std::string& line) {
+                                   progress.finish();
+                                   message(line + "\n");
+                                 },
+                             .tell =
+                                 [&progress](const std::string& text) {
+                                   progress.finish();
+                                   fmt::print("{}", text);
+                                 },
+                             .after_batch =
+                                 [&progress, &stop](const std::string& step, std::int64_t epochs,
+                                                    const nn::Progress& p) {
+                                   progress.show(step, p, epochs);
+                                   return !stop.requested();
+                                 }}};
+  run.base = load_base(run);
+  return run;
 }
 
 int run(int argc, char** argv) {
@@ -254,7 +304,7 @@ int run(int argc, char** argv) {
   require<ConfigError>(
       flags.stage == "run" ||
           std::ranges::any_of(stages, [&](const Stage& s) { return flags.stage == s.name; }),
-      "unknown stage '{}'; the stages are run, plan, collect, fit, solve, apply, "
+      "unknown stage '{}'; the stages are run, plan, sparsify, collect, fit, solve, apply, "
       "finetune and report",
       flags.stage);
   std::string command_line = "prune";

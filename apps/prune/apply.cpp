@@ -11,18 +11,15 @@
 namespace trifold::apps {
 namespace {
 
-using nlohmann::json;
-
-// Everything that the report says about one network, judged on images that decided nothing (test)
-// and on those that decided (held_out).
-json judge(const PruneRun& run, const nn::Network& network, std::int64_t side) {
+// Everything that the report says about one network.
+Judgement judge(const PruneRun& run, const nn::Network& network, std::int64_t side) {
   const pruning::Cost cost = pruning::count_cost(network.graph(), side);
   const nn::Normalisation& normalisation = run.original.info.normalisation;
-  return {{"macs", cost.macs},
-          {"params", cost.params},
-          {"activations", cost.activations},
-          {"held_out", held_out_top1(run, network, side)},
-          {"test", nn::evaluate(network, run.test, normalisation, side, run.ex).top1()}};
+  return {.macs = cost.macs,
+          .params = cost.params,
+          .activations = cost.activations,
+          .held_out = held_out_top1(run, network, side),
+          .test = nn::evaluate(network, run.test, normalisation, side, run.ex).top1()};
 }
 
 // The surviving channels in terms of the network that was first of all, should the original itself
@@ -38,27 +35,40 @@ std::map<std::string, std::vector<std::int64_t>> original_channels(const PruneRu
 
 }  // namespace
 
+Candidate chosen_candidate(PruneRun& run) {
+  const std::vector<Candidate> candidates = run.journal.at<Solution>("solve").candidates;
+  const std::int64_t finalists = std::min(run.options.finalists, std::ssize(candidates));
+  if (finalists == 1) return candidates.front();
+  std::size_t best = 0;
+  double best_top1 = -1;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(finalists); ++i) {
+    const DataPoint point = measure_candidate(run, fmt::format("finalist/{}", i + 1), "joint",
+                                              static_cast<std::int64_t>(i) + 1, candidates[i]);
+    if (point.top1 <= best_top1) continue;
+    best = i;
+    best_top1 = point.top1;
+  }
+  return candidates[best];
+}
+
 void apply(PruneRun& run) {
-  const json& solution = run.journal.at("solve");
-  run.journal.run("apply", [&]() -> json {
-    const json& chosen = solution.at("candidates").at(0);
-    const auto side = chosen.at("side").get<std::int64_t>();
-    pruning::Cut cut = pruning::cut_to(
-        run.original.network, space_options(run), block_importance(run), unit_scores(run),
-        chosen.at("blocks").get<std::int64_t>(), chosen.at("width").get<double>());
-    json result = {{"original", judge(run, run.original.network, run.original.info.side)},
-                   {"raw", judge(run, cut.network, side)}};
-    reestimate(run, cut.network, side);
-    result["reestimated"] = judge(run, cut.network, side);
+  const Candidate chosen = chosen_candidate(run);
+  run.journal.run<ApplyResult>("apply", [&] {
+    pruning::Cut cut = cut_base(run, chosen);
+    ApplyResult result{.original = judge(run, run.original.network, run.original.info.side),
+                       .raw = judge(run, cut.network, chosen.side),
+                       .reestimated = {}};
+    reestimate(run, cut.network, chosen.side);
+    result.reestimated = judge(run, cut.network, chosen.side);
 
     nn::ModelInfo info = run.original.info;
-    info.side = side;
+    info.side = chosen.side;
     info.original_channels = original_channels(run, cut);
     info.provenance.push_back({{"step", "prune"},
                                {"target", run.options.target},
                                {"cost", run.options.cost},
                                {"width_mode", to_json(run.options).at("width_mode")},
-                               {"at", chosen.at("at")},
+                               {"at", chosen.at},
                                {"seed", run.options.training.seed}});
     nn::save_model(run.folder / "pruned.safetensors", {std::move(cut.network), std::move(info)});
     return result;
@@ -66,24 +76,66 @@ void apply(PruneRun& run) {
 }
 
 void finetune(PruneRun& run) {
-  run.journal.at("apply");
-  run.journal.run("finetune", [&] {
+  run.journal.at<ApplyResult>("apply");
+  const FinetuneResult done = run.journal.run<FinetuneResult>("finetune", [&] {
     nn::Model model = nn::load_model(run.folder / "pruned.safetensors", {}, run.ex.device);
-    json result = naming_rate("--finetune-lr", [&] {
-      json trained = train(run, "finetune", model.network, run.train, model.info.side,
-                           run.options.finetune_epochs, run.options.finetune_lr, 0.0, true);
-      trained["finetuned"] = judge(run, model.network, model.info.side);
-      return trained;
-    });
+    const FinetuneResult result = train_result(run, "finetune", model.network, model.info.side);
     model.info.provenance.push_back(
         {{"step", "finetune"}, {"epochs", run.options.finetune_epochs}});
     nn::save_model(run.folder / "model.safetensors", model);
     return result;
   });
-  const json& done = run.journal.at("finetune");
   run.callbacks.say(fmt::format("fine-tuned: test top-1 {:.2f} % at {:.2f} M MACs",
-                                done.at("finetuned").at("test").get<double>(),
-                                done.at("finetuned").at("macs").get<double>() / 1e6));
+                                done.finetuned.test,
+                                static_cast<double>(done.finetuned.macs) / 1e6));
+}
+
+FinetuneResult train_result(PruneRun& run, const std::string& step, nn::Network& network,
+                            std::int64_t side, std::uint64_t seed_offset) {
+  const PruneOptions& o = run.options;
+  // A high rate would forget what the cut has left of the original before it has healed.
+  const std::string healed = step + "/heal";
+  const std::filesystem::path file = run.folder / "healed.safetensors";
+  FinetuneResult result;
+  if (o.heal_epochs > 0) {
+    result.healing =
+        run.journal
+            .run<TrainingRecord>(healed,
+                                 [&] {
+                                   TrainingRecord record;
+                                   naming_rate("--heal-lr", [&] {
+                                     record.curve = train(run, network,
+                                                          {.step = healed,
+                                                           .data = run.train,
+                                                           .side = side,
+                                                           .epochs = o.heal_epochs,
+                                                           .lr = o.heal_lr,
+                                                           .judge_every_epoch = true,
+                                                           .seed_offset = seed_offset});
+                                     return 0;
+                                   });
+                                   nn::ModelInfo info = run.original.info;
+                                   info.side = side;
+                                   nn::save_model(file, {network.clone(), std::move(info)});
+                                   return record;
+                                 })
+            .curve;
+    // The same network, whether it was healed now or in a process before this one.
+    network = std::move(nn::load_model(file, {}, run.ex.device).network);
+  }
+  naming_rate("--finetune-lr", [&] {
+    result.curve = train(run, network,
+                         {.step = step,
+                          .data = run.train,
+                          .side = side,
+                          .epochs = o.finetune_epochs,
+                          .lr = o.finetune_lr,
+                          .judge_every_epoch = true,
+                          .seed_offset = seed_offset});
+    result.finetuned = judge(run, network, side);
+    return 0;
+  });
+  return result;
 }
 
 }  // namespace trifold::apps

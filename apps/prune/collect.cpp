@@ -1,22 +1,21 @@
-/// Collecting data points: the network is pruned and fine-tuned along one dimension at a time.
+/// Collecting data points: networks of the space, pruned and shortly trained by one schedule.
 #include <algorithm>
 
 #include "apps/cli/exit_code.h"
 #include "apps/prune/run.h"
-#include "kernels/runtime/error.h"
+#include "map/bootstrap.h"
+#include "map/families.h"
+#include "map/placement.h"
 #include "pruning/cost.h"
 #include "pruning/depth.h"
-#include "pruning/space.h"
 #include "pruning/surgery.h"
 #include "pruning/width.h"
 
 namespace trifold::apps {
 namespace {
 
-using nlohmann::json;
-
-// A network on its way along one dimension.
-struct Traveller {
+// A network somewhere in the space.
+struct Place {
   nn::Network network;
   std::int64_t side;
   double d = 1, w = 1, r = 1;
@@ -28,111 +27,237 @@ std::filesystem::path file_of(const PruneRun& run, const std::string& step) {
   return run.folder / "points" / (name + ".safetensors");
 }
 
-// Fine-tunes the traveller with the one schedule of all data points and returns the point's record.
-// The network is stored, so that the next round can start from it in a resumed run.
-json measure(PruneRun& run, const std::string& step, const std::string& dimension,
-             std::int64_t round, Traveller& t, double bn_l1) {
-  const pruning::Cost cost = pruning::count_cost(t.network.graph(), t.side);
-  json point = {{"dimension", dimension},
-                {"round", round},
-                {"d", t.d},
-                {"w", t.w},
-                {"r", t.r},
-                {"side", t.side},
-                {"macs", cost.macs},
-                {"params", cost.params}};
-  point["raw"] = held_out_top1(run, t.network, t.side);
-  reestimate(run, t.network, t.side);
-  point["reestimated"] = held_out_top1(run, t.network, t.side);
-  point["top1"] = naming_rate("--round-lr", [&] {
-    point["curve"] = train(run, step, t.network, run.round_train, t.side, run.options.round_epochs,
-                           run.options.round_lr, bn_l1, false)["curve"];
-    return held_out_top1(run, t.network, t.side);
+struct PointTraining {
+  std::string step, dimension;
+  std::int64_t round = 0;
+  double bn_l1 = 0;
+  std::uint64_t seed_offset = 0;
+};
+
+DataPoint measure(PruneRun& run, const PointTraining& what, Place& p) {
+  const pruning::Cost cost = pruning::count_cost(p.network.graph(), p.side);
+  DataPoint point{.dimension = what.dimension,
+                  .round = what.round,
+                  .d = p.d,
+                  .w = p.w,
+                  .r = p.r,
+                  .side = p.side,
+                  .macs = cost.macs,
+                  .params = cost.params,
+                  .raw = held_out_top1(run, p.network, p.side),
+                  .curve = {}};
+  reestimate(run, p.network, p.side);
+  point.reestimated = held_out_top1(run, p.network, p.side);
+  naming_rate("--round-lr", [&] {
+    point.curve = train(run, p.network,
+                        {.step = what.step,
+                         .data = run.round_train,
+                         .side = p.side,
+                         .epochs = run.options.round_epochs,
+                         .lr = run.options.round_lr,
+                         .bn_l1 = what.bn_l1,
+                         .seed_offset = what.seed_offset});
+    point.top1 = held_out_top1(run, p.network, p.side);
+    return 0;
   });
   nn::ModelInfo info = run.original.info;
-  info.side = t.side;
-  nn::save_model(file_of(run, step), {t.network.clone(), std::move(info)});
+  info.side = p.side;
+  nn::save_model(file_of(run, what.step), {p.network.clone(), std::move(info)});
   run.callbacks.say(fmt::format(
       "{:<22} d {:.3f}  w {:.3f}  r {:.3f}  {:6.2f} M MACs  held-out top-1 {:.2f} -> {:.2f} -> "
       "{:.2f} %",
-      step, t.d, t.w, t.r, static_cast<double>(cost.macs) / 1e6, point["raw"].get<double>(),
-      point["reestimated"].get<double>(), point["top1"].get<double>()));
+      what.step, p.d, p.w, p.r, static_cast<double>(cost.macs) / 1e6, point.raw, point.reestimated,
+      point.top1));
   return point;
 }
 
-// Runs one round unless the journal has it; `cut` changes the traveller's network first. Either way
-// the traveller leaves as the stored network.
-void round_step(PruneRun& run, const std::string& dimension, std::int64_t round, Traveller& t,
-                double bn_l1, const std::function<void()>& cut) {
-  const std::string step = fmt::format("collect/{}-{}", dimension, round);
-  const json& point = run.journal.run(step, [&] {
-    cut();
-    return measure(run, step, dimension, round, t, bn_l1);
+DataPoint measure_once(PruneRun& run, const PointTraining& what,
+                       const std::function<Place()>& make) {
+  const DataPoint point = run.journal.run<DataPoint>(what.step, [&] {
+    std::filesystem::create_directories(run.folder / "points");
+    Place place = make();
+    return measure(run, what, place);
   });
   run.times.save();
-  t.network = std::move(nn::load_model(file_of(run, step), {}, run.ex.device).network);
-  point.at("side").get_to(t.side);
-  point.at("d").get_to(t.d);
-  point.at("w").get_to(t.w);
-  point.at("r").get_to(t.r);
+  return point;
 }
 
-void collect_depth(PruneRun& run, const pruning::Space& space, Traveller t) {
+Place base_place(const PruneRun& run) {
+  return {.network = run.base.clone(), .side = run.original.info.side};
+}
+
+// The paper's schedule: each point is cut from the one before it.
+class Iteration {
+ public:
+  Iteration(PruneRun& run, std::string dimension)
+      : run_(run), dimension_(std::move(dimension)), place_(stored("collect/original-0")) {}
+
+  Place& place() { return place_; }
+
+  // Measures the next point; `cut` changes the place first.
+  void step(double bn_l1, const std::function<void(Place&)>& cut) {
+    const std::string step = fmt::format("collect/{}-{}", dimension_, ++round_);
+    measure_once(run_, {.step = step, .dimension = dimension_, .round = round_, .bn_l1 = bn_l1},
+                 [&] {
+                   cut(place_);
+                   return Place{place_.network.clone(), place_.side, place_.d, place_.w, place_.r};
+                 });
+    // Measured now or in a process before this one, the next point starts from the stored network.
+    place_ = stored(step);
+  }
+
+ private:
+  Place stored(const std::string& step) const {
+    const DataPoint point = run_.journal.at<DataPoint>(step);
+    return {std::move(nn::load_model(file_of(run_, step), {}, run_.ex.device).network), point.side,
+            point.d, point.w, point.r};
+  }
+
+  PruneRun& run_;
+  std::string dimension_;
+  Place place_;
+  std::int64_t round_ = 0;
+};
+
+void iterate_depth(PruneRun& run, const pruning::Space& space) {
   const auto all = static_cast<double>(space.blocks().back());
-  std::int64_t round = 0;
+  Iteration points(run, "depth");
   for (std::int64_t keep : space.depth_points()) {
-    round_step(run, "depth", ++round, t, 0.0, [&] {
+    points.step(0.0, [&](Place& p) {
       const pruning::CutPlan plan{
-          .keep_block = pruning::select_blocks(t.network.graph(),
-                                               measure_blocks(run, t.network, t.side), keep)};
-      t.network = std::move(pruning::cut(t.network, plan).network);
-      t.d = static_cast<double>(keep) / all;
+          .keep_block = pruning::select_blocks(p.network.graph(),
+                                               measure_blocks(run, p.network, p.side), keep)};
+      p.network = std::move(pruning::cut(p.network, plan).network);
+      p.d = static_cast<double>(keep) / all;
     });
   }
 }
 
-void collect_width(PruneRun& run, const pruning::Space& space, Traveller t) {
+void iterate_width(PruneRun& run, const pruning::Space& space) {
   // The floors are shares of the original's groups, in every round.
   pruning::WidthLimits limits = space.options().limits;
   limits.group_floors = pruning::group_floors(
       pruning::units_of(run.original.network.graph(), space.options()), limits);
-  std::int64_t round = 0;
+  Iteration points(run, "width");
   for (double w : space.width_points()) {
     // Where channels are rounded, a round may have gone as far as the next one was to go.
-    if (w > t.w - 1e-9) continue;
-    round_step(run, "width", ++round, t, run.options.bn_l1, [&] {
-      const pruning::Units units = pruning::units_of(t.network.graph(), space.options());
+    if (w > points.place().w - 1e-9) continue;
+    points.step(run.options.bn_l1, [&](Place& p) {
+      const pruning::Units units = pruning::units_of(p.network.graph(), space.options());
       const pruning::UnitSelection selection =
-          pruning::nearest_selection(units, unit_scores(run)(t.network, units), w / t.w, limits);
-      t.w *= selection.kept_fraction();
-      t.network = std::move(pruning::cut(t.network, {.units = selection}).network);
+          pruning::nearest_selection(units, unit_scores(run)(p.network, units), w / p.w, limits);
+      p.w *= selection.kept_fraction();
+      p.network = std::move(pruning::cut(p.network, {.units = selection}).network);
     });
   }
 }
 
-void collect_resolution(PruneRun& run, const pruning::Space& space, Traveller t) {
+void iterate_resolution(PruneRun& run, const pruning::Space& space) {
   const auto full = static_cast<double>(space.sides().back());
-  std::int64_t round = 0;
+  Iteration points(run, "resolution");
   for (std::int64_t side : space.resolution_points()) {
-    round_step(run, "resolution", ++round, t, 0.0, [&] {
-      t.side = side;
-      t.r = static_cast<double>(side) / full;
+    points.step(0.0, [&](Place& p) {
+      p.side = side;
+      p.r = static_cast<double>(side) / full;
     });
+  }
+}
+
+// Each point is cut from the base in one go, as the result will be.
+void cut_along_axes(PruneRun& run, pruning::Space& space) {
+  const GridIndex whole{std::ssize(space.blocks()) - 1, std::ssize(space.widths()) - 1,
+                        std::ssize(space.sides()) - 1};
+  const auto measure_at = [&](const char* dimension, std::int64_t round, const GridIndex& at) {
+    measure_candidate(run, fmt::format("collect/{}-{}", dimension, round), dimension, round,
+                      candidate_at(space, at, 0));
+  };
+  std::int64_t round = 0;
+  for (std::int64_t keep : space.depth_points()) {
+    GridIndex at = whole;
+    at.depth = std::ranges::find(space.blocks(), keep) - space.blocks().begin();
+    measure_at("depth", ++round, at);
+  }
+  round = 0;
+  for (double w : space.width_points()) {
+    GridIndex at = whole;
+    at.width =
+        std::ranges::find(space.widths(), w, &pruning::WidthOption::kept) - space.widths().begin();
+    measure_at("width", ++round, at);
+  }
+  round = 0;
+  for (std::int64_t side : space.resolution_points()) {
+    GridIndex at = whole;
+    at.resolution = std::ranges::find(space.sides(), side) - space.sides().begin();
+    measure_at("resolution", ++round, at);
+  }
+}
+
+// Points in several dimensions at once, each where the optimum may be and is least known after those
+// before it.
+void measure_off_axes(PruneRun& run, pruning::Space& space) {
+  for (std::int64_t round = 1; round <= run.options.off_axes; ++round) {
+    const std::string step = fmt::format("collect/joint-{}", round);
+    if (run.journal.has(step)) continue;
+    const FitResult fitted = fit_predictor(run);
+    const std::vector<map::Sample> samples = samples_of(run);
+    // The draws of one family share what it assumes; the others that the points allow don't.
+    std::vector<std::shared_ptr<const map::Predictor>> ensemble;
+    constexpr std::int64_t draws_of_each = 20;
+    const std::vector<GridIndex> candidates = widest_candidates(space);
+    std::vector<map::Point> places = places_of(space, candidates);
+    for (const FamilyRecord& family : fitted.table) {
+      if (!family.plausible) continue;
+      const auto any = [](const map::Predictor&) { return map::Optimum{}; };
+      const map::Bootstrap sample = map::bootstrap(
+          samples, map::predictor_family(family.name).fit, any,
+          {.draws = draws_of_each, .noise = fitted.noise, .seed = run.options.training.seed});
+      ensemble.insert(ensemble.end(), sample.models.begin(), sample.models.end());
+    }
+    const std::vector<map::Proposal> proposed =
+        map::propose_points(ensemble, places, 1, fitted.noise);
+    if (proposed.empty()) return;  // no network of the space is pruned in two dimensions
+    const auto where = std::ranges::find(places, proposed.front().at) - places.begin();
+    measure_candidate(run, step, "joint", round,
+                      candidate_at(space, candidates[static_cast<std::size_t>(where)], 0));
   }
 }
 
 }  // namespace
 
+DataPoint measure_candidate(PruneRun& run, const std::string& step, const std::string& dimension,
+                            std::int64_t round, const Candidate& candidate,
+                            std::uint64_t seed_offset) {
+  return measure_once(
+      run, {.step = step, .dimension = dimension, .round = round, .seed_offset = seed_offset}, [&] {
+        return Place{.network = cut_base(run, candidate).network,
+                     .side = candidate.side,
+                     .d = candidate.at.d,
+                     .w = candidate.at.w,
+                     .r = candidate.at.r};
+      });
+}
+
 void collect(PruneRun& run) {
-  const pruning::Space space = space_of(run, block_importance(run));
-  std::filesystem::create_directories(run.folder / "points");
-  // The original is trained by the schedule of the other points too, so that they compare.
-  Traveller base{run.original.network.clone(), run.original.info.side};
-  round_step(run, "original", 0, base, 0.0, [] {});
-  const auto from_base = [&] { return Traveller{base.network.clone(), base.side}; };
-  collect_depth(run, space, from_base());
-  collect_width(run, space, from_base());
-  collect_resolution(run, space, from_base());
+  pruning::Space space = space_of(run, run.base, block_importance(run));
+  // The base is trained by the schedule of the other points too, so that they compare.
+  measure_once(run, {.step = "collect/original-0", .dimension = "original"},
+               [&] { return base_place(run); });
+  for (std::int64_t i = 1; i <= run.options.repeats; ++i) {
+    measure_once(run,
+                 {.step = fmt::format("collect/original-{}", i),
+                  .dimension = "original",
+                  .round = i,
+                  .seed_offset = static_cast<std::uint64_t>(i)},
+                 [&] { return base_place(run); });
+  }
+  if (run.options.iterative) {
+    iterate_depth(run, space);
+    iterate_width(run, space);
+    iterate_resolution(run, space);
+  } else {
+    cut_along_axes(run, space);
+  }
+  measure_off_axes(run, space);
 }
 
 }  // namespace trifold::apps

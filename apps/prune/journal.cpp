@@ -76,23 +76,27 @@ Journal::Journal(std::filesystem::path path, const json& settings)
   steps_ = document["steps"];
 }
 
-const json& Journal::at(const std::string& step) const {
+std::vector<std::string> Journal::steps() const {
+  std::vector<std::string> names;
+  for (const auto& [step, result] : steps_.items()) names.push_back(step);
+  return names;
+}
+
+const json& Journal::record(const std::string& step) const {
   const auto found = steps_.find(step);
   require<ConfigError>(found != steps_.end(), "{}: the step '{}' has to be done first",
                        path_.parent_path().string(), step);
   return *found;
 }
 
-const json& Journal::run(const std::string& step, const std::function<json()>& work) {
-  if (!has(step)) {
-    json result = work();
-    steps_[step] = std::move(result);
-    write();
-  }
-  return steps_.at(step);
+void Journal::refuse(const std::string& step, const std::string& why) const {
+  throw FileError(fmt::format(
+      "{}: the journal is damaged at the step '{}' ({}); start again with another --out",
+      path_.string(), step, why));
 }
 
-void Journal::write() const {
+void Journal::add(const std::string& step, json result) {
+  steps_[step] = std::move(result);
   const json document = {{"settings", settings_}, {"steps", steps_}};
   engine::write_file_atomically(path_, document.dump(1) + "\n");
 }

@@ -5,6 +5,9 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
+
+#include "apps/prune/results_json.h"
 
 namespace trifold::apps {
 
@@ -23,17 +26,35 @@ class Journal {
   Journal(std::filesystem::path path, const nlohmann::json& settings);
 
   bool has(const std::string& step) const { return steps_.contains(step); }
-  /// All steps that are done, by name.
-  const nlohmann::json& steps() const { return steps_; }
-  /// Errors    ConfigError: the step is not done; the text names it.
-  const nlohmann::json& at(const std::string& step) const;
+  /// Names of the steps that are done, in alphabetical order.
+  std::vector<std::string> steps() const;
+
+  /// The step's result.
+  /// Errors    ConfigError: the step is not done; the text names it. FileError: its record is
+  ///           damaged.
+  template <class Result>
+  Result at(const std::string& step) const {
+    try {
+      return record(step).get<Result>();
+    } catch (const nlohmann::json::exception& e) {
+      refuse(step, e.what());
+    }
+  }
 
   /// The step's result, from the journal where it is done, else from `work`, whose result is then
   /// recorded. Files that the step makes have to be complete when `work` returns.
-  const nlohmann::json& run(const std::string& step, const std::function<nlohmann::json()>& work);
+  template <class Result>
+  Result run(const std::string& step, const std::function<Result()>& work) {
+    if (has(step)) return at<Result>(step);
+    Result result = work();
+    add(step, result);
+    return result;
+  }
 
  private:
-  void write() const;
+  const nlohmann::json& record(const std::string& step) const;
+  void add(const std::string& step, nlohmann::json result);
+  [[noreturn]] void refuse(const std::string& step, const std::string& why) const;
 
   std::filesystem::path path_;
   nlohmann::json settings_;

@@ -7,6 +7,7 @@
 
 #include "kernels/runtime/error.h"
 #include "kernels/runtime/instruction_set.h"
+#include "map/families.h"
 
 namespace trifold::apps {
 
@@ -62,11 +63,18 @@ void check(const PruneOptions& o) {
   require_range("--rounds", static_cast<double>(o.rounds), 1, 100);
   require_range("--round-epochs", static_cast<double>(o.round_epochs), 1, 1e6);
   require_range("--round-images", static_cast<double>(o.round_images), 0, 1e12);
+  require_range("--sparsity-epochs", static_cast<double>(o.sparsity_epochs), 0, 1e6);
+  require_range("--heal-epochs", static_cast<double>(o.heal_epochs), 0, 1e6);
+  require_range("--off-axes", static_cast<double>(o.off_axes), 0, 100);
+  require_range("--repeats", static_cast<double>(o.repeats), 0, 100);
+  require_range("--finalists", static_cast<double>(o.finalists), 1, 10);
   require_range("--finetune-epochs", static_cast<double>(o.finetune_epochs), 1, 1e6);
   // The fine-tuning comes last: what it can't do is said before all else is done.
   constexpr double any = std::numeric_limits<double>::max();
   require_range("--round-lr", o.round_lr, 0, any);
   require_range("--finetune-lr", o.finetune_lr, 0, any);
+  require_range("--heal-lr", o.heal_lr, 0, any);
+  require_range("--sparsity-lr", o.sparsity_lr, 0, any);
   require_range("--bn-l1", o.bn_l1, 0, any);
   const auto epochs = static_cast<double>(std::min(o.round_epochs, o.finetune_epochs));
   require<ConfigError>(o.training.schedule.warmup_epochs < epochs,
@@ -75,8 +83,15 @@ void check(const PruneOptions& o) {
                        o.training.schedule.warmup_epochs, o.round_epochs, o.finetune_epochs);
   require_range("--floor", o.floor, 0, 1);
   require_range("--resolution-step", static_cast<double>(o.resolution_step), 1, 1024);
-  require_range("--degree", static_cast<double>(o.degree), 1, 8);
-  require_range("--rank", static_cast<double>(o.rank), 1, 8);
+  if (o.predictor != "auto") {
+    std::vector<std::string> names = {"auto"};
+    for (const map::PredictorFamily& family : map::predictor_families()) {
+      names.push_back(family.name);
+    }
+    require<ConfigError>(std::ranges::find(names, o.predictor) != names.end(),
+                         "--predictor is '{}'; it is one of {}", o.predictor,
+                         fmt::join(names, ", "));
+  }
   require_range("--bn-batches", static_cast<double>(o.bn_batches), 1, 1e6);
   require_range("--probe-images", static_cast<double>(o.probe_images), 100, 1e9);
   require<ConfigError>(o.prune_depth || o.prune_width || o.prune_resolution,
@@ -93,21 +108,29 @@ nlohmann::json to_json(const PruneOptions& o) {
           {"prune_depth", o.prune_depth},
           {"prune_width", o.prune_width},
           {"prune_resolution", o.prune_resolution},
+          {"sparsity_epochs", o.sparsity_epochs},
+          {"sparsity_lr", o.sparsity_lr},
           {"rounds", o.rounds},
+          {"path", o.iterative ? "iterative" : "one-shot"},
+          {"off_axes", o.off_axes},
+          {"repeats", o.repeats},
           {"round_epochs", o.round_epochs},
           {"round_images", o.round_images},
+          {"finalists", o.finalists},
+          {"heal_epochs", o.heal_epochs},
+          {"heal_lr", o.heal_lr},
           {"finetune_epochs", o.finetune_epochs},
           {"round_lr", o.round_lr},
           {"finetune_lr", o.finetune_lr},
           {"bn_l1", o.bn_l1},
           {"held_out", o.held_out},
+          {"held_out_from", o.held_out_from_test ? "test" : "train"},
           {"round_to", o.round_to},
           {"floor", o.floor},
           {"include", o.include},
           {"exclude", o.exclude},
           {"resolution_step", o.resolution_step},
-          {"degree", o.degree},
-          {"rank", o.rank},
+          {"predictor", o.predictor},
           {"bn_batches", o.bn_batches},
           {"probe_images", o.probe_images},
           {"batch", t.batch},

@@ -34,21 +34,31 @@ struct PruneOptions {
   std::string criterion = "bn-scale";     ///< of pruning::channel_criteria()
   std::string block_criterion = "probe";  ///< of pruning::block_criteria()
   bool prune_depth = true, prune_width = true, prune_resolution = true;
+  std::int64_t sparsity_epochs = 0;  ///< with bn_l1, once, before anything is cut
+  double sparsity_lr = 0.01;
   std::int64_t rounds = 4;  ///< points along each dimension
+  bool iterative = false;   ///< a point is cut from the one before it, as in the paper, instead of
+                            ///< from the network that the result is cut from, too
+  std::int64_t off_axes = 0;  ///< points in several dimensions at once
+  std::int64_t repeats = 0;   ///< of the first point, with other seeds, to see the noise
   std::int64_t round_epochs = 1;
   std::int64_t round_images = 0;  ///< training images of a round's epoch; 0: all
+  std::int64_t finalists = 1;     ///< candidates that are trained like points before one is chosen
+  std::int64_t heal_epochs = 1;   ///< at heal_lr, between the final cut and the fine-tuning
+  double heal_lr = 0.02;
   std::int64_t finetune_epochs = 10;
   double round_lr = 0.02;  ///< of every round, one schedule for all
   double finetune_lr = 0.05;
-  double bn_l1 = 1e-5;  ///< sparsity term of the width rounds
-  std::int64_t held_out =
-      0;  ///< images for decisions; 0: a tenth of the training set, at most 5,000
+  double bn_l1 = 1e-5;  ///< sparsity term of the sparsity training, and of iterative width rounds
+  std::int64_t held_out = 0;  ///< images for decisions; 0: a tenth of the set that they are taken
+                              ///< from, at most 5,000
+  bool held_out_from_test = false;
   std::int64_t round_to = 1;  ///< channels of a group are kept in multiples of this
   double floor = 0.1;         ///< least fraction of a group's channels that stays
   std::vector<std::string> include = {"*"}, exclude = {};  ///< groups of channels, by patterns
   std::int64_t resolution_step = 2;  ///< pixels between the sides that are considered
-  std::int64_t degree = 3, rank = 1;
-  std::int64_t bn_batches = 20;  ///< for re-estimating batch norm statistics
+  std::string predictor = "auto";    ///< of map::predictor_families(); auto: chosen by error
+  std::int64_t bn_batches = 20;      ///< for re-estimating batch norm statistics
   std::int64_t probe_images = 10000;
   nn::TrainOptions training;  ///< batch, momentum, weight decay, augmentation, schedule, seed
 };

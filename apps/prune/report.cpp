@@ -18,23 +18,17 @@
 namespace trifold::apps {
 namespace {
 
-using nlohmann::json;
-
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-double share(const json& percent) { return percent.get<double>() / 100.0; }
+report::Ratios ratios(const map::Point& at) { return {at.d, at.w, at.r}; }
 
-report::Ratios ratios(const json& at) {
-  return {at.at("d").get<double>(), at.at("w").get<double>(), at.at("r").get<double>()};
-}
-
-report::SummaryRow summary_row(const char* name, const json& judged) {
+report::SummaryRow summary_row(const char* name, const Judgement& judged) {
   report::SummaryRow row;
   row.network = name;
-  row.macs = judged.at("macs").get<std::int64_t>();
-  row.params = judged.at("params").get<std::int64_t>();
-  row.held_out_top1 = share(judged.at("held_out"));
-  row.test_top1 = share(judged.at("test"));
+  row.macs = judged.macs;
+  row.params = judged.params;
+  row.held_out_top1 = judged.held_out;
+  row.test_top1 = judged.test;
   return row;
 }
 
@@ -71,9 +65,8 @@ std::vector<report::LayerRow> layer_rows(const nn::Graph& before, std::int64_t s
 }
 
 // The report speaks of the file that its reader will use, so that is what has to hold.
-void verify(const PruneRun& run, const nn::Model& model, const json& recorded) {
+void verify(const PruneRun& run, const nn::Model& model, double expected) {
   const double found = held_out_top1(run, model.network, model.info.side);
-  const double expected = recorded.at("held_out").get<double>();
   // Another processor adds in another order, which may tip a close decision or two.
   const double tolerance = 0.1 + 100.0 / static_cast<double>(run.held_out.count);
   require<VerificationError>(
@@ -104,11 +97,11 @@ void measure_speed(const PruneRun& run, const nn::Model& model, report::Report& 
 }
 
 // Blocks, and channels of the last layer, of each stage.
-report::Choice choice(const nn::Graph& graph, const json& chosen) {
+report::Choice choice(const nn::Graph& graph, const Candidate& chosen) {
   report::Choice result;
-  result.at = ratios(chosen.at("at"));
-  result.pixels = chosen.at("side").get<std::int64_t>();
-  result.predicted = share(chosen.at("predicted"));
+  result.at = ratios(chosen.at);
+  result.pixels = chosen.side;
+  result.predicted = chosen.predicted;
   const std::vector<std::int64_t> channels = nn::infer_channels(graph);
   for (const nn::Block& block : graph.blocks) {
     const auto stage = static_cast<std::size_t>(block.stage);
@@ -133,7 +126,7 @@ report::AxisCurve axis_curve(const std::string& dimension, const map::Predictor&
     std::array<double, 3> at{1, 1, 1};
     at[axis] = low + (1.0 - low) * i / (points - 1);
     curve.x.push_back(at[axis]);
-    curve.predicted.push_back(predictor.value(map::point_of(at)) / 100.0);
+    curve.predicted.push_back(predictor.value(map::point_of(at)));
   }
   for (const report::Sample& s : samples) {
     if (s.dimension != dimension && s.dimension != "original") continue;
@@ -143,51 +136,101 @@ report::AxisCurve axis_curve(const std::string& dimension, const map::Predictor&
   return curve;
 }
 
-report::BudgetSurface surface(const json& solution) {
-  const json& s = solution.at("surface");
+report::BudgetSurface surface(const Solution& solution, const Candidate& chosen) {
+  const BudgetTable& table = solution.surface;
   report::BudgetSurface result;
-  const auto fractions = [](const json& counts) {
+  const auto fractions = [](const std::vector<std::int64_t>& counts) {
     std::vector<double> values;
-    const double full = counts.at("full").get<double>();
-    for (const json& count : counts.at("options")) values.push_back(count.get<double>() / full);
+    for (std::int64_t count : counts) {
+      values.push_back(static_cast<double>(count) / static_cast<double>(counts.back()));
+    }
     return values;
   };
-  result.d = fractions(s.at("blocks"));
-  result.r = fractions(s.at("sides"));
-  for (const json& row : s.at("predicted")) {
-    for (const json& cell : row) result.predicted.push_back(cell.is_null() ? nan : share(cell));
+  result.d = fractions(table.blocks);
+  result.r = fractions(table.sides);
+  for (const auto& row : table.predicted) {
+    for (const std::optional<double>& cell : row) result.predicted.push_back(cell.value_or(nan));
   }
-  result.chosen = ratios(solution.at("candidates").at(0).at("at"));
-  result.kkt = ratios(solution.at("continuous").at("at"));
+  result.chosen = ratios(chosen.at);
+  result.kkt = ratios(solution.continuous.at);
+  for (const map::Point& p : solution.certainty.cloud) result.cloud.push_back(ratios(p));
   return result;
 }
 
-report::TrainingCurve training_curve(const std::string& name, const json& epochs) {
+report::TrainingCurve training_curve(const std::string& name,
+                                     const std::vector<EpochRecord>& epochs) {
   report::TrainingCurve curve;
   curve.series = name;
-  for (const json& e : epochs) {
-    curve.epochs.push_back(e.at("epoch").get<double>());
-    curve.train_loss.push_back(e.at("loss").get<double>());
-    curve.held_out_accuracy.push_back(e.contains("held_out") ? share(e.at("held_out")) : nan);
+  for (const EpochRecord& e : epochs) {
+    curve.epochs.push_back(static_cast<double>(e.epoch));
+    curve.train_loss.push_back(e.loss);
+    curve.held_out_accuracy.push_back(e.held_out.value_or(nan));
   }
   return curve;
+}
+
+report::PredictorQuality quality(const FitResult& fitted) {
+  report::PredictorQuality result{.family = fitted.family,
+                                  .reason = fitted.reason,
+                                  .degree = fitted.data.degree,
+                                  .samples = fitted.samples,
+                                  .noise = fitted.noise,
+                                  .loo_mae = fitted.loo_mae,
+                                  .rank_correlation = fitted.rank_correlation,
+                                  .families = {}};
+  for (const FamilyRecord& f : fitted.table) {
+    result.families.push_back({.name = f.name,
+                               .description = f.description,
+                               .free_parameters = f.free_parameters,
+                               .monotone = f.monotone,
+                               .plausible = f.plausible,
+                               .rmse = f.rmse,
+                               .loo_mae = f.loo_mae,
+                               .rank_correlation = f.rank_correlation,
+                               .problem = f.problem});
+  }
+  return result;
+}
+
+report::Certainty certainty(const Certainty& found) {
+  const auto interval = [](const IntervalRecord& i) {
+    return report::Interval{i.low, i.middle, i.high};
+  };
+  report::Certainty result{.d = interval(found.d),
+                           .w = interval(found.w),
+                           .r = interval(found.r),
+                           .accuracy = interval(found.accuracy),
+                           .biased = {}};
+  for (const BiasRecord& b : found.biased) {
+    result.biased.push_back({b.dimension, b.bias, ratios(b.at), b.loss});
+  }
+  return result;
 }
 
 // One line an epoch, over all steps; and one line a network.
 void write_logs(const PruneRun& run, const report::Report& r) {
   std::string metrics;
-  for (const auto& [step, result] : run.journal.steps().items()) {
-    if (!result.is_object() || !result.contains("curve")) continue;
-    for (json line : result.at("curve")) {
+  const auto add = [&](const std::string& step, const std::vector<EpochRecord>& curve) {
+    for (const EpochRecord& epoch : curve) {
+      nlohmann::json line = epoch;
       line["step"] = step;
       metrics += line.dump() + "\n";
     }
+  };
+  add("sparsify", run.journal.at<BaseResult>("sparsify").curve);
+  for (const std::string& step : run.journal.steps()) {
+    if (step.starts_with("collect/") || step.starts_with("finalist/")) {
+      add(step, run.journal.at<DataPoint>(step).curve);
+    }
   }
+  const FinetuneResult trained = run.journal.at<FinetuneResult>("finetune");
+  add("finetune/heal", trained.healing);
+  add("finetune", trained.curve);
   engine::write_file_atomically(run.folder / "metrics.jsonl", metrics);
   std::string summary = "network,macs,params,held_out_top1,test_top1\n";
   for (const report::SummaryRow& row : r.summary) {
     summary += fmt::format("{},{},{},{:.2f},{:.2f}\n", row.network, *row.macs, *row.params,
-                           100 * *row.held_out_top1, 100 * *row.test_top1);
+                           *row.held_out_top1, *row.test_top1);
   }
   engine::write_file_atomically(run.folder / "summary.csv", summary);
 }
@@ -195,14 +238,14 @@ void write_logs(const PruneRun& run, const report::Report& r) {
 }  // namespace
 
 void summarise(PruneRun& run) {
-  const json& fitted = run.journal.at("fit");
-  const json& solution = run.journal.at("solve");
-  const json& applied = run.journal.at("apply");
-  const json& trained = run.journal.at("finetune");
+  const FitResult fitted = run.journal.at<FitResult>("fit");
+  const Solution solution = run.journal.at<Solution>("solve");
+  const ApplyResult applied = run.journal.at<ApplyResult>("apply");
+  const FinetuneResult trained = run.journal.at<FinetuneResult>("finetune");
   const nn::Model pruned = nn::load_model(run.folder / "model.safetensors", {}, run.ex.device);
-  verify(run, pruned, trained.at("finetuned"));
-  const json& chosen = solution.at("candidates").at(0);
-  const json& continuous = solution.at("continuous");
+  verify(run, pruned, trained.finetuned.held_out);
+  const Candidate chosen = chosen_candidate(run);
+  const ContinuousResult& continuous = solution.continuous;
 
   report::Report r;
   r.title = fmt::format("{} pruned to {:.0f} % of its {}", run.original.info.arch,
@@ -214,44 +257,38 @@ void summarise(PruneRun& run) {
   r.versions = {{"trifold", version()}};
   r.target = {.ratio = run.options.target,
               .cost_model = run.options.cost,
-              .macs = trained.at("finetuned").at("macs").get<std::int64_t>(),
-              .params = trained.at("finetuned").at("params").get<std::int64_t>(),
-              .macs_before = applied.at("original").at("macs").get<std::int64_t>(),
-              .params_before = applied.at("original").at("params").get<std::int64_t>()};
+              .macs = trained.finetuned.macs,
+              .params = trained.finetuned.params,
+              .macs_before = applied.original.macs,
+              .params_before = applied.original.params};
   r.chosen = choice(pruned.network.graph(), chosen);
-  const json& e = continuous.at("accuracy_elasticity");
-  r.continuous = report::ContinuousPoint{
-      ratios(continuous.at("at")),
-      share(continuous.at("predicted")),
-      {e.at("d").get<double>(), e.at("w").get<double>(), e.at("r").get<double>()},
-      continuous.at("multiplier").get<double>()};
+  r.continuous = report::ContinuousPoint{ratios(continuous.at), continuous.predicted,
+                                         map::coordinates(continuous.accuracy_elasticity),
+                                         continuous.multiplier, continuous.explanation};
   r.gap = r.continuous->predicted - r.chosen->predicted;
-  r.predictor = report::PredictorQuality{
-      fitted.at("rank").get<std::int64_t>(), fitted.at("degree").get<std::array<std::int64_t, 3>>(),
-      fitted.at("samples").get<std::int64_t>(), share(fitted.at("loo_mae")),
-      fitted.at("rank_correlation").get<double>()};
-  r.summary = {summary_row("original", applied.at("original")),
-               summary_row("pruned", applied.at("raw")),
-               summary_row("batch norms re-estimated", applied.at("reestimated")),
-               summary_row("fine-tuned", trained.at("finetuned"))};
+  r.predictor = quality(fitted);
+  r.certainty = certainty(solution.certainty);
+  if (!solution.certainty.determined) r.warnings.push_back(solution.certainty.reason);
+  r.summary = {summary_row("original", applied.original), summary_row("pruned", applied.raw),
+               summary_row("batch norms re-estimated", applied.reestimated),
+               summary_row("fine-tuned", trained.finetuned)};
   r.layers = layer_rows(run.original.network.graph(), run.original.info.side,
                         pruned.network.graph(), pruned.info.side);
-  for (const auto& [step, point] : run.journal.steps().items()) {
-    if (!step.starts_with("collect/")) continue;
-    r.samples.push_back({point.at("dimension").get<std::string>(),
-                         point.at("round").get<std::int64_t>(), ratios(point),
-                         share(point.at("top1"))});
+  for (const DataPoint& p : data_points(run)) {
+    r.samples.push_back({p.dimension, p.round, ratios(p.at()), p.top1});
   }
-  const std::unique_ptr<map::Predictor> predictor =
-      map::make_predictor(predictor_from_json(fitted));
+  const std::unique_ptr<map::Predictor> predictor = map::make_predictor(fitted.data);
   if (run.options.prune_depth) r.axes.push_back(axis_curve("depth", *predictor, r.samples));
   if (run.options.prune_width) r.axes.push_back(axis_curve("width", *predictor, r.samples));
   if (run.options.prune_resolution) {
     r.axes.push_back(axis_curve("resolution", *predictor, r.samples));
   }
-  r.surface = surface(solution);
-  r.training.push_back(training_curve("fine-tuning", trained.at("curve")));
-  const json& exponents = continuous.at("cost_elasticity");
+  r.surface = surface(solution, chosen);
+  if (!trained.healing.empty()) {
+    r.training.push_back(training_curve("healing", trained.healing));
+  }
+  r.training.push_back(training_curve("fine-tuning", trained.curve));
+  const map::Point& exponents = continuous.cost_elasticity;
   r.notes = {
       fmt::format("Width means {}, kept in multiples of {}. Near the optimum the cost ({}) "
                   "changes like d^{:.2f} "
@@ -259,11 +296,18 @@ void summarise(PruneRun& run) {
                   run.options.width_mode == pruning::WidthMode::stream
                       ? "all channels, those of the residual stream too"
                       : "the channels inside the blocks",
-                  run.options.round_to, run.options.cost, exponents.at("d").get<double>(),
-                  exponents.at("w").get<double>(), exponents.at("r").get<double>()),
-      "Held-out images are set aside from the training set and decide everything; the test set is "
-      "for the last column alone. Where the original was trained on the held-out images too, its "
-      "held-out accuracy, and to a smaller degree that of the networks cut from it, is too high.",
+                  run.options.round_to, run.options.cost, exponents.d, exponents.w, exponents.r),
+      run.options.held_out_from_test
+          ? fmt::format("{} test images are set aside and decide everything; the last column is of "
+                        "the other {}.",
+                        run.held_out.count, run.test.count)
+          : std::string(
+                "Held-out images are set aside from the training set and decide everything; the "
+                "test "
+                "set is for the last column alone. Where the original was trained on the held-out "
+                "images too, its held-out accuracy, and to a smaller degree that of the networks "
+                "cut "
+                "from it, is too high."),
       "Images are resized with anti-aliased bilinear interpolation (half-pixel centres)."};
   measure_speed(run, pruned, r);
   run.times.save();

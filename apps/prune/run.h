@@ -3,17 +3,19 @@
 
 #include <filesystem>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "apps/prune/journal.h"
 #include "apps/prune/options.h"
+#include "apps/prune/results.h"
 #include "apps/prune/stage_times.h"
 #include "map/point.h"
 #include "map/predictor.h"
 #include "nn/data/dataset.h"
 #include "nn/model.h"
 #include "pruning/space.h"
+#include "pruning/surgery.h"
 
 namespace trifold::apps {
 
@@ -22,7 +24,8 @@ struct RunCallbacks {
   std::function<void(const std::string& line)> say;   ///< what happens, a line each
   std::function<void(const std::string& text)> tell;  ///< the result
   /// Called after every training batch; false stops the run after a checkpoint.
-  std::function<bool(const std::string& step, const nn::Progress&)> after_batch;
+  std::function<bool(const std::string& step, std::int64_t epochs, const nn::Progress&)>
+      after_batch;
 };
 
 /// Thrown when after_batch asked for a stop; the checkpoint is written.
@@ -33,6 +36,7 @@ struct PruneRun {
   std::filesystem::path folder;
   std::string command_line;  ///< for the report
   nn::Model original;
+  nn::Network base;  ///< what is cut: the original, after `sparsify` where that was asked for
   nn::Dataset train, held_out, test;
   nn::Dataset round_train;  ///< what the data points are fine-tuned on: `train` or a part of it
   kernels::Exec ex;
@@ -45,13 +49,16 @@ struct PruneRun {
 /// plan: the space, and whether the target lies in it and its data points determine the predictor.
 /// Errors: TargetError where it doesn't, ConfigError where they don't.
 void plan(PruneRun& run);
+/// sparsify: trains the original with a penalty on the scales of its batch norms, once, so that they
+/// tell which channels matter; writes base.safetensors.
+void sparsify(PruneRun& run);
 /// collect: prune and fine-tune along each dimension; every round is a data point.
 void collect(PruneRun& run);
 /// fit: the accuracy predictor from the data points, with its leave-one-out error.
 void fit(PruneRun& run);
-/// solve: the continuous KKT point and the best deployable one.
+/// solve: the continuous KKT point, the best deployable ones, and how sure they are.
 void solve(PruneRun& run);
-/// apply: cuts the original to the chosen point; writes pruned.safetensors.
+/// apply: cuts the base to the chosen point; writes pruned.safetensors.
 void apply(PruneRun& run);
 /// finetune: trains the pruned network; writes model.safetensors.
 void finetune(PruneRun& run);
@@ -70,22 +77,69 @@ std::vector<double> measure_blocks(const PruneRun& run, const nn::Network& netwo
                                    std::int64_t side);
 /// How the run scores channels; it has to outlive the result.
 pruning::ScoreUnits unit_scores(const PruneRun& run);
-/// The space that the run plans, collects in and searches.
-pruning::Space space_of(const PruneRun& run, std::vector<double> importance);
+/// The space that the run plans (of the original), collects in and searches (of the base). `network`
+/// has to outlive it.
+pruning::Space space_of(const PruneRun& run, const nn::Network& network,
+                        std::vector<double> importance);
 
-/// Trains `network` on `data` for `epochs` with a checkpoint in the run folder that a resumed run
-/// goes on from, and returns {"curve": [{epoch, loss, top1, lr[, held_out]}...]}. Where the run's
-/// options ask for an average, that is what `network` holds at the end. Errors Stopped, DivergedError.
-nlohmann::json train(PruneRun& run, const std::string& step, nn::Network& network,
-                     const nn::Dataset& data, std::int64_t side, std::int64_t epochs, double lr,
-                     double bn_l1, bool judge_every_epoch);
+/// Where a candidate lies in a space: indices into its blocks(), widths() and sides().
+struct GridIndex {
+  std::int64_t depth = 0, width = 0, resolution = 0;
+
+  bool operator==(const GridIndex&) const = default;
+};
+/// The greatest index into widths() that meets the target; -1 where none does.
+std::int64_t widest_within_target(pruning::Space& space, std::int64_t depth,
+                                  std::int64_t resolution);
+/// For each depth and resolution the widest candidate that meets the target.
+std::vector<GridIndex> widest_candidates(pruning::Space& space);
+std::vector<map::Point> places_of(const pruning::Space& space,
+                                  const std::vector<GridIndex>& indices);
+Candidate candidate_at(pruning::Space& space, const GridIndex& at, double predicted);
+
+/// One training of a run.
+struct Training {
+  std::string step;  ///< whose checkpoint it is
+  const nn::Dataset& data;
+  std::int64_t side, epochs;
+  double lr;
+  double bn_l1 = 0;
+  bool judge_every_epoch = false;  ///< on the held-out images
+  std::uint64_t seed_offset = 0;   ///< added to the run's seed
+};
+/// Trains `network` with a checkpoint in the run folder that a resumed run goes on from. Where the
+/// run's options ask for an average, that is what `network` holds at the end.
+/// Errors    Stopped, DivergedError.
+std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Training& training);
+
+/// The base as `sparsify` left it in the folder; the original where there was no such training.
+nn::Network load_base(const PruneRun& run);
+
+/// Cuts the base to a candidate's depth and width.
+pruning::Cut cut_base(const PruneRun& run, const Candidate& candidate);
+
+/// Cuts the base to a candidate, measures it on its way, trains it by the schedule of all data points
+/// and records it under `step`; the network is kept in the folder `points`.
+DataPoint measure_candidate(PruneRun& run, const std::string& step, const std::string& dimension,
+                            std::int64_t round, const Candidate& candidate,
+                            std::uint64_t seed_offset = 0);
+
+/// The recipe of every final network: heals at a low rate, then fine-tunes, and judges it.
+FinetuneResult train_result(PruneRun& run, const std::string& step, nn::Network& network,
+                            std::int64_t side, std::uint64_t seed_offset = 0);
+
+/// The candidate that is applied: the best, or the best of the finalists, which are trained shortly
+/// unless the journal has them.
+Candidate chosen_candidate(PruneRun& run);
 
 /// The data points that are collected so far.
+std::vector<DataPoint> data_points(const PruneRun& run);
 std::vector<map::Sample> samples_of(const PruneRun& run);
-/// Throws ConfigError unless data points at these places determine the predictor that `fit` fits.
+/// Fits what the options ask for to them.
+/// Errors    ConfigError: they don't determine it.
+FitResult fit_predictor(const PruneRun& run);
+/// Throws ConfigError unless data points at these places determine the predictor that is asked for.
 void check_determined(const PruneOptions& options, const std::vector<map::Point>& points);
-/// The predictor as `fit` recorded it.
-map::PredictorData predictor_from_json(const nlohmann::json& fitted);
 
 /// Held-out top-1 in percent.
 double held_out_top1(const PruneRun& run, const nn::Network& network, std::int64_t side);

@@ -41,7 +41,7 @@ pruning::SpaceOptions space_options(const PruneRun& run) {
 }
 
 std::vector<double> block_importance(const PruneRun& run) {
-  return run.journal.at("plan").at("importance").get<std::vector<double>>();
+  return run.journal.at<PlanResult>("plan").importance;
 }
 
 std::vector<double> measure_blocks(const PruneRun& run, const nn::Network& network,
@@ -62,27 +62,32 @@ pruning::ScoreUnits unit_scores(const PruneRun& run) {
   };
 }
 
-pruning::Space space_of(const PruneRun& run, std::vector<double> importance) {
+pruning::Space space_of(const PruneRun& run, const nn::Network& network,
+                        std::vector<double> importance) {
   const std::int64_t side = run.original.info.side;
-  const nn::Network& network = run.original.network;
   return pruning::Space(network, side,
                         pruning::cost_model(run.options.cost).make(network.graph(), side),
                         space_options(run), std::move(importance), unit_scores(run));
 }
 
-json train(PruneRun& run, const std::string& step, nn::Network& network, const nn::Dataset& data,
-           std::int64_t side, std::int64_t epochs, double lr, double bn_l1,
-           bool judge_every_epoch) {
+pruning::Cut cut_base(const PruneRun& run, const Candidate& candidate) {
+  return pruning::cut_to(run.base, space_options(run), block_importance(run), unit_scores(run),
+                         candidate.blocks, candidate.width);
+}
+
+std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Training& training) {
   nn::TrainOptions options = run.options.training;
-  options.epochs = epochs;
-  options.lr = lr;
-  options.bn_l1 = bn_l1;
-  nn::Trainer trainer(network, data, run.original.info.normalisation, side, options, run.ex);
+  options.epochs = training.epochs;
+  options.lr = training.lr;
+  options.bn_l1 = training.bn_l1;
+  options.seed += training.seed_offset;
+  nn::Trainer trainer(network, training.data, run.original.info.normalisation, training.side,
+                      options, run.ex);
   const std::filesystem::path checkpoint = run.folder / "checkpoint.safetensors";
   // The checkpoint's note is the curve so far, under the name of the step that it belongs to.
-  json curve = json::array();
+  std::vector<EpochRecord> curve;
   const auto save = [&] {
-    trainer.save(checkpoint, json{{"step", step}, {"curve", curve}}.dump());
+    trainer.save(checkpoint, json{{"step", training.step}, {"curve", curve}}.dump());
   };
   if (std::filesystem::exists(checkpoint)) {
     const engine::SafetensorsFile file = engine::read_safetensors(checkpoint);
@@ -92,16 +97,16 @@ json train(PruneRun& run, const std::string& step, nn::Network& network, const n
     const json note =
         json::parse(json::parse(position->second, nullptr, false).value("note", std::string("{}")),
                     nullptr, false);
-    if (note.is_object() && note.value("step", "") == step) {
+    if (note.is_object() && note.value("step", "") == training.step) {
       trainer.restore(checkpoint);
-      curve = note.at("curve");
+      note.at("curve").get_to(curve);
     }
   }
 
   auto saved = std::chrono::steady_clock::now();
   while (!trainer.done()) {
     const auto result = trainer.run_epoch([&](const nn::Progress& progress) {
-      const bool go_on = run.callbacks.after_batch(step, progress);
+      const bool go_on = run.callbacks.after_batch(training.step, training.epochs, progress);
       const auto now = std::chrono::steady_clock::now();
       if (go_on && now - saved > std::chrono::minutes(1)) {
         save();
@@ -113,17 +118,20 @@ json train(PruneRun& run, const std::string& step, nn::Network& network, const n
       save();
       throw Stopped{};
     }
-    json entry = {{"epoch", result->epoch},
-                  {"loss", result->loss},
-                  {"top1", result->top1},
-                  {"lr", result->lr}};
-    if (judge_every_epoch) entry["held_out"] = held_out_top1(run, trainer.averaged(), side);
-    curve.push_back(std::move(entry));
+    EpochRecord epoch{.epoch = result->epoch,
+                      .loss = result->loss,
+                      .top1 = result->top1,
+                      .lr = result->lr,
+                      .held_out = {}};
+    if (training.judge_every_epoch) {
+      epoch.held_out = held_out_top1(run, trainer.averaged(), training.side);
+    }
+    curve.push_back(epoch);
     save();
     saved = std::chrono::steady_clock::now();
   }
   if (options.ema_decay > 0) network = trainer.averaged();
-  return {{"curve", std::move(curve)}};
+  return curve;
 }
 
 double held_out_top1(const PruneRun& run, const nn::Network& network, std::int64_t side) {

@@ -20,8 +20,8 @@ std::string count_text(double value) {
   return fmt::format("{:.2f} {}", scaled, *unit);
 }
 
-std::string percent_text(double share) {
-  return std::isfinite(share) ? fmt::format("{:.2f} %", 100 * share) : "n/a";
+std::string percent_text(double percent) {
+  return std::isfinite(percent) ? fmt::format("{:.2f} %", percent) : "n/a";
 }
 
 std::string times_text(double factor) {

@@ -12,8 +12,8 @@ namespace trifold::apps::report {
 /// 40552000 -> "40.55 M"; below 1000 the plain integer; then k, M, G, T, P.
 std::string count_text(double value);
 
-/// 0.9173 -> "91.73 %". NaN and infinities become "n/a".
-std::string percent_text(double share);
+/// 91.73 -> "91.73 %". NaN and infinities become "n/a".
+std::string percent_text(double percent);
 
 /// 2 -> "2.00x". NaN and infinities become "n/a".
 std::string times_text(double factor);

@@ -158,7 +158,7 @@ std::string header(const Report& report) {
   }
   if (!report.target.cost_model.empty()) {
     lead += fmt::format("{}target {} of the original cost, counted as {}", lead.empty() ? "" : "; ",
-                        percent_text(report.target.ratio), report.target.cost_model);
+                        percent_text(100 * report.target.ratio), report.target.cost_model);
   }
   if (!lead.empty()) out += fmt::format("<p class=\"lead\">{}</p>\n", escape_markup(lead));
   if (!report.command_line.empty()) {
@@ -183,11 +183,13 @@ std::string to_html(const Report& report) {
   out += "</head>\n<body>\n<main>\n" + header(report);
   out += section("Result", card(table_element(summary_rows(report))));
   out += section("Chosen network",
-                 grid("two", {surface_plot(report), table_element(points_table(report), "wrap")}));
+                 grid("two", {surface_plot(report), table_element(points_table(report), "wrap")}) +
+                     card(table_element(certainty_table(report))));
   out += section("Accuracy along each dimension", grid("three", axis_plots(report)));
   const std::string samples = table_element(samples_table(report));
   out += section("Accuracy predictor",
-                 grid("two", {table_element(predictor_table(report), "wrap"), samples}));
+                 grid("two", {table_element(predictor_table(report), "wrap"), samples}) +
+                     card(table_element(families_table(report))));
   out += section("Training", grid("two", training_plots(report)));
   out += section("Layers", card(layer_plot(report)) + card(table_element(layers_table(report))));
   out += section("Notes", card(bullets(report.notes)));

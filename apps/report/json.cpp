@@ -23,6 +23,34 @@ Json list(const Rows& rows, Convert convert) {
   return out;
 }
 
+Json family(const FamilyRow& f) {
+  return {{"name", f.name},
+          {"description", f.description},
+          {"free_parameters", f.free_parameters},
+          {"monotone", f.monotone},
+          {"plausible", f.plausible},
+          {"rmse", f.rmse},
+          {"loo_mae", or_null(f.loo_mae)},
+          {"rank_correlation", or_null(f.rank_correlation)},
+          {"problem", f.problem}};
+}
+
+Json interval(const Interval& i) {
+  return {{"low", i.low}, {"middle", i.middle}, {"high", i.high}};
+}
+
+Json certainty(const Certainty& c) {
+  return {
+      {"d", interval(c.d)},
+      {"w", interval(c.w)},
+      {"r", interval(c.r)},
+      {"accuracy", interval(c.accuracy)},
+      {"biased", list(c.biased, [](const BiasRow& b) {
+         return Json{
+             {"dimension", b.dimension}, {"bias", b.bias}, {"at", point(b.at)}, {"loss", b.loss}};
+       })}};
+}
+
 Json plan(const Report& report) {
   Json out = {{"target",
                {{"ratio", report.target.ratio},
@@ -46,14 +74,18 @@ Json plan(const Report& report) {
     out["continuous"] = {{"at", point(k->at)},
                          {"predicted", k->predicted},
                          {"elasticities", k->elasticities},
-                         {"multiplier", k->multiplier}};
+                         {"multiplier", k->multiplier},
+                         {"explanation", k->explanation}};
   }
   if (const auto& q = report.predictor) {
-    out["predictor"] = {{"rank", q->rank},
+    out["predictor"] = {{"family", q->family},
+                        {"reason", q->reason},
                         {"degree", q->degree},
                         {"samples", q->samples},
-                        {"loo_mae", q->loo_mae},
-                        {"rank_correlation", q->rank_correlation}};
+                        {"noise", q->noise},
+                        {"loo_mae", or_null(q->loo_mae)},
+                        {"rank_correlation", or_null(q->rank_correlation)},
+                        {"families", list(q->families, family)}};
   }
   return out;
 }
@@ -122,6 +154,7 @@ std::string to_json(const Report& report) {
                  return Json{{"stage", s.stage}, {"seconds", s.seconds}};
                })}};
   out.update(plan(report));
+  out["certainty"] = report.certainty ? certainty(*report.certainty) : Json(nullptr);
   out["summary"] = list(report.summary, summary_row);
   out["layers"] = list(report.layers, layer_row);
   out["samples"] = list(report.samples, sample);
@@ -132,7 +165,8 @@ std::string to_json(const Report& report) {
                       {"r", s->r},
                       {"predicted", s->predicted},
                       {"chosen", or_null(s->chosen)},
-                      {"kkt", or_null(s->kkt)}};
+                      {"kkt", or_null(s->kkt)},
+                      {"cloud", list(s->cloud, point)}};
   }
   out["training"] = list(report.training, training);
   out["notes"] = report.notes;

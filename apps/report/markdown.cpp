@@ -57,7 +57,7 @@ std::string to_markdown(const Report& report) {
   if (!report.command_line.empty()) out += code_block(report.command_line);
   if (!target.cost_model.empty()) {
     out += fmt::format("Target: {} of the original cost, counted as {}.",
-                       percent_text(target.ratio), escape_markdown(target.cost_model));
+                       percent_text(100 * target.ratio), escape_markdown(target.cost_model));
     if (target.macs_before > 0 && target.macs > 0) {
       out += fmt::format(
           " Achieved: {} MACs ({} fewer), {} parameters.",
@@ -70,7 +70,9 @@ std::string to_markdown(const Report& report) {
   out += bullets("Warnings", report.warnings);
   out += section(summary_rows(report));
   out += section(points_table(report));
+  out += section(certainty_table(report));
   out += section(predictor_table(report));
+  out += section(families_table(report));
   out += section(layers_table(report));
   out += section(samples_table(report));
   out += bullets("Notes", report.notes);

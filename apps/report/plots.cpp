@@ -37,6 +37,15 @@ svg::HeatMap surface_map(const BudgetSurface& surface) {
                    .x = surface.d,
                    .y = surface.r,
                    .values = surface.predicted};
+  if (!surface.cloud.empty()) {
+    svg::Scatter cloud{
+        .name = "optima of the bootstrap", .x = {}, .y = {}, .color = 2, .mark = svg::Mark::circle};
+    for (const Ratios& p : surface.cloud) {
+      cloud.x.push_back(p.d);
+      cloud.y.push_back(p.r);
+    }
+    map.marks.push_back(std::move(cloud));
+  }
   if (surface.kkt) {
     map.marks.push_back({"optimum (KKT)", {surface.kkt->d}, {surface.kkt->r}, 0, svg::Mark::cross});
   }

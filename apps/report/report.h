@@ -1,4 +1,5 @@
-/// What is told about one pruning run, and its three forms: a web page, Markdown and JSON.
+/// What is told about one pruning run, and its three forms: a web page, Markdown and JSON. Accuracies
+/// are in percent, their differences in points.
 #pragma once
 
 #include <array>
@@ -30,31 +31,64 @@ struct Choice {
   std::vector<std::int64_t> blocks;  ///< kept blocks, a stage each
   std::vector<std::int64_t> widths;  ///< channels, a stage each
   std::int64_t pixels = 0;           ///< side of the square input
-  double predicted = 0;              ///< accuracy that the predictor expects, in [0, 1]
+  double predicted = 0;              ///< accuracy that the predictor expects
 };
 
 /// The optimum of the smooth problem, with the conditions that prove it.
 struct ContinuousPoint {
   Ratios at;
-  double predicted = 0;                  ///< in [0, 1]
+  double predicted = 0;
   std::array<double, 3> elasticities{};  ///< x F_x / F for x = d, w, r
   double multiplier = 0;                 ///< dF per unit of relative cost, at the optimum
+  std::string explanation;               ///< what the KKT conditions say of it, in sentences
 };
 
 /// How far to trust the accuracy predictor (MAP).
+struct FamilyRow {
+  std::string name, description;
+  std::int64_t free_parameters = 0;
+  bool monotone = false;          ///< never falls as a dimension grows
+  bool plausible = false;         ///< can't be told from the best by its leave-one-out error
+  double rmse = 0;                ///< of the fit
+  std::optional<double> loo_mae;  ///< leave-one-out mean absolute error
+  std::optional<double> rank_correlation;  ///< Spearman's, leave-one-out, in [-1, 1]
+  std::string problem;                     ///< why something is missing
+};
+
 struct PredictorQuality {
-  std::int64_t rank = 1;
+  std::string family;
+  std::string reason;                    ///< why this family, a sentence
   std::array<std::int64_t, 3> degree{};  ///< that was fitted, in d, w, r
   std::int64_t samples = 0;
-  double loo_mae = 0;           ///< leave-one-out mean absolute error, accuracy in [0, 1]
-  double rank_correlation = 0;  ///< Spearman's, leave-one-out, in [-1, 1]
+  double noise = 0;                                 ///< standard deviation of a measurement
+  std::optional<double> loo_mae, rank_correlation;  ///< as in FamilyRow
+  std::vector<FamilyRow> families;                  ///< all, the chosen one among them
+};
+
+struct Interval {
+  double low = 0, middle = 0, high = 0;
+};
+
+/// The choice if one axis was measured too high by `bias`.
+struct BiasRow {
+  std::string dimension;
+  double bias = 0;
+  Ratios at;
+  double loss = 0;  ///< predicted, against the unbiased choice
+};
+
+/// How sure the choice is: intervals of the optimum's place and of the accuracy predicted there (the
+/// middle 90 % of a bootstrap), and what a bias would change.
+struct Certainty {
+  Interval d, w, r, accuracy;
+  std::vector<BiasRow> biased;
 };
 
 /// One network; what was not measured is absent.
 struct SummaryRow {
   std::string network;  ///< such as "original" or "fine-tuned"
   std::optional<std::int64_t> macs, params;
-  std::optional<double> held_out_top1, test_top1;  ///< in [0, 1]
+  std::optional<double> held_out_top1, test_top1;
   std::optional<double> images_per_second;
 
   /// FLOPs = 2 * MACs.
@@ -77,7 +111,7 @@ struct Sample {
   std::string dimension;  ///< that was pruned last: "depth", "width", "resolution", "original"
   std::int64_t round = 0;
   Ratios at;
-  double accuracy = 0;  ///< in [0, 1]
+  double accuracy = 0;
 };
 
 struct Measured {
@@ -98,6 +132,7 @@ struct BudgetSurface {
   std::vector<double> d, r;  ///< ascending
   std::vector<double> predicted;
   std::optional<Ratios> chosen, kkt;
+  std::vector<Ratios> cloud;  ///< optima of the bootstrap's draws
 };
 
 /// One training run. The vectors have one length; NaN marks what was not measured in an epoch.
@@ -137,6 +172,7 @@ struct Report {
   /// continuous->predicted - chosen->predicted: what rounding to a real network costs.
   std::optional<double> gap;
   std::optional<PredictorQuality> predictor;
+  std::optional<Certainty> certainty;
 
   std::vector<SummaryRow> summary;
   std::vector<LayerRow> layers;

@@ -118,9 +118,8 @@ std::string tick_text(double value, double step, Unit unit) {
     const std::size_t dot = out.find(".00 ");
     return dot == std::string::npos ? out : out.erase(dot, 3);
   }
-  const double scale = unit == Unit::percent ? 100 : 1;
-  const double digits = std::clamp(std::ceil(-std::log10(step * scale) - 1e-9), 0.0, 12.0);
-  return fmt::format("{:.{}f}{}", value * scale, static_cast<int>(digits),
+  const double digits = std::clamp(std::ceil(-std::log10(step) - 1e-9), 0.0, 12.0);
+  return fmt::format("{:.{}f}{}", value, static_cast<int>(digits),
                      unit == Unit::percent ? " %" : "");
 }
 

@@ -90,7 +90,7 @@ Table points_table(const Report& report) {
     add("elasticities of d, w, r", fmt::format("{:.4f}, {:.4f}, {:.4f}", e[0], e[1], e[2]), none);
     add("budget multiplier", fmt::format("{:.4f}", k->multiplier), none);
   }
-  if (report.gap) add("gap", none, fmt::format("{:.2f} points", 100 * *report.gap));
+  if (report.gap) add("gap", none, fmt::format("{:.2f} points", *report.gap));
   return table;
 }
 
@@ -100,11 +100,62 @@ Table predictor_table(const Report& report) {
               {},
               {}};
   if (const auto& q = report.predictor) {
-    table.rows = {{"samples", std::to_string(q->samples)},
-                  {"rank", std::to_string(q->rank)},
+    const auto points = [](double value) { return fmt::format("{:.2f} points", value); };
+    table.rows = {{"family", q->family},
+                  {"samples", std::to_string(q->samples)},
                   {"degree in d, w, r", list_text({q->degree.begin(), q->degree.end()})},
-                  {"mean absolute error", fmt::format("{:.2f} points", 100 * q->loo_mae)},
-                  {"rank correlation", fmt::format("{:.3f}", q->rank_correlation)}};
+                  {"mean absolute error", or_dash(q->loo_mae, points)},
+                  {"rank correlation", or_dash(q->rank_correlation, share)},
+                  {"noise of a measurement", points(q->noise)}};
+  }
+  return table;
+}
+
+Table families_table(const Report& report) {
+  Table table{"All predictors: the first that can't be told from the best is used",
+              {{"family"},
+               {"F"},
+               {"parameters", true},
+               {"monotone"},
+               {"fit error", true},
+               {"left-out error", true},
+               {"rank correlation", true},
+               {"as good as the best"}},
+              {},
+              {}};
+  if (!report.predictor) return table;
+  const auto points = [](double value) { return fmt::format("{:.2f}", value); };
+  for (const FamilyRow& f : report.predictor->families) {
+    table.rows.push_back({f.name, f.description, std::to_string(f.free_parameters),
+                          f.monotone ? "yes" : "no", points(f.rmse), or_dash(f.loo_mae, points),
+                          or_dash(f.rank_correlation, share),
+                          !f.problem.empty() ? f.problem
+                          : f.plausible      ? "yes"
+                                             : "no"});
+  }
+  return table;
+}
+
+Table certainty_table(const Report& report) {
+  Table table{
+      "How sure the choice is: 90 % of what other draws of the noise would choose, and what a "
+      "biased axis would",
+      {{"case"}, {"d", true}, {"w", true}, {"r", true}, {"accuracy", true}},
+      {},
+      {}};
+  if (!report.certainty) return table;
+  const Certainty& c = *report.certainty;
+  const auto row = [&](const char* name, double Interval::*end) {
+    table.rows.push_back(
+        {name, share(c.d.*end), share(c.w.*end), share(c.r.*end), percent_text(c.accuracy.*end)});
+  };
+  row("lower end", &Interval::low);
+  row("median", &Interval::middle);
+  row("upper end", &Interval::high);
+  for (const BiasRow& b : c.biased) {
+    table.rows.push_back({fmt::format("{} measured {:+.1f} points off", b.dimension, b.bias),
+                          share(b.at.d), share(b.at.w), share(b.at.r),
+                          fmt::format("{:+.2f} points", -b.loss)});
   }
   return table;
 }

@@ -26,6 +26,8 @@ Table summary_rows(const Report& report);
 Table points_table(const Report& report);
 /// No rows if the report has no predictor.
 Table predictor_table(const Report& report);
+Table families_table(const Report& report);
+Table certainty_table(const Report& report);
 Table layers_table(const Report& report);
 Table samples_table(const Report& report);
 

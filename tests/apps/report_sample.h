@@ -9,7 +9,7 @@
 namespace trifold::apps::report {
 
 inline double sample_accuracy(double d, double w, double r) {
-  return 0.94 * (1 - 0.08 * std::pow(1 - d, 2)) * (1 - 0.25 * std::pow(1 - w, 3)) *
+  return 94 * (1 - 0.08 * std::pow(1 - d, 2)) * (1 - 0.25 * std::pow(1 - w, 3)) *
          (1 - 0.4 * std::pow(1 - r, 2.5));
 }
 
@@ -47,14 +47,21 @@ inline Report full_sample() {
   report.seed = 18446744073709551615ULL;
   report.stages = {{"collect", 5000}, {"finetune", 2384}};
   report.target = {0.5, "macs", 62745000, 440000, 125490000, 855770};
-  report.chosen = Choice{{0.889, 0.8125, 0.9375}, {8, 8, 8}, {13, 26, 52}, 30, 0.9301};
-  report.continuous = ContinuousPoint{{0.9193, 0.8016, 0.92}, 0.9316, {0.021, 0.042, 0.042}, 0.02};
-  report.gap = 0.0015;
-  report.predictor = PredictorQuality{1, {3, 2, 3}, 13, 0.0041, 0.962};
-  report.summary = {{"original", 125490000, 855770, 0.9412, 0.9337, 812.0},
-                    {"pruned, raw", 62745000, 440000, 0.3125, std::nullopt, std::nullopt},
-                    {"BN re-estimated", 62745000, 440000, 0.8444, std::nullopt, std::nullopt},
-                    {"fine-tuned", 62745000, 440000, 0.9350, 0.9173, 1424.0}};
+  report.chosen = Choice{{0.889, 0.8125, 0.9375}, {8, 8, 8}, {13, 26, 52}, 30, 93.01};
+  report.continuous = ContinuousPoint{{0.9193, 0.8016, 0.92}, 93.16, {0.021, 0.042, 0.042}, 0.02, "It is a KKT point."};
+  report.gap = 0.15;
+  report.predictor = PredictorQuality{
+      "rank1-degree3", "It is the first that noise allows.",        {3, 2, 3}, 13, 0.2, 0.41,
+      0.962,           {{"rank1-degree3", "a product", 10, false, true, 0.1, 0.41, 0.962, ""}}};
+  report.certainty = Certainty{{0.85, 0.9, 0.95},
+                               {0.75, 0.8, 0.85},
+                               {0.9, 0.92, 0.94},
+                               {92.6, 93.0, 93.3},
+                               {{"width", 0.5, {0.889, 0.8, 0.95}, 0.04}}};
+  report.summary = {{"original", 125490000, 855770, 94.12, 93.37, 812.0},
+                    {"pruned, raw", 62745000, 440000, 31.25, std::nullopt, std::nullopt},
+                    {"BN re-estimated", 62745000, 440000, 84.44, std::nullopt, std::nullopt},
+                    {"fine-tuned", 62745000, 440000, 93.50, 91.73, 1424.0}};
   for (int stage = 0; stage < 3; ++stage) {
     for (int block = 0; block < 9; ++block) {
       for (int conv = 1; conv <= 2; ++conv) {
@@ -79,7 +86,7 @@ inline Report full_sample() {
     for (int round = 1; round <= 4; ++round) {
       const double x = 1 - 0.15 * round;
       const Ratios p = at(x);
-      const double noise = 0.004 * std::sin(5.0 * round + axis);
+      const double noise = 0.4 * std::sin(5.0 * round + axis);
       const double accuracy = sample_accuracy(p.d, p.w, p.r) + noise;
       curve.measured.push_back({x, accuracy});
       report.samples.push_back({curve.dimension, round, p, accuracy});
@@ -98,6 +105,7 @@ inline Report full_sample() {
   }
   surface.chosen = report.chosen->at;
   surface.kkt = report.continuous->at;
+  surface.cloud = {{0.85, 0.8, 0.94}, {0.9, 0.8, 0.92}};
   report.surface = surface;
   for (const int scale : {1, 2}) {
     TrainingCurve curve;
@@ -105,7 +113,7 @@ inline Report full_sample() {
     for (int epoch = 1; epoch <= 40; ++epoch) {
       curve.epochs.push_back(epoch);
       curve.train_loss.push_back(0.05 + 2.0 / scale * std::exp(-epoch / 8.0));
-      curve.held_out_accuracy.push_back(epoch % 2 == 0 ? 0.93 - 0.5 / scale * std::exp(-epoch / 6.0)
+      curve.held_out_accuracy.push_back(epoch % 2 == 0 ? 93 - 50.0 / scale * std::exp(-epoch / 6.0)
                                                        : std::numeric_limits<double>::quiet_NaN());
     }
     report.training.push_back(curve);

@@ -24,7 +24,7 @@ TEST(ReportFormat, WritesNumbersForPeople) {
   EXPECT_EQ(count_text(-2500), "-2.50 k");
   EXPECT_EQ(count_text(1e21), "1000000.00 P");
   EXPECT_EQ(count_text(nan), "n/a");
-  EXPECT_EQ(percent_text(0.9173), "91.73 %");
+  EXPECT_EQ(percent_text(91.73), "91.73 %");
   EXPECT_EQ(percent_text(infinity), "n/a");
   EXPECT_EQ(times_text(2), "2.00x");
   EXPECT_EQ(times_text(nan), "n/a");

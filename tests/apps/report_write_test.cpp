@@ -82,7 +82,7 @@ TEST(ReportPage, LeavesOutWhatIsAbsent) {
   EXPECT_EQ(occurrences(to_html(report), "<td class=\"n\">–</td>"), 6U);
   EXPECT_EQ(occurrences(to_markdown(report), "| unmeasured | – | – | – | – | – | – |"), 1U);
 
-  report.continuous = ContinuousPoint{{0.8, 0.9, 0.9}, 0.93, {0.1, 0.2, 0.2}, 0.1};
+  report.continuous = ContinuousPoint{{0.8, 0.9, 0.9}, 93, {0.1, 0.2, 0.2}, 0.1, ""};
   EXPECT_EQ(occurrences(to_html(report), "93.00 %"), 1U);
 }
 
@@ -113,8 +113,13 @@ TEST(ReportJson, KeepsEveryValue) {
   EXPECT_EQ((json["continuous"]["elasticities"].get<std::array<double, 3>>()),
             report.continuous->elasticities);
   EXPECT_EQ(json["gap"], *report.gap);
-  EXPECT_EQ(json["predictor"]["rank_correlation"], report.predictor->rank_correlation);
+  EXPECT_EQ(json["predictor"]["rank_correlation"], *report.predictor->rank_correlation);
   EXPECT_EQ(json["predictor"]["degree"], nlohmann::json({3, 2, 3}));
+  EXPECT_EQ(json["predictor"]["family"], "rank1-degree3");
+  EXPECT_EQ(json["predictor"]["families"][0]["loo_mae"], 0.41);
+  EXPECT_EQ(json["certainty"]["w"]["high"], 0.85);
+  EXPECT_EQ(json["certainty"]["biased"][0]["dimension"], "width");
+  EXPECT_EQ(json["surface"]["cloud"].size(), 2);
   EXPECT_EQ(json["duration_seconds"], 7384);
   EXPECT_EQ(json["stages"][1], (nlohmann::json{{"stage", "finetune"}, {"seconds", 2384}}));
   EXPECT_EQ(json["summary"][0]["flops"], 2 * *report.summary[0].macs);
@@ -152,8 +157,8 @@ TEST(ReportJson, AbsentIsNullAndBrokenTextIsReplaced) {
 
 TEST(ReportText, SummaryIsAligned) {
   Report report;
-  report.summary = {{"original", 40552000, 855770, 0.9412, 0.9337, 812.0},
-                    {"raw", 20276000, {}, {}, 0.1, 12.34}};
+  report.summary = {{"original", 40552000, 855770, 94.12, 93.37, 812.0},
+                    {"raw", 20276000, {}, {}, 10, 12.34}};
   EXPECT_EQ(summary_table(report),
             "network      MACs    FLOPs    params  held-out top-1  test top-1  images/s\n"
             "original  40.55 M  81.10 M  855.77 k         94.12 %     93.37 %       812\n"
