@@ -14,6 +14,7 @@
 #include "apps/cli/progress.h"
 #include "apps/cli/run_folder.h"
 #include "apps/cli/stop_signal.h"
+#include "apps/prune/baselines.h"
 #include "apps/prune/run.h"
 #include "kernels/runtime/error.h"
 #include "map/families.h"
@@ -42,6 +43,8 @@ constexpr Stage stages[] = {
     {"apply", "cut the network to that point", apps::apply},
     {"finetune", "train the cut network", apps::finetune},
     {"report", "write the report", apps::summarise},
+    {"compare", "train other choices of the same cost by the same recipe (not part of run)",
+     apps::compare},
 };
 
 // "macs (counted multiply-accumulates), ..."
@@ -66,6 +69,8 @@ std::string predictor_help() {
 struct Flags {
   std::string stage, out, target = "0.5", width = "stream";
   std::string round_to = "auto", path = "one-shot", held_out_from = "train", include = "*", exclude;
+  std::string methods;
+  std::int64_t seeds = 1;
   std::string dimensions = "depth,width,resolution";
   bool resume = false;
   double minutes = 0;
@@ -151,6 +156,14 @@ struct Flags {
     app.add_option("--predictor", o.predictor, predictor_help());
     app.add_option("--bn-batches", o.bn_batches, "For re-estimating batch norms")->type_name("N");
     app.add_option("--probe-images", o.probe_images, "For judging blocks")->type_name("N");
+    app.add_option("--methods", methods,
+                   "compare: which choices; all by default: " + listed(baselines()))
+        ->type_name("LIST")
+        ->configurable(false);
+    app.add_option("--seeds", seeds, "compare: trainings of each choice")
+        ->check(CLI::Range(1, 1000))
+        ->type_name("N")
+        ->configurable(false);
     app.add_flag("--resume", resume, "Goes on with the run in --out")->configurable(false);
     app.add_option("--time-limit", minutes,
                    "Stops after a checkpoint when the time is up; 0: never")
@@ -161,6 +174,21 @@ struct Flags {
     model.add_to(app);
     device.add_to(app);
     profile.add_to(app);
+  }
+
+  ComparisonOptions comparison() const {
+    ComparisonOptions result{.methods = {}, .seeds = seeds};
+    std::istringstream names(methods);
+    for (std::string name; std::getline(names, name, ',');) {
+      require<ConfigError>(
+          std::ranges::find(baselines(), name, &Baseline::name) != baselines().end(),
+          "--methods names '{}'; it takes {}", name, listed(baselines()));
+      result.methods.push_back(name);
+    }
+    if (methods.empty()) {
+      for (const Baseline& b : baselines()) result.methods.emplace_back(b.name);
+    }
+    return result;
   }
 
   PruneOptions resolved(const nn::Graph& graph, const nn::DataSplits& splits, Device on) const {
@@ -253,6 +281,7 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
   folder.write_config(config);
   nn::Network base = model.network.clone();
   PruneRun run{.options = options,
+               .comparison = flags.comparison(),
                .folder = folder.path(),
                .command_line = command_line,
                .original = std::move(model),
@@ -305,7 +334,7 @@ int run(int argc, char** argv) {
       flags.stage == "run" ||
           std::ranges::any_of(stages, [&](const Stage& s) { return flags.stage == s.name; }),
       "unknown stage '{}'; the stages are run, plan, sparsify, collect, fit, solve, apply, "
-      "finetune and report",
+      "finetune, report and compare",
       flags.stage);
   std::string command_line = "prune";
   for (int i = 1; i < argc; ++i) command_line += " " + nn::as_utf8(argv[i]);
@@ -317,7 +346,9 @@ int run(int argc, char** argv) {
   flags.profile.start();
   try {
     for (const Stage& stage : stages) {
-      if (flags.stage != "run" && flags.stage != stage.name) continue;
+      const bool asked =
+          flags.stage == "run" ? stage.work != apps::compare : flags.stage == stage.name;
+      if (!asked) continue;
       pruning_run.times.start(stage.name);
       stage.work(pruning_run);
       pruning_run.times.save();

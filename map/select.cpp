@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "map/error.h"
@@ -58,9 +59,17 @@ Selection select_family(const std::vector<Sample>& samples,
     if (row.left_out && (best == nullptr || row.left_out->mae < best->left_out->mae)) best = &row;
   }
   if (best == nullptr) {
-    throw FitError(fmt::format(
-        "No predictor can be fitted to {} points and checked by leaving one out; add points.",
-        samples.size()));
+    const auto fitted = std::ranges::find_if(
+        selection.table, [](const FamilyScore& row) { return row.model != nullptr; });
+    if (fitted == selection.table.end()) {
+      throw FitError(
+          fmt::format("No predictor can be fitted to {} points; add points.", samples.size()));
+    }
+    selection.chosen = static_cast<std::size_t>(fitted - selection.table.begin());
+    selection.reason = fmt::format(
+        "{} is the first that {} points allow; they are too few to check it by leaving one out.",
+        fitted->family, samples.size());
+    return selection;
   }
   bool found = false;
   for (std::size_t i = 0; i < selection.table.size(); ++i) {

@@ -37,7 +37,9 @@ struct Selection {
 /// noise. With a dozen points the least error itself is mostly noise: on synthetic surfaces, points
 /// on the axes alone, choosing by it loses half as much again or more.
 ///
-/// Errors    FitError for bad samples or where no family can be fitted and validated.
+/// Where points are too few to leave one out, the first family that can be fitted is chosen.
+///
+/// Errors    FitError for bad samples or where no family can be fitted.
 /// Source    The one-standard-error rule of Hastie, Tibshirani and Friedman, The Elements of
 ///           Statistical Learning, 2nd edition, section 7.10, here with paired errors; 2.5 instead
 ///           of 1 is ours, from the surfaces of bench/map_regret.cpp.

@@ -156,4 +156,12 @@ struct FinetuneResult {
   Judgement finetuned;
 };
 
+/// What another way to spend the budget came to, by the recipe of the result.
+struct ComparisonResult {
+  std::string method;     ///< one of baselines()
+  std::int64_t seed = 0;  ///< added to the run's
+  Candidate chosen;
+  FinetuneResult training;
+};
+
 }  // namespace trifold::apps

@@ -54,5 +54,6 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Solution, continuous, candidates, surface, ce
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ApplyResult, original, raw, reestimated)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainingRecord, curve)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FinetuneResult, healing, curve, finetuned)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ComparisonResult, method, seed, chosen, training)
 
 }  // namespace trifold::apps

@@ -31,8 +31,15 @@ struct RunCallbacks {
 /// Thrown when after_batch asked for a stop; the checkpoint is written.
 struct Stopped {};
 
+/// What `compare` is asked for. It decides nothing else, so that a run may be compared again.
+struct ComparisonOptions {
+  std::vector<std::string> methods;  ///< of baselines()
+  std::int64_t seeds = 1;
+};
+
 struct PruneRun {
   PruneOptions options;
+  ComparisonOptions comparison;
   std::filesystem::path folder;
   std::string command_line;  ///< for the report
   nn::Model original;
@@ -62,6 +69,8 @@ void solve(PruneRun& run);
 void apply(PruneRun& run);
 /// finetune: trains the pruned network; writes model.safetensors.
 void finetune(PruneRun& run);
+/// compare: trains what other ways to spend the budget choose; writes compare.csv and the networks.
+void compare(PruneRun& run);
 /// summarise: report.html, report.md, report.json, metrics.jsonl and summary.csv.
 void summarise(PruneRun& run);
 
@@ -127,6 +136,9 @@ DataPoint measure_candidate(PruneRun& run, const std::string& step, const std::s
 /// The recipe of every final network: heals at a low rate, then fine-tunes, and judges it.
 FinetuneResult train_result(PruneRun& run, const std::string& step, nn::Network& network,
                             std::int64_t side, std::uint64_t seed_offset = 0);
+
+/// What `compare` has done so far.
+std::vector<ComparisonResult> comparison(const PruneRun& run);
 
 /// The candidate that is applied: the best, or the best of the finalists, which are trained shortly
 /// unless the journal has them.

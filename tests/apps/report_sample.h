@@ -48,11 +48,18 @@ inline Report full_sample() {
   report.stages = {{"collect", 5000}, {"finetune", 2384}};
   report.target = {0.5, "macs", 62745000, 440000, 125490000, 855770};
   report.chosen = Choice{{0.889, 0.8125, 0.9375}, {8, 8, 8}, {13, 26, 52}, 30, 93.01};
-  report.continuous = ContinuousPoint{{0.9193, 0.8016, 0.92}, 93.16, {0.021, 0.042, 0.042}, 0.02, "It is a KKT point."};
+  report.continuous = ContinuousPoint{
+      {0.9193, 0.8016, 0.92}, 93.16, {0.021, 0.042, 0.042}, 0.02, "It is a KKT point."};
   report.gap = 0.15;
-  report.predictor = PredictorQuality{
-      "rank1-degree3", "It is the first that noise allows.",        {3, 2, 3}, 13, 0.2, 0.41,
-      0.962,           {{"rank1-degree3", "a product", 10, false, true, 0.1, 0.41, 0.962, ""}}};
+  report.predictor =
+      PredictorQuality{"rank1-degree3",
+                       "It is the first that noise allows.",
+                       {3, 2, 3},
+                       13,
+                       0.2,
+                       0.41,
+                       0.962,
+                       {{"rank1-degree3", "a product", 10, false, true, 0.1, 0.41, 0.962, ""}}};
   report.certainty = Certainty{{0.85, 0.9, 0.95},
                                {0.75, 0.8, 0.85},
                                {0.9, 0.92, 0.94},

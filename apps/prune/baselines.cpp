@@ -1,0 +1,123 @@
+#include "apps/prune/baselines.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "map/counter_random.h"
+
+namespace trifold::apps {
+namespace {
+
+using Choice = std::optional<GridIndex>;
+
+GridIndex whole(const pruning::Space& space) {
+  return {std::ssize(space.blocks()) - 1, std::ssize(space.widths()) - 1,
+          std::ssize(space.sides()) - 1};
+}
+
+bool fits(pruning::Space& space, const GridIndex& at) {
+  return space.ratio(at.depth, at.width, at.resolution) <= space.options().target;
+}
+
+// The best predicted within the target, of the candidates that `allowed` lets through.
+template <class Allowed>
+Choice best_of(pruning::Space& space, const map::Predictor& predictor, Allowed allowed) {
+  Choice best;
+  double best_value = 0;
+  for (GridIndex at : widest_candidates(space)) {
+    // Accuracy needn't rise with the width, if the data say so.
+    for (; at.width >= 0; --at.width) {
+      if (!allowed(at)) continue;
+      const double value = predictor.value(places_of(space, {at}).front());
+      if (best && value <= best_value) continue;
+      best = at;
+      best_value = value;
+    }
+  }
+  return best;
+}
+
+template <std::int64_t GridIndex::*Axis>
+Choice one_dimension(pruning::Space& space, const map::Predictor&, std::uint64_t) {
+  GridIndex at = whole(space);
+  while (at.*Axis >= 0 && !fits(space, at)) --(at.*Axis);
+  return at.*Axis >= 0 ? Choice(at) : std::nullopt;
+}
+
+template <std::int64_t GridIndex::*Kept>
+Choice two_dimensions(pruning::Space& space, const map::Predictor& predictor, std::uint64_t) {
+  const GridIndex all = whole(space);
+  return best_of(space, predictor, [&](const GridIndex& at) { return at.*Kept == all.*Kept; });
+}
+
+Choice joint(pruning::Space& space, const map::Predictor& predictor, std::uint64_t) {
+  return best_of(space, predictor, [](const GridIndex&) { return true; });
+}
+
+std::int64_t nearest(const std::vector<double>& options, double wanted) {
+  return std::ranges::min_element(options, {}, [&](double x) { return std::abs(x - wanted); }) -
+         options.begin();
+}
+
+Choice uniform(pruning::Space& space, const map::Predictor&, std::uint64_t) {
+  const map::DiscreteSpace& grid = space.grid();
+  constexpr double step = 0.01, most = 20;
+  for (double k = step; k <= most; k += step) {
+    const GridIndex at{nearest(grid.depth, std::pow(1.2, -k)),
+                       nearest(grid.width, std::pow(1.1, -k)),
+                       nearest(grid.resolution, std::pow(1.15, -k))};
+    if (fits(space, at)) return at;
+  }
+  return std::nullopt;
+}
+
+Choice tinynet(pruning::Space& space, const map::Predictor&, std::uint64_t) {
+  struct Published {
+    double cost, depth, resolution;  // of EfficientNet-B0: 387 M multiply-accumulates at 224 pixels
+  };
+  constexpr std::array<Published, 6> networks = {{{1, 1, 1},
+                                                  {339.0 / 387, 1.2, 192.0 / 224},
+                                                  {202.0 / 387, 1.1, 188.0 / 224},
+                                                  {100.0 / 387, 0.85, 184.0 / 224},
+                                                  {52.0 / 387, 0.695, 152.0 / 224},
+                                                  {24.0 / 387, 0.6, 106.0 / 224}}};
+  const double target = std::max(space.options().target, networks.back().cost);
+  std::size_t next = 1;
+  while (networks[next].cost > target) ++next;
+  const Published &above = networks[next - 1], &below = networks[next];
+  const double t = std::log(target / above.cost) / std::log(below.cost / above.cost);
+  const map::DiscreteSpace& grid = space.grid();
+  GridIndex at{
+      .depth = nearest(grid.depth, std::min(1.0, std::lerp(above.depth, below.depth, t))),
+      .resolution = nearest(grid.resolution, std::lerp(above.resolution, below.resolution, t))};
+  at.width = widest_within_target(space, at.depth, at.resolution);
+  return at.width >= 0 ? Choice(at) : std::nullopt;
+}
+
+Choice random(pruning::Space& space, const map::Predictor&, std::uint64_t seed) {
+  const std::vector<GridIndex> candidates = widest_candidates(space);
+  return candidates[map::CounterRandom(seed).below(candidates.size())];
+}
+
+}  // namespace
+
+const std::vector<Baseline>& baselines() {
+  using G = GridIndex;
+  static const std::vector<Baseline> all = {
+      {"joint", "all three dimensions, as predicted", false, joint},
+      {"scratch", "the same structure from fresh values", true, joint},
+      {"depth", "depth alone", false, one_dimension<&G::depth>},
+      {"width", "width alone", false, one_dimension<&G::width>},
+      {"resolution", "resolution alone", false, one_dimension<&G::resolution>},
+      {"depth-width", "two dimensions, as predicted", false, two_dimensions<&G::resolution>},
+      {"depth-resolution", "two dimensions, as predicted", false, two_dimensions<&G::width>},
+      {"width-resolution", "two dimensions, as predicted", false, two_dimensions<&G::depth>},
+      {"uniform", "EfficientNet's compound rule, downwards", false, uniform},
+      {"tinynet", "TinyNet's rule", false, tinynet},
+      {"random", "a random network of that cost", false, random},
+  };
+  return all;
+}
+
+}  // namespace trifold::apps
