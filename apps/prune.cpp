@@ -69,7 +69,7 @@ std::string predictor_help() {
 struct Flags {
   std::string stage, out, target = "0.5", width = "stream";
   std::string round_to = "auto", path = "one-shot", held_out_from = "train", include = "*", exclude;
-  std::string methods;
+  std::string methods, width_scope = "global";
   std::int64_t seeds = 1;
   std::string dimensions = "depth,width,resolution";
   bool resume = false;
@@ -100,6 +100,8 @@ struct Flags {
     app.add_option("--block-criterion", o.block_criterion,
                    "Which blocks stay, by: " + listed(pruning::block_criteria()));
     app.add_option("--width", width, "stream: all channels; inner: those inside the blocks");
+    app.add_option("--width-scope", width_scope,
+                   "global: one threshold for all channels; group: the same share of every group");
     app.add_option("--dimensions", dimensions, "Which of depth,width,resolution to prune")
         ->type_name("LIST");
     app.add_option("--sparsity-epochs", o.sparsity_epochs,
@@ -204,6 +206,9 @@ struct Flags {
     require<ConfigError>(path == "one-shot" || path == "iterative",
                          "--path is '{}'; it is one-shot or iterative", path);
     o.iterative = path == "iterative";
+    require<ConfigError>(width_scope == "global" || width_scope == "group",
+                         "--width-scope is '{}'; it is global or group", width_scope);
+    o.width_by_group = width_scope == "group";
     require<ConfigError>(held_out_from == "train" || held_out_from == "test",
                          "--held-out-from is '{}'; it is train or test", held_out_from);
     o.held_out_from_test = held_out_from == "test";

@@ -165,6 +165,22 @@ std::vector<double> unit_scores(const nn::Network& network, WidthMode mode) {
   return scores;
 }
 
+std::vector<double> ranks_in_groups(const Units& all, std::span<const double> scores) {
+  require<ShapeError>(scores.size() == all.units.size(), "{} scores were given for {} units",
+                      scores.size(), all.units.size());
+  std::vector<std::size_t> best_first(scores.size());
+  std::iota(best_first.begin(), best_first.end(), std::size_t{0});
+  std::ranges::stable_sort(best_first, std::greater{}, [&](std::size_t i) { return scores[i]; });
+  const std::vector<std::int64_t> sizes = group_sizes(all);
+  std::vector<std::int64_t> left = sizes;
+  std::vector<double> ranks(scores.size());
+  for (std::size_t i : best_first) {
+    const auto g = static_cast<std::size_t>(all.units[i].group);
+    ranks[i] = static_cast<double>(left[g]--) / static_cast<double>(sizes[g]);
+  }
+  return ranks;
+}
+
 std::map<std::string, std::int64_t> group_floors(const Units& all, const WidthLimits& limits) {
   const std::vector<std::int64_t> floor = floors(all, limits);
   std::map<std::string, std::int64_t> result;

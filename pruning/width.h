@@ -51,6 +51,11 @@ Units find_units(const nn::Graph& graph, WidthMode mode, bool without_norm = fal
 ///           ICCV 2017, section 3; the mean over coupled layers as in Torch-Pruning's Group-BN.
 std::vector<double> unit_scores(const nn::Network& network, WidthMode mode);
 
+/// The share of its group that each unit ranks above, in (0, 1]: of equal scores the later ranks lower.
+/// select_units() by these takes the same share of every group, whereas by scores it takes one
+/// threshold for all, which may leave a group of low scores hardly any.
+std::vector<double> ranks_in_groups(const Units& units, std::span<const double> scores);
+
 /// Whether a group's name matches a shell pattern: * stands for any characters, ? for one, [ab] for
 /// one of these.
 bool matches(const std::string& pattern, const std::string& group);

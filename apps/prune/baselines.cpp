@@ -96,7 +96,7 @@ Choice tinynet(pruning::Space& space, const map::Predictor&, std::uint64_t) {
 }
 
 Choice random(pruning::Space& space, const map::Predictor&, std::uint64_t seed) {
-  const std::vector<GridIndex> candidates = widest_candidates(space);
+  const std::vector<GridIndex> candidates = budget_frontier(space);
   return candidates[map::CounterRandom(seed).below(candidates.size())];
 }
 

@@ -203,7 +203,7 @@ void measure_off_axes(PruneRun& run, pruning::Space& space) {
     // The draws of one family share what it assumes; the others that the points allow don't.
     std::vector<std::shared_ptr<const map::Predictor>> ensemble;
     constexpr std::int64_t draws_of_each = 20;
-    const std::vector<GridIndex> candidates = widest_candidates(space);
+    const std::vector<GridIndex> candidates = budget_frontier(space);
     std::vector<map::Point> places = places_of(space, candidates);
     for (const FamilyRecord& family : fitted.table) {
       if (!family.plausible) continue;

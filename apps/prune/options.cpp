@@ -103,6 +103,7 @@ nlohmann::json to_json(const PruneOptions& o) {
   return {{"target", o.target},
           {"cost", o.cost},
           {"width_mode", o.width_mode == pruning::WidthMode::stream ? "stream" : "inner"},
+          {"width_scope", o.width_by_group ? "group" : "global"},
           {"criterion", o.criterion},
           {"block_criterion", o.block_criterion},
           {"prune_depth", o.prune_depth},

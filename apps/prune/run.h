@@ -102,6 +102,8 @@ std::int64_t widest_within_target(pruning::Space& space, std::int64_t depth,
                                   std::int64_t resolution);
 /// For each depth and resolution the widest candidate that meets the target.
 std::vector<GridIndex> widest_candidates(pruning::Space& space);
+/// Those of them that spend the budget: no other is at least as large in every dimension.
+std::vector<GridIndex> budget_frontier(pruning::Space& space);
 std::vector<map::Point> places_of(const pruning::Space& space,
                                   const std::vector<GridIndex>& indices);
 Candidate candidate_at(pruning::Space& space, const GridIndex& at, double predicted);

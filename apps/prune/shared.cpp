@@ -58,7 +58,9 @@ std::vector<double> measure_blocks(const PruneRun& run, const nn::Network& netwo
 pruning::ScoreUnits unit_scores(const PruneRun& run) {
   return [&run, criterion = std::shared_ptr(pruning::channel_criterion(run.options.criterion))](
              const nn::Network& network, const pruning::Units& units) {
-    return criterion->scores(network, units, evidence(run, run.original.info.side));
+    const std::vector<double> scores =
+        criterion->scores(network, units, evidence(run, run.original.info.side));
+    return run.options.width_by_group ? pruning::ranks_in_groups(units, scores) : scores;
   };
 }
 

@@ -68,7 +68,7 @@ Certainty certainty(const PruneRun& run, const FitResult& fitted, const map::Pre
                     pruning::Space& space) {
   const std::vector<map::Sample> samples = samples_of(run);
   const map::FitFunction& fit = map::predictor_family(fitted.family).fit;
-  const std::vector<map::Point> places = places_of(space, widest_candidates(space));
+  const std::vector<map::Point> places = places_of(space, budget_frontier(space));
   const auto solve = [&](const map::Predictor& model) {
     const auto best =
         std::ranges::max_element(places, {}, [&](const map::Point& p) { return model.value(p); });
@@ -113,6 +113,18 @@ std::vector<GridIndex> widest_candidates(pruning::Space& space) {
       if (w >= 0) result.push_back({d, w, r});
     }
   }
+  return result;
+}
+
+std::vector<GridIndex> budget_frontier(pruning::Space& space) {
+  const std::vector<GridIndex> all = widest_candidates(space);
+  std::vector<GridIndex> result;
+  std::ranges::copy_if(all, std::back_inserter(result), [&](const GridIndex& at) {
+    return std::ranges::none_of(all, [&](const GridIndex& other) {
+      return other != at && other.depth >= at.depth && other.width >= at.width &&
+             other.resolution >= at.resolution;
+    });
+  });
   return result;
 }
 

@@ -194,5 +194,25 @@ TEST(SelectUnits, RefusesWhatMakesNoSense) {
 
 TEST(SelectUnits, AnEmptySelectionKeepsAll) { EXPECT_EQ(UnitSelection{}.kept_fraction(), 1.0); }
 
+TEST(WidthGroups, RanksTakeTheSameShareOfEveryGroup) {
+  Units units;
+  units.groups = {"a", "b"};
+  for (std::int64_t i = 0; i < 8; ++i) units.units.push_back({0, 0, -1, i});
+  for (std::int64_t i = 0; i < 4; ++i) units.units.push_back({1, 0, -1, i});
+  // Everything in b scores below everything in a.
+  const std::vector<double> scores = {20, 27, 21, 26, 22, 25, 23, 24, 1, 4, 2, 2};
+  const std::vector<double> ranks = ranks_in_groups(units, scores);
+  const std::vector<double> expected = {1.0 / 8, 8.0 / 8, 2.0 / 8, 7.0 / 8, 3.0 / 8, 6.0 / 8,
+                                        4.0 / 8, 5.0 / 8, 1.0 / 4, 4.0 / 4, 3.0 / 4, 2.0 / 4};
+  EXPECT_EQ(ranks, expected);
+  const WidthLimits limits{.floor_fraction = 0};
+  const auto kept_of_b = [&](std::span<const double> by) {
+    const UnitSelection selection = select_units(units, by, 0.5, limits);
+    return std::count(selection.kept.begin() + 8, selection.kept.end(), true);
+  };
+  EXPECT_EQ(kept_of_b(scores), 1) << "the floor alone";
+  EXPECT_EQ(kept_of_b(ranks), 2);
+}
+
 }  // namespace
 }  // namespace trifold::pruning
