@@ -69,7 +69,7 @@ std::string predictor_help() {
 struct Flags {
   std::string stage, out, target = "0.5", width = "stream";
   std::string round_to = "auto", path = "one-shot", held_out_from = "train", include = "*", exclude;
-  std::string methods, width_scope = "global";
+  std::string methods, width_scope = "group";
   std::int64_t seeds = 1;
   std::string dimensions = "depth,width,resolution";
   bool resume = false;

@@ -31,7 +31,7 @@ struct PruneOptions {
   double target = 0.5;        ///< cost that may remain, a fraction of the original's
   std::string cost = "macs";  ///< of pruning::cost_models()
   pruning::WidthMode width_mode = pruning::WidthMode::stream;
-  bool width_by_group = false;  ///< the same share of every group instead of one threshold for all
+  bool width_by_group = true;  ///< the same share of every group instead of one threshold for all
   std::string criterion = "bn-scale";     ///< of pruning::channel_criteria()
   std::string block_criterion = "probe";  ///< of pruning::block_criteria()
   bool prune_depth = true, prune_width = true, prune_resolution = true;
