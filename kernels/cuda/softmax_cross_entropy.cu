@@ -1,77 +1,26 @@
 /// A batch has few logits beside its activations, so that what counts is digits: in double, like
-/// the CPU's. z is read three times, from the second on from the cache; dz is written once.
+/// the CPU's. z is read a few times, from the second on from the cache; dz is written once.
 #include "kernels/cuda/check.cuh"
-#include "kernels/cuda/vector.cuh"
+#include "kernels/cuda/softmax_row.cuh"
 #include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cuda {
 namespace {
 
-constexpr int warp = 32, warps = 4;
-constexpr unsigned every_lane = 0xffffffffu;
-
-/// The sum over a warp, in every lane, always added in the same order.
-__device__ __forceinline__ double warp_sum(double value) {
-  for (int away = warp / 2; away > 0; away /= 2) {
-    value += __shfl_xor_sync(every_lane, value, away);
-  }
-  return value;
-}
-
 /// A warp owns a row, and each of its lanes every 32nd class of it.
 __global__ void __launch_bounds__(warp* warps)
     softmax_cross_entropy_kernel(std::int64_t n, std::int64_t classes, const float* z,
-                                 const std::int32_t* labels, double on_target, double off_target,
-                                 double dz_scale, float* loss, float* dz) {
-  const int lane = static_cast<int>(threadIdx.x) % warp;
-  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * warps + threadIdx.x / warp;
+                                 const std::int32_t* labels, SmoothedTarget target, double dz_scale,
+                                 float* loss, float* dz) {
+  const std::int64_t row = own_row();
   if (row >= n) return;  // the whole warp
-  const float* logits = z + row * classes;
-  const std::int64_t label = labels[row];
-
-  // The largest logit and the first class that has it.
-  float top = -INFINITY;
-  std::int64_t largest = classes;
-  for (std::int64_t j = lane; j < classes; j += warp) {
-    if (logits[j] > top) {
-      top = logits[j];
-      largest = j;
-    }
-  }
-  for (int away = warp / 2; away > 0; away /= 2) {
-    const float other = __shfl_xor_sync(every_lane, top, away);
-    const std::int64_t other_class = __shfl_xor_sync(every_lane, largest, away);
-    if (other > top || (other == top && other_class < largest)) {
-      top = other;
-      largest = other_class;
-    }
-  }
-
-  // The sum without its largest term, 1, keeps the digits of a loss close to 0.
-  double rest = 0, gaps = 0, label_gap = 0;
-  for (std::int64_t j = lane; j < classes; j += warp) {
-    const double gap = static_cast<double>(top) - static_cast<double>(logits[j]);
-    if (j != largest) rest += exp(-gap);
-    if (j == label) label_gap = gap;
-    gaps += gap;
-  }
-  rest = warp_sum(rest);
-  gaps = warp_sum(gaps);
-  label_gap = warp_sum(label_gap);
-  if (lane == 0) {
-    const double log_sum = log1p(rest);  // of exp(z - top)
-    double value = on_target * (label_gap + log_sum);
-    // A logit of -inf is harmless as long as it has no share in the target.
-    if (off_target > 0) {
-      value += off_target * (gaps + static_cast<double>(classes) * log_sum);
-    }
-    loss[row] = static_cast<float>(value);
-  }
+  const SoftmaxRow q(z + row * classes, classes, 1);
+  const double value = target.cross_entropy(q, classes, labels[row]);
+  if (own_lane() == 0) loss[row] = static_cast<float>(value);
   if (dz == nullptr) return;
-  for (std::int64_t j = lane; j < classes; j += warp) {
-    const double target = off_target + (j == label ? on_target : 0.0);
-    const double p = exp(static_cast<double>(logits[j]) - static_cast<double>(top)) / (1 + rest);
-    dz[row * classes + j] = static_cast<float>((p - target) * dz_scale);
+  for (std::int64_t j = own_lane(); j < classes; j += warp) {
+    const double difference = q.probability(j) - target.at(j, labels[row]);
+    dz[row * classes + j] = static_cast<float>(difference * dz_scale);
   }
 }
 
@@ -82,7 +31,7 @@ __device__ bool is_correct(std::int64_t row, std::int64_t classes, const float* 
   const std::int64_t label = labels[row];
   const float own = logits[label];
   bool wins = own == own;
-  for (std::int64_t j = static_cast<int>(threadIdx.x) % warp; j < classes; j += warp) {
+  for (std::int64_t j = own_lane(); j < classes; j += warp) {
     if (j < label ? logits[j] >= own : logits[j] > own) wins = false;
   }
   return __all_sync(every_lane, wins);
@@ -92,9 +41,9 @@ __device__ bool is_correct(std::int64_t row, std::int64_t classes, const float* 
 __global__ void __launch_bounds__(warp* warps)
     count_top1_kernel(std::int64_t n, std::int64_t classes, const float* z,
                       const std::int32_t* labels, std::int32_t* correct) {
-  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * warps + threadIdx.x / warp;
+  const std::int64_t row = own_row();
   if (row >= n) return;  // the whole warp
-  if (is_correct(row, classes, z, labels) && threadIdx.x % warp == 0) atomicAdd(correct, 1);
+  if (is_correct(row, classes, z, labels) && own_lane() == 0) atomicAdd(correct, 1);
 }
 
 /// As count_top1_kernel; the first thread of all adds the loss.
@@ -104,14 +53,12 @@ __global__ void __launch_bounds__(warp* warps)
   if (blockIdx.x == 0 && threadIdx.x == 0) {
     totals->loss += static_cast<double>(*mean_loss) * static_cast<double>(n);
   }
-  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * warps + threadIdx.x / warp;
+  const std::int64_t row = own_row();
   if (row >= n) return;  // the whole warp
-  if (is_correct(row, classes, z, labels) && threadIdx.x % warp == 0) {
+  if (is_correct(row, classes, z, labels) && own_lane() == 0) {
     atomicAdd(reinterpret_cast<unsigned long long*>(&totals->correct), 1ull);
   }
 }
-
-dim3 blocks_of(const SoftmaxShape& s) { return blocks_in_row(div_up(s.n, warps)); }
 
 }  // namespace
 
@@ -119,10 +66,9 @@ void softmax_cross_entropy(const Exec& ex, const SoftmaxShape& s, const float* z
                            const std::int32_t* labels, float smoothing, float dz_scale, float* loss,
                            float* dz) {
   kernels::check(s);
-  const double share = static_cast<double>(smoothing);
   launch(ex, "softmax_cross_entropy", softmax_cross_entropy_kernel, blocks_of(s),
-         dim3(warp * warps), s.n, s.classes, z, labels, 1 - share,
-         share / static_cast<double>(s.classes), static_cast<double>(dz_scale), loss, dz);
+         dim3(warp * warps), s.n, s.classes, z, labels, SmoothedTarget(s.classes, smoothing),
+         static_cast<double>(dz_scale), loss, dz);
 }
 
 void count_top1(const Exec& ex, const SoftmaxShape& s, const float* z, const std::int32_t* labels,

@@ -7,6 +7,7 @@
 #include "kernels/channel_gather.h"
 #include "kernels/concat.h"
 #include "kernels/conv2d.h"
+#include "kernels/distillation.h"
 #include "kernels/elementwise.h"
 #include "kernels/linear.h"
 #include "kernels/norm_conv2d.h"
@@ -61,6 +62,7 @@
   X(softmax_cross_entropy)            \
   X(count_top1)                       \
   X(add_to_totals)                    \
+  X(distillation_loss)                \
   X(augment)                          \
   X(copy_channels)                    \
   X(channel_gather_forward)           \

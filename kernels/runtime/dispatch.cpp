@@ -214,6 +214,13 @@ void add_to_totals(const Exec& ex, const SoftmaxShape& s, const float* z,
   run(ex, TRIFOLD_TWINS(add_to_totals), s, z, labels, mean_loss, totals);
 }
 
+void distillation_loss(const Exec& ex, const SoftmaxShape& s, const float* z,
+                       const std::int32_t* labels, float smoothing, const float* t,
+                       const Distillation& distillation, float dz_scale, float* loss, float* dz) {
+  run(ex, TRIFOLD_TWINS(distillation_loss), s, z, labels, smoothing, t, distillation, dz_scale,
+      loss, dz);
+}
+
 void augment(const Exec& ex, const AugmentShape& s, const std::uint8_t* x, const Crop* crops,
              const float* table, float* y) {
   run(ex, TRIFOLD_TWINS(augment), s, x, crops, table, y);
