@@ -9,6 +9,7 @@
 
 #include "engine/tape.h"
 #include "kernels/batch_norm.h"
+#include "kernels/distillation.h"
 #include "kernels/resize.h"
 
 namespace trifold::engine {
@@ -72,5 +73,9 @@ Var channel_gather(Tape& tape, const Var& x, const Tensor& source, std::int64_t 
 
 /// The mean over the batch of the cross-entropy: logits (n,classes), labels (n) int32 -> (1).
 Var softmax_cross_entropy(Tape& tape, const Var& logits, const Tensor& labels, float smoothing);
+/// The mean over the batch of the loss of kernels/distillation.h: teacher (n,classes) are the
+/// teacher's logits, which get no gradient.
+Var distillation_loss(Tape& tape, const Var& logits, const Tensor& labels, float smoothing,
+                      const Tensor& teacher, const kernels::Distillation& distillation);
 
 }  // namespace trifold::engine

@@ -129,5 +129,20 @@ TEST_F(OpErrors, SoftmaxCrossEntropy) {
   }
 }
 
+TEST_F(OpErrors, DistillationLoss) {
+  const Var logits = zeros({2, 5});
+  const auto loss = [&](const Var& z, const Tensor& labels, const Tensor& teacher) {
+    distillation_loss(tape, z, labels, 0.1f, teacher, {.weight = 0.5, .temperature = 4});
+  };
+  const Tensor teacher = Tensor::zeros({2, 5});
+  EXPECT_NO_THROW(loss(logits, zero_ints({2}), teacher));
+  refuses([&] { loss(image, zero_ints({2}), image.value); });
+  refuses([&] { loss(logits, zero_ints({3}), teacher); });
+  refuses([&] { loss(logits, zero_ints({2}), Tensor::zeros({2, 4})); });
+  refuses([&] { loss(logits, zero_ints({2}), Tensor::zeros({1, 5})); });
+  refuses([&] { loss(logits, zero_ints({2}), zero_ints({2, 5})); });
+  refuses([&] { loss(logits, zero_ints({2}), Tensor{}); });
+}
+
 }  // namespace
 }  // namespace trifold::engine
