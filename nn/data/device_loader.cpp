@@ -27,6 +27,11 @@ void put(std::byte* to, const std::vector<T>& values) {
   std::memcpy(to, values.data(), values.size() * sizeof(T));
 }
 
+Tensor table_of(const Dataset& dataset, const Normalisation& normalisation, Device device) {
+  const std::vector<float> table = pixel_table(normalisation, dataset.channels);
+  return Tensor::from({dataset.channels, 256}, std::span<const float>(table), device);
+}
+
 }  // namespace
 
 DeviceLoader::DeviceLoader(const Dataset& dataset, const Normalisation& normalisation,
@@ -34,10 +39,13 @@ DeviceLoader::DeviceLoader(const Dataset& dataset, const Normalisation& normalis
     : dataset_(dataset),
       ex_(ex),
       loader_(dataset, options),
-      table_(Tensor::from({dataset.channels, 256},
-                          std::span<const float>(pixel_table(normalisation, dataset.channels)),
-                          ex.device)),
+      table_(table_of(dataset, normalisation, ex.device)),
       upload_(ex.device) {}
+
+void DeviceLoader::also_normalise(const Normalisation& other) {
+  other_table_ = table_of(dataset_, other, ex_.device);
+  batch_ = {};
+}
 
 void DeviceLoader::start(std::int64_t epoch, std::int64_t batch) {
   loader_.start(epoch, batch);
@@ -65,14 +73,19 @@ std::optional<DeviceBatch> DeviceLoader::next() {
   const kernels::TraceRange range("batch");
   const kernels::AugmentShape s{coming_, dataset_.height, dataset_.width, dataset_.channels};
   if (batch_.n != s.n) {
-    batch_ = {Tensor::empty({s.n, s.h, s.w, s.c}, ex_.device),
+    const auto images = [&] { return Tensor::empty({s.n, s.h, s.w, s.c}, ex_.device); };
+    batch_ = {images(), other_table_.defined() ? images() : Tensor{},
               Tensor::empty({s.n}, ex_.device, engine::DType::i32), s.n};
   }
   const Layout layout(s.n, dataset_.image_bytes());
   const std::byte* const sent = upload_.take();
-  kernels::augment(ex_, s, reinterpret_cast<const std::uint8_t*>(sent + layout.pixels),
-                   reinterpret_cast<const Crop*>(sent + layout.crops), table_.data(),
-                   batch_.x.data());
+  const auto augment = [&](const Tensor& table, Tensor& images) {
+    kernels::augment(ex_, s, reinterpret_cast<const std::uint8_t*>(sent + layout.pixels),
+                     reinterpret_cast<const Crop*>(sent + layout.crops), table.data(),
+                     images.data());
+  };
+  augment(table_, batch_.x);
+  if (other_table_.defined()) augment(other_table_, batch_.other);
   kernels::copy_memory(ex_.device, batch_.labels.ints(), ex_.device, sent + layout.labels,
                        batch_.labels.bytes());
   upload_.done();

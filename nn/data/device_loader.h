@@ -13,6 +13,7 @@ namespace trifold::nn {
 
 struct DeviceBatch {
   engine::Tensor x;       // (n, height, width, channels)
+  engine::Tensor other;   // the same images, by the loader's other normalisation
   engine::Tensor labels;  // (n) int32
   std::int64_t n = 0;
 };
@@ -31,6 +32,11 @@ class DeviceLoader {
   DeviceLoader(const Dataset&&, const Normalisation&, const LoaderOptions&,
                const kernels::Exec&) = delete;
 
+  /// Has every batch hold its images by another normalisation as well, for a network that reads
+  /// them so.
+  /// Errors    pixel_table's.
+  void also_normalise(const Normalisation& other);
+
   std::int64_t batches_per_epoch() const { return loader_.batches_per_epoch(); }
 
   /// As Loader::start.
@@ -47,7 +53,7 @@ class DeviceLoader {
   const Dataset& dataset_;
   kernels::Exec ex_;
   Loader loader_;
-  engine::Tensor table_;
+  engine::Tensor table_, other_table_;
   engine::Upload upload_;
   std::int64_t coming_ = 0;  // images of the batch that is being copied
   DeviceBatch batch_;

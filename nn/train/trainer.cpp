@@ -56,7 +56,10 @@ std::string deciding_options(const std::string& key) {
       {"mean", "--data and --init"},
       {"std", "--data and --init"},
       {"images", "--data and --held-out"},
-      {"data_crc32", "--data, with the same files and options of reading them"}};
+      {"data_crc32", "--data, with the same files and options of reading them"},
+      {"teacher_crc32", "--teacher"},
+      {"teacher_weight", "--teacher-weight"},
+      {"teacher_temperature", "--teacher-temperature"}};
   const auto found = names.find(key);
   return found == names.end() ? "--" + key : found->second;
 }
@@ -104,6 +107,13 @@ Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& nor
       totals_(ex) {
   check_fits(network, data);
   if (options.graph) graph_.emplace(ex.device);
+  if (!options.teacher) return;
+  const Teacher& teacher = *options.teacher;
+  check(teacher, network);
+  if (teacher.weight == 0) return;
+  teacher_.emplace(*teacher.network);
+  teacher_crc32_ = checksum(teacher);
+  if (teacher.normalisation != normalisation) loader_.also_normalise(teacher.normalisation);
 }
 
 std::optional<EpochResult> Trainer::run_epoch(
@@ -164,12 +174,25 @@ void Trainer::step(const DeviceBatch& batch) {
 
 engine::Var Trainer::forward(engine::Tape& tape, const DeviceBatch& batch) {
   const kernels::TraceRange range("forward");
+  const auto smoothing = static_cast<float>(options_.label_smoothing);
+  // The teacher comes first, for its memory is free again when the network needs most.
+  const Tensor teacher = teacher_logits(batch);
   const engine::Var logits =
       executor_.forward(tape, network_input(ex_, batch.x, side_), training).logits;
-  engine::Var loss = engine::softmax_cross_entropy(tape, logits, batch.labels,
-                                                   static_cast<float>(options_.label_smoothing));
+  engine::Var loss = teacher.defined()
+                         ? engine::distillation_loss(tape, logits, batch.labels, smoothing, teacher,
+                                                     {.weight = options_.teacher->weight,
+                                                      .temperature = options_.teacher->temperature})
+                         : engine::softmax_cross_entropy(tape, logits, batch.labels, smoothing);
   totals_.add(logits.value, batch.labels, loss.value);
   return loss;
+}
+
+Tensor Trainer::teacher_logits(const DeviceBatch& batch) {
+  if (!teacher_) return {};
+  const kernels::TraceRange range("teacher");
+  const Tensor& images = batch.other.defined() ? batch.other : batch.x;
+  return teacher_->forward(ex_, network_input(ex_, images, options_.teacher->side).value);
 }
 
 kernels::Totals Trainer::finite_totals() const {
@@ -223,7 +246,10 @@ std::string Trainer::fingerprint() const {
               {"images", data_.count},
               {"class_names", data_.class_names},
               {"data", data_.name},
-              {"data_crc32", data_crc32_}}
+              {"data_crc32", data_crc32_},
+              {"teacher_crc32", teacher_ ? json(teacher_crc32_) : json()},
+              {"teacher_weight", teacher_ ? json(o.teacher->weight) : json()},
+              {"teacher_temperature", teacher_ ? json(o.teacher->temperature) : json()}}
       .dump();
 }
 

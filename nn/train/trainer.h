@@ -11,10 +11,12 @@
 #include "engine/graph_capture.h"
 #include "nn/data/device_loader.h"
 #include "nn/execute/executor.h"
+#include "nn/execute/folded_network.h"
 #include "nn/model.h"
 #include "nn/train/running_totals.h"
 #include "nn/train/schedule.h"
 #include "nn/train/sgd.h"
+#include "nn/train/teacher.h"
 
 namespace trifold::nn {
 
@@ -32,6 +34,7 @@ struct TrainOptions {
   Schedule schedule;
   std::uint64_t seed = 0;
   std::optional<Augmentation> augmentation = Augmentation{};
+  std::optional<Teacher> teacher = {};  ///< with a weight of 0 it is as good as none
   bool graph = false;  ///< captures a step as a graph of the device, and repeats it; same results
 };
 
@@ -57,7 +60,7 @@ struct Progress {
 class Trainer {
  public:
   /// `network` and `data` outlive the trainer. Images are resized to side x side.
-  /// Errors    ConfigError: an option out of range, data that does not fit the network.
+  /// Errors    ConfigError: an option out of range, data or a teacher that does not fit the network.
   Trainer(Network& network, const Dataset& data, const Normalisation& normalisation,
           std::int64_t side, const TrainOptions& options, const kernels::Exec& ex);
 
@@ -93,6 +96,7 @@ class Trainer {
  private:
   void step(const DeviceBatch& batch);
   engine::Var forward(engine::Tape& tape, const DeviceBatch& batch);  // the mean loss
+  engine::Tensor teacher_logits(const DeviceBatch& batch);            // undefined without one
   kernels::Totals finite_totals() const;
   void require_finite_state() const;
   std::string fingerprint() const;
@@ -107,6 +111,8 @@ class Trainer {
   kernels::Exec ex_;
   DeviceLoader loader_;
   Sgd sgd_;
+  std::optional<FoldedNetwork> teacher_;
+  std::uint32_t teacher_crc32_ = 0;
   std::optional<engine::GraphCapture> graph_;  // a step
 
   std::int64_t epoch_ = 0, batch_ = 0;  // the next batch to train on

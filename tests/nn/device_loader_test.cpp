@@ -97,19 +97,49 @@ TEST(DeviceLoader, BatchesMatchTheNaivePipelineAndHaveTheSameBitsOnEveryDevice) 
   }
 }
 
+// What a loader of that normalisation alone gives, batch by batch.
+TEST(DeviceLoader, GivesTheSameImagesByAnotherNormalisation) {
+  const Normalisation other{{0.1F, 0.2F, 0.6F}, {0.5F, 0.3F, 0.9F}};
+  for (const Device device : devices()) {
+    const kernels::Exec ex{.device = device};
+    DeviceLoader both(dataset, colour, options, ex), alone(dataset, other, options, ex);
+    both.also_normalise(other);
+    both.start(1);
+    alone.start(1);
+    const std::vector<HostBatch> expected = drain(alone);
+    std::vector<HostBatch> found;
+    while (const std::optional<DeviceBatch> batch = both.next()) {
+      const engine::Tensor x = batch->other.to(Device{}), labels = batch->labels.to(Device{});
+      found.push_back({{x.values().begin(), x.values().end()},
+                       {labels.int_values().begin(), labels.int_values().end()}});
+    }
+    EXPECT_TRUE(found == expected);
+
+    DeviceLoader plain(dataset, colour, options, ex);
+    plain.start(1);
+    both.start(1);
+    EXPECT_TRUE(drain(both) == drain(plain));
+    plain.start(1);
+    EXPECT_FALSE(plain.next()->other.defined());
+  }
+}
+
 TEST(DeviceLoader, FullBatchesLieInTheSameMemory) {
   for (const Device device : devices()) {
     LoaderOptions full = options;
     full.drop_last = true;
     DeviceLoader loader(dataset, colour, full, {.device = device});
-    std::vector<const float*> places;
+    loader.also_normalise({{0.1F, 0.2F, 0.6F}, {0.5F, 0.3F, 0.9F}});
+    std::vector<const float*> places, other_places;
     for (const std::int64_t epoch : {0, 1}) {
       loader.start(epoch);
       while (const std::optional<DeviceBatch> batch = loader.next()) {
         places.push_back(batch->x.data());
+        other_places.push_back(batch->other.data());
       }
     }
     EXPECT_EQ(places, std::vector<const float*>(4, places.front()));
+    EXPECT_EQ(other_places, std::vector<const float*>(4, other_places.front()));
   }
 }
 
@@ -150,6 +180,11 @@ TEST(DeviceLoader, RefusesANormalisationThatDoesNotFit) {
   expect_error<ShapeError>(
       [] {
         DeviceLoader(dataset, {{0.3F}, {0.6F}}, options, {});
+      },
+      {"1 means", "3 channels"});
+  expect_error<ShapeError>(
+      [] {
+        DeviceLoader(dataset, colour, options, {}).also_normalise({{0.3F}, {0.6F}});
       },
       {"1 means", "3 channels"});
 }

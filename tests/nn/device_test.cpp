@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,8 +52,9 @@ struct Result {
   Evaluation evaluation;
 };
 
-Result train_ten_steps(const Graph& graph, const Dataset& data, Device device,
-                       bool as_graph = false) {
+/// A teacher sees the images at the network's double side and with another normalisation.
+Result train_ten_steps(const Graph& graph, const Graph* teacher_graph, const Dataset& data,
+                       Device device, bool as_graph = false) {
   kernels::ThreadPool threads(2);
   const kernels::Exec ex{.device = device, .pool = &threads};
   const Normalisation normalisation = measure_normalisation(data);
@@ -66,6 +68,15 @@ Result train_ten_steps(const Graph& graph, const Dataset& data, Device device,
   options.ema_decay = 0.9;
   options.augmentation = Augmentation{1, true};
   options.graph = as_graph;
+  std::optional<Network> teacher;
+  if (teacher_graph != nullptr) {
+    Network answering(*teacher_graph);
+    initialise(answering, 2);
+    teacher = answering.to(device);
+    options.teacher = {.network = &*teacher,
+                       .side = 2 * side,
+                       .normalisation = {{0.4f, 0.5f, 0.6f}, {0.2f, 0.3f, 0.4f}}};
+  }
   Trainer trainer(network, data, normalisation, side, options, ex);
   Result result;
   while (!trainer.done()) {
@@ -106,19 +117,19 @@ bool keeps_memory() {
   return cache == nullptr || std::string(cache) != "0";
 }
 
-void expect_the_cpus_training(const Graph& graph, Device device) {
+void expect_the_cpus_training(const Graph& graph, Device device, const Graph* teacher = nullptr) {
   const Dataset data = brightness(40);
-  const Result expected = train_ten_steps(graph, data, Device{});
-  const Result first = train_ten_steps(graph, data, device);
+  const Result expected = train_ten_steps(graph, teacher, data, Device{});
+  const Result first = train_ten_steps(graph, teacher, data, device);
   ASSERT_EQ(first.losses.size(), 10u);
   for (std::size_t i = 0; i < first.losses.size(); ++i) {
     EXPECT_NEAR(first.losses[i], expected.losses[i], 1e-4) << "step " << i + 1;
   }
   EXPECT_NEAR(first.evaluation.loss, expected.evaluation.loss, 1e-3);
 
-  expect_equal_bits(first, train_ten_steps(graph, data, device));
+  expect_equal_bits(first, train_ten_steps(graph, teacher, data, device));
   if (device.kind == DeviceKind::cuda && keeps_memory()) {
-    expect_equal_bits(first, train_ten_steps(graph, data, device, true));
+    expect_equal_bits(first, train_ten_steps(graph, teacher, data, device, true));
   }
 }
 
@@ -130,6 +141,11 @@ TEST_P(OnDevice, DenseNetTrainsAsOnTheCpu) {
   const DenseNetSize size{
       .layers_per_block = 2, .growth = 5, .bottleneck = true, .compression = 0.5};
   expect_the_cpus_training(densenet(size, 3, classes), GetParam());
+}
+
+TEST_P(OnDevice, ATaughtNetworkTrainsAsOnTheCpu) {
+  const Graph teacher = cifar_resnet(14, Shortcut::A, 3, classes);
+  expect_the_cpus_training(cifar_resnet(8, Shortcut::A, 3, classes), GetParam(), &teacher);
 }
 
 }  // namespace
