@@ -19,6 +19,7 @@ int run(int argc, char** argv) {
       {"train --arch resnet20 --data fashion-mnist --epochs 10 --out runs/fashion",
        "train --arch resnet56 --data cifar10:cifar-10-batches-bin --epochs 160 --schedule step",
        "train --init model.safetensors --new-head --data folder:photos --lr 0.01",
+       "train --init pruned.safetensors --teacher original.safetensors --data folder:photos",
        "train --out runs/fashion --resume"});
   line.go_on_from("checkpoint.safetensors");
   TrainSettings settings;
@@ -46,6 +47,16 @@ int run(int argc, char** argv) {
       ->type_name("LIST");
   app.add_option("--std", settings.std, "--init: deviation of each channel (the file's own)")
       ->type_name("LIST");
+  app.add_option("--teacher", settings.teacher,
+                 "A model file of the same classes, to learn from its answers, too")
+      ->transform(absolute_path())
+      ->type_name("FILE");
+  app.add_option("--teacher-weight", settings.teacher_weight,
+                 "--teacher: its share of the loss; the labels have the rest (0.5)")
+      ->type_name("X");
+  app.add_option("--teacher-temperature", settings.teacher_temperature,
+                 "--teacher: divides its logits; a higher one makes its answers softer (4)")
+      ->type_name("T");
   settings.data.add_to(app);
   app.add_option("--epochs", values.epochs, "Passes over the training set")->type_name("N");
   app.add_option("--lr", values.lr, "Learning rate")->type_name("X");

@@ -39,6 +39,47 @@ std::optional<nn::Model> load_init(const TrainSettings& s) {
   return nn::load_model(s.init, hints);
 }
 
+// Holds a model's file against the data.
+void require_fits(const std::string& file, const nn::Model& model, const TrainSettings& s,
+                  const nn::Dataset& train, const std::string& remedy) {
+  require_fits_model(file, model.info, s.data.data, train, remedy);
+  const std::int64_t classes = nn::infer_channels(model.network.graph()).back();
+  require<ConfigError>(classes == train.classes, "{} tells {} classes apart, but {} has {}; {}",
+                       file, classes, s.data.data, train.classes, remedy);
+}
+
+// The model of --teacher, if there is one.
+std::optional<nn::Model> load_teacher(const TrainSettings& s, Device device) {
+  if (s.teacher.empty()) {
+    require<ConfigError>(
+        !s.teacher_weight && !s.teacher_temperature,
+        "--teacher-weight and --teacher-temperature say how to learn from a --teacher; give one");
+    return std::nullopt;
+  }
+  try {
+    return nn::load_model(s.teacher, {}, device);
+  } catch (const ConfigError& e) {  // its remedies are flags, which speak of the other network
+    throw ConfigError(fmt::format(
+        "--teacher needs a file that says in its metadata how to read it ({})", e.what()));
+  }
+}
+
+// How the network learns from the teacher's model, which outlives the training.
+nn::Teacher teacher_of(const TrainSettings& s, const nn::Model& model, const nn::Dataset& train) {
+  require_fits(s.teacher, model, s, train, "give a --teacher that was trained on such classes");
+  const std::int64_t channels = model.network.graph().input_channels();
+  require<ConfigError>(
+      channels == train.channels,
+      "{} reads images of {} channels, those of {} have {}; give another --teacher", s.teacher,
+      channels, s.data.data, train.channels);
+  nn::Teacher teacher{.network = &model.network,
+                      .side = model.info.side,
+                      .normalisation = model.info.normalisation};
+  teacher.weight = s.teacher_weight.value_or(teacher.weight);
+  teacher.temperature = s.teacher_temperature.value_or(teacher.temperature);
+  return teacher;
+}
+
 // The network to train, with all that its file will say of it but what is done here.
 nn::Model starting_model(const TrainSettings& s, std::optional<nn::Model> init,
                          const nn::Dataset& train, std::uint64_t seed) {
@@ -48,11 +89,7 @@ nn::Model starting_model(const TrainSettings& s, std::optional<nn::Model> init,
       note_other_side(s.init, model.info, s.data.data, train);
       nn::replace_head(model, train.classes, train.class_names, seed);
     } else {
-      const std::string remedy = "give --new-head to train a new last layer for these";
-      require_fits_model(s.init, model.info, s.data.data, train, remedy);
-      const std::int64_t classes = nn::infer_channels(model.network.graph()).back();
-      require<ConfigError>(classes == train.classes, "{} tells {} classes apart, but {} has {}; {}",
-                           s.init, classes, s.data.data, train.classes, remedy);
+      require_fits(s.init, model, s, train, "give --new-head to train a new last layer for these");
     }
     nn::check_fits(model.network, train);
     if (nn::counts_up(model.info.class_names)) model.info.class_names = train.class_names;
@@ -97,11 +134,19 @@ std::string data_name(const std::string& source) {
 // What decided the result. Where it ran and on how many threads does not.
 json provenance(const TrainSettings& s, const nn::TrainOptions& o, std::int64_t side,
                 std::int64_t held_out, const json& last_epoch) {
+  json teacher;  // null without one
+  if (o.teacher) {
+    teacher = {{"file", own_name(s.teacher)},
+               {"weight", o.teacher->weight},
+               {"temperature", o.teacher->temperature},
+               {"resolution", o.teacher->side}};
+  }
   return {{"step", "train"},
           {"version", version()},
           {"data", data_name(s.data.data)},
           {"init", own_name(s.init)},
           {"new_head", s.new_head},
+          {"teacher", teacher},
           {"epochs", o.epochs},
           {"batch", o.batch},
           {"lr", o.lr},
@@ -128,8 +173,11 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   const RunFolder folder(s.out);
   folder.require_free({checkpoint_name, model_name, "metrics.jsonl"}, s.resume);
   std::optional<nn::Model> init = load_init(s);
-  const nn::DataSplits data = s.data.load(init ? &*init : nullptr);
-  const nn::TrainOptions options = s.training.resolve(s.data.data, data.train);
+  const std::optional<nn::Model> teacher = load_teacher(s, ex.device);
+  const nn::Model* const known = init ? &*init : teacher ? &*teacher : nullptr;
+  const nn::DataSplits data = s.data.load(known);
+  nn::TrainOptions options = s.training.resolve(s.data.data, data.train);
+  if (teacher) options.teacher = teacher_of(s, *teacher, data.train);
   nn::Model model = starting_model(s, std::move(init), data.train, options.seed);
   require_side_fits(model);
   model.network = model.network.to(ex.device);

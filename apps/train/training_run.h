@@ -13,10 +13,12 @@
 namespace trifold::apps {
 
 struct TrainSettings {
-  std::string arch;             ///< a built-in network; may be empty where `init` is given
-  std::string init;             ///< a model file to start from; "" starts from fresh values
-  bool new_head = false;        ///< `init` gets a new last layer for the data's classes
-  std::string mean, std;        ///< instead of those of `init`
+  std::string arch;       ///< a built-in network; may be empty where `init` is given
+  std::string init;       ///< a model file to start from; "" starts from fresh values
+  bool new_head = false;  ///< `init` gets a new last layer for the data's classes
+  std::string mean, std;  ///< instead of those of `init`
+  std::string teacher;    ///< a model file whose answers are learnt from, too; "": none
+  std::optional<double> teacher_weight, teacher_temperature;  ///< else nn::Teacher's
   std::int64_t resolution = 0;  ///< 0: the init model's, else the data's
   std::int64_t held_out = 0;    ///< 0: held_out_count
   std::filesystem::path out = "runs/train";

@@ -5,6 +5,7 @@
 
 #include "bench/kernels/arrays.h"
 #include "bench/kernels/rows.h"
+#include "kernels/distillation.h"
 #include "kernels/linear.h"
 #include "kernels/softmax_cross_entropy.h"
 
@@ -55,6 +56,14 @@ void add_loss(const Suite& suite, std::int64_t n, std::int64_t classes) {
     return [=] {
       kernels::softmax_cross_entropy(ex, s, cold_input(size), answers->labels.data(), 0.1f,
                                      1.0f / 128, answers->loss.data(), cold_output(size));
+    };
+  });
+  suite.add({"distillation_loss", shape, "", traffic(3 * size + 2 * n)}, [=](const Exec& ex) {
+    const auto answers = std::make_shared<Answers>(n);
+    return [=] {
+      kernels::distillation_loss(ex, s, cold_input(size), answers->labels.data(), 0.1f,
+                                 cold_input(size), {.weight = 0.5, .temperature = 4}, 1.0f / 128,
+                                 answers->loss.data(), cold_output(size));
     };
   });
   suite.add({"count_top1", shape, "", traffic(size + n)}, [=](const Exec& ex) {

@@ -168,6 +168,98 @@ TEST(Train, StartsFromAModelOfTheSameClassesOrANewHead) {
   EXPECT_TRUE(one_error(alone, "--init")) << alone.err;
 }
 
+// A model of 32 x 32 pixels, and students of 16 x 16 that learn from it.
+struct TrainWithATeacher : testing::Test {
+  const TempFolder folder;
+  const std::string data = tiny_cifar(folder);
+  const std::string teacher = (folder / "teacher/model.safetensors").string();
+  void SetUp() override {
+    name_tiny_classes(folder, 0);
+    const Result result =
+        run_program("train", tiny_training(data, folder / "teacher", {"--epochs", "1"}));
+    ASSERT_EQ(result.code, 0) << result.err;
+  }
+  Result train(const std::string& name, const std::vector<std::string>& more) const {
+    std::vector<std::string> words = {"--resolution", "16"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_program("train", tiny_training(data, folder / name, words));
+  }
+};
+
+TEST_F(TrainWithATeacher, KeepsOnRecordWhatItLearntFrom) {
+  const Result plain = train("plain", {}), taught = train("taught", {"--teacher", teacher});
+  ASSERT_EQ(plain.code, 0) << plain.err;
+  ASSERT_EQ(taught.code, 0) << taught.err;
+  EXPECT_NE(read_text(folder / "plain/summary.csv"), read_text(folder / "taught/summary.csv"));
+  const auto record = [&](const std::string& name) {
+    const Result shown =
+        run_program("inspect", {(folder / name / "model.safetensors").string(), "--json"});
+    return nlohmann::json::parse(shown.out).at("provenance").back().at("teacher");
+  };
+  EXPECT_TRUE(record("plain").is_null());
+  EXPECT_EQ(record("taught"), nlohmann::json({{"file", "model.safetensors"},
+                                              {"weight", 0.5},
+                                              {"temperature", 4.0},
+                                              {"resolution", 32}}));
+
+  // The written configuration alone repeats the run.
+  const Result again = run_program("train", {"--config", (folder / "taught/config.toml").string(),
+                                             "--out", (folder / "again").string()});
+  ASSERT_EQ(again.code, 0) << again.err;
+  expect_equal_runs(folder / "taught", folder / "again");
+}
+
+TEST_F(TrainWithATeacher, GoesOnWithTheSameOneAlone) {
+  const std::vector<std::string> flags = {"--teacher", teacher, "--teacher-weight", "0.9"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = flags;
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  ASSERT_EQ(train("whole", flags).code, 0);
+  const Result stopped = train("stopped", with({"--time-limit", "0.00001"}));
+  ASSERT_EQ(stopped.code, 75) << stopped.err;
+
+  ASSERT_EQ(run_program("train", tiny_training(data, folder / "other", {"--epochs", "2"})).code, 0);
+  const auto refused = [&](const std::string& flag, const std::string& value) {
+    const Result result = train("stopped", {"--resume", flag, value});
+    EXPECT_EQ(result.code, 2) << flag;
+    EXPECT_TRUE(one_error(result, "give the same " + flag + ",")) << result.err;
+  };
+  refused("--teacher", (folder / "other/model.safetensors").string());
+  refused("--teacher-weight", "0.8");
+  refused("--teacher-temperature", "5");
+  const Result rest = train("stopped", {"--resume"});
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  expect_equal_runs(folder / "whole", folder / "stopped");
+}
+
+TEST_F(TrainWithATeacher, SaysWhatIsWrongWithIt) {
+  const auto refused = [&](int code, const std::string& part,
+                           const std::vector<std::string>& flags) {
+    const Result result = train("x", flags);
+    EXPECT_EQ(result.code, code) << part;
+    EXPECT_TRUE(one_error(result, part)) << result.err;
+    EXPECT_FALSE(fs::exists(folder / "x")) << part;
+  };
+  refused(2, "weight is 1.5; it has to be in [0, 1]",
+          {"--teacher", teacher, "--teacher-weight", "1.5"});
+  refused(2, "weight is -1;", {"--teacher", teacher, "--teacher-weight", "-1"});
+  refused(2, "temperature is 0; it has to be above 0",
+          {"--teacher", teacher, "--teacher-temperature", "0"});
+  refused(2, "--teacher-weight: Could not convert", {"--teacher-weight", "much"});
+  refused(2, "; give one", {"--teacher-weight", "0.5"});
+  refused(2, "; give one", {"--teacher-temperature", "2"});
+  const std::string missing = (folder / "missing.safetensors").string();
+  refused(3, missing, {"--teacher", missing});
+  refused(2, "--teacher needs a file that says in its metadata how to read it",
+          {"--teacher", std::string(TRIFOLD_FIXTURES) + "/resnet20.safetensors"});
+  refused(2, "reads images of 3 channels", {"--teacher", teacher, "--data", tiny_idx(folder)});
+  name_tiny_classes(folder, 4);
+  refused(2, "class 0 is 'b' in the model and 'a' in the data", {"--teacher", teacher});
+  refused(2, "give a --teacher that was trained on such classes", {"--teacher", teacher});
+}
+
 TEST(Train, RefusesAFolderThatHoldsARun) {
   const TempFolder folder;
   const auto words = tiny_training(tiny_cifar(folder), folder / "run", {"--epochs", "1"});
