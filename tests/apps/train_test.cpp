@@ -247,7 +247,7 @@ TEST_F(TrainWithATeacher, SaysWhatIsWrongWithIt) {
   refused(2, "weight is -1;", {"--teacher", teacher, "--teacher-weight", "-1"});
   refused(2, "temperature is 0; it has to be above 0",
           {"--teacher", teacher, "--teacher-temperature", "0"});
-  refused(2, "--teacher-weight: Could not convert", {"--teacher-weight", "much"});
+  refused(2, "--teacher-weight: 'much' is not a number", {"--teacher-weight", "much"});
   refused(2, "; give one", {"--teacher-weight", "0.5"});
   refused(2, "; give one", {"--teacher-temperature", "2"});
   const std::string missing = (folder / "missing.safetensors").string();

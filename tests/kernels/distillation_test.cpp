@@ -56,14 +56,14 @@ void expect_the_oracles(const SoftmaxShape& s, const Floats& z, const Floats& t,
 }
 
 TEST(DistillationLoss, FollowsTheOracle) {
-  for (const SoftmaxShape s : {SoftmaxShape{1, 1}, {3, 2}, {128, 10}, {67, 100}, {5, 1000}}) {
+  for (const SoftmaxShape s : {SoftmaxShape{1, 1}, {3, 2}, {61, 10}, {7, 100}, {2, 1000}}) {
     for (const double spread : {1.0, 30.0}) {
       const Floats z = normals(s.n * s.classes, 1, 5, spread);
       const Floats t = normals(s.n * s.classes, 3, -2, spread);
-      for (const Distillation d : {Distillation{0.5, 4}, {0.9, 1}, {0.3, 0.5}, {1, 20}}) {
+      expect_the_oracles(s, z, t, 0, {0.5, 4});
+      for (const Distillation d : {Distillation{0.9, 1}, {0.3, 0.5}, {1, 20}}) {
         expect_the_oracles(s, z, t, 0.1f, d);
       }
-      expect_the_oracles(s, z, t, 0, {0.5, 4});
     }
   }
 }
