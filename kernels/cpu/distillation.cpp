@@ -34,7 +34,7 @@ void distillation_loss(const Exec& ex, const SoftmaxShape& s, const float* z,
                        const std::int32_t* labels, float smoothing, const float* t,
                        const Distillation& distillation, float dz_scale, float* loss, float* dz) {
   check_labels(s, labels);
-  const auto [weight, temperature] = distillation;
+  const double weight = distillation.weight, temperature = distillation.temperature;
   const SmoothedTarget target(s.classes, smoothing);
   // Three softmaxes a row.
   const std::int64_t grain = grain_of(3 * operations_per_exponential * s.classes);

@@ -135,8 +135,8 @@ TEST(DistillationLoss, LargeLogitsDoNotOverflowAndNaNShows) {
 
 /// A teacher's share of a class that is barely a number.
 TEST(DistillationLoss, TakesSharesOfAnySize) {
-  for (float gap = 600; gap < 800; gap += 5) {
-    const Floats z{0, 0}, t{0, -gap};
+  for (int gap = 600; gap < 800; gap += 5) {
+    const Floats z{0, 0}, t{0, static_cast<float>(-gap)};
     run_everywhere(
         {{nan}},
         [&](const Trial& ex, const std::vector<float*>& out) {
