@@ -254,7 +254,7 @@ TEST_F(TrainWithATeacher, SaysWhatIsWrongWithIt) {
   refused(3, missing, {"--teacher", missing});
   refused(2, "--teacher needs a file that says in its metadata how to read it",
           {"--teacher", std::string(TRIFOLD_FIXTURES) + "/resnet20.safetensors"});
-  refused(2, "reads images of 3 channels", {"--teacher", teacher, "--data", tiny_idx(folder)});
+  refused(2, "tells 10 classes apart", {"--teacher", teacher, "--data", tiny_idx(folder)});
   name_tiny_classes(folder, 4);
   refused(2, "class 0 is 'b' in the model and 'a' in the data", {"--teacher", teacher});
   refused(2, "give a --teacher that was trained on such classes", {"--teacher", teacher});
