@@ -129,6 +129,13 @@ struct Flags {
                    "Training of the result at --heal-lr, before its fine-tuning")
         ->type_name("N");
     app.add_option("--heal-lr", o.heal_lr, "Learning rate of that")->type_name("X");
+    app.add_option("--teacher-weight", o.teacher_weight,
+                   "Share of the result's loss that follows the answers of --model, at its full "
+                   "resolution; the labels have the rest")
+        ->type_name("X");
+    app.add_option("--teacher-temperature", o.teacher_temperature,
+                   "Divides the logits there; a higher one makes the answers softer")
+        ->type_name("X");
     app.add_option("--finetune-epochs", o.finetune_epochs, "Fine-tuning of the result")
         ->type_name("N");
     app.add_option("--round-lr", o.round_lr, "Learning rate of every data point")->type_name("X");

@@ -110,6 +110,7 @@ FinetuneResult train_result(PruneRun& run, const std::string& step, nn::Network&
                                                            .side = side,
                                                            .epochs = o.heal_epochs,
                                                            .lr = o.heal_lr,
+                                                           .taught = true,
                                                            .judge_every_epoch = true,
                                                            .seed_offset = seed_offset});
                                      return 0;
@@ -130,6 +131,7 @@ FinetuneResult train_result(PruneRun& run, const std::string& step, nn::Network&
                           .side = side,
                           .epochs = o.finetune_epochs,
                           .lr = o.finetune_lr,
+                          .taught = true,
                           .judge_every_epoch = true,
                           .seed_offset = seed_offset});
     result.finetuned = judge(run, network, side);

@@ -73,6 +73,8 @@ void check(const PruneOptions& o) {
   constexpr double any = std::numeric_limits<double>::max();
   require_range("--round-lr", o.round_lr, 0, any);
   require_range("--finetune-lr", o.finetune_lr, 0, any);
+  require_range("--teacher-weight", o.teacher_weight, 0, 1);
+  require_range("--teacher-temperature", o.teacher_temperature, 0.1, 1000);
   require_range("--heal-lr", o.heal_lr, 0, any);
   require_range("--sparsity-lr", o.sparsity_lr, 0, any);
   require_range("--bn-l1", o.bn_l1, 0, any);
@@ -121,6 +123,8 @@ nlohmann::json to_json(const PruneOptions& o) {
           {"heal_epochs", o.heal_epochs},
           {"heal_lr", o.heal_lr},
           {"finetune_epochs", o.finetune_epochs},
+          {"teacher_weight", o.teacher_weight},
+          {"teacher_temperature", o.teacher_temperature},
           {"round_lr", o.round_lr},
           {"finetune_lr", o.finetune_lr},
           {"bn_l1", o.bn_l1},

@@ -48,6 +48,8 @@ struct PruneOptions {
   std::int64_t heal_epochs = 1;   ///< at heal_lr, between the final cut and the fine-tuning
   double heal_lr = 0.02;
   std::int64_t finetune_epochs = 10;
+  double teacher_weight = 0;  ///< of the original's answers in the training of the result
+  double teacher_temperature = 4;
   double round_lr = 0.02;  ///< of every round, one schedule for all
   double finetune_lr = 0.05;
   double bn_l1 = 1e-5;  ///< sparsity term of the sparsity training, and of iterative width rounds

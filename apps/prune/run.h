@@ -115,6 +115,7 @@ struct Training {
   std::int64_t side, epochs;
   double lr;
   double bn_l1 = 0;
+  bool taught = false;             ///< by the original, as the options say
   bool judge_every_epoch = false;  ///< on the held-out images
   std::uint64_t seed_offset = 0;   ///< added to the run's seed
 };

@@ -83,6 +83,13 @@ std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Traini
   options.lr = training.lr;
   options.bn_l1 = training.bn_l1;
   options.seed += training.seed_offset;
+  if (training.taught && run.options.teacher_weight > 0) {
+    options.teacher = {.network = &run.original.network,
+                       .side = run.original.info.side,
+                       .normalisation = run.original.info.normalisation,
+                       .weight = run.options.teacher_weight,
+                       .temperature = run.options.teacher_temperature};
+  }
   nn::Trainer trainer(network, training.data, run.original.info.normalisation, training.side,
                       options, run.ex);
   const std::filesystem::path checkpoint = run.folder / "checkpoint.safetensors";

@@ -255,10 +255,10 @@ TEST_F(Prune, KeepsTheAverageWhereOneIsAskedFor) {
 
 TEST_F(Prune, TrainsScalesOnceAndCutsEveryPointFromThere) {
   const fs::path out = folder / "run";
-  const Result result = run_program(
-      "prune", arguments("run", out,
-                         {"--sparsity-epochs", "1", "--bn-l1", "1", "--off-axes", "2",
-                          "--repeats", "1", "--finalists", "2", "--round-to", "4"}));
+  const Result result =
+      run_program("prune", arguments("run", out,
+                                     {"--sparsity-epochs", "1", "--bn-l1", "1", "--off-axes", "2",
+                                      "--repeats", "1", "--finalists", "2", "--round-to", "4"}));
   ASSERT_EQ(result.code, 0) << result.err;
   const auto sum_of_scales = [](const fs::path& file) {
     double sum = 0;
@@ -283,6 +283,24 @@ TEST_F(Prune, TrainsScalesOnceAndCutsEveryPointFromThere) {
   EXPECT_NE(steps.at("collect/original-0").at("curve"), steps.at("collect/original-1").at("curve"))
       << "a repeat has a seed of its own";
   EXPECT_TRUE(steps.contains("finalist/2"));
+}
+
+TEST_F(Prune, LearnsFromTheOriginalWhereAsked) {
+  const std::vector<std::string> taught = {"--dimensions", "resolution", "--teacher-weight", "0.9"};
+  const fs::path with = folder / "with", without = folder / "without";
+  const Result result = run_program("prune", arguments("run", with, taught));
+  ASSERT_EQ(result.code, 0) << result.err;
+  ASSERT_EQ(run_program("prune", arguments("run", without, {"--dimensions", "resolution"})).code,
+            0);
+  const auto steps = [](const fs::path& out) {
+    return nlohmann::json::parse(read_text(out / "journal.json")).at("steps");
+  };
+  EXPECT_EQ(steps(with).at("collect/resolution-1"), steps(without).at("collect/resolution-1"));
+  EXPECT_NE(steps(with).at("finetune").at("curve"), steps(without).at("finetune").at("curve"));
+  const Result other =
+      run_program("prune", arguments("plan", folder / "c", {"--teacher-weight", "1.5"}));
+  EXPECT_EQ(other.code, 2);
+  EXPECT_TRUE(one_error(other, "--teacher-weight")) << other.err;
 }
 
 TEST_F(Prune, DecidesOnTestImagesWhereAsked) {
