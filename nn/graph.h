@@ -3,72 +3,14 @@
 
 #include <cstdint>
 #include <string>
-#include <variant>
 #include <vector>
+
+#include "nn/ops.h"
 
 namespace trifold::nn {
 
 /// Index of a node in its graph.
 using NodeId = std::int64_t;
-
-/// The image that goes in. No inputs.
-struct Input {
-  std::int64_t channels;
-  bool operator==(const Input&) const = default;
-};
-/// kernels/conv2d.h; one input.
-struct Conv2d {
-  std::int64_t filters;
-  std::int64_t window = 1, stride = 1, pad = 0;
-  bool bias = false;
-  bool operator==(const Conv2d&) const = default;
-};
-/// kernels/batch_norm.h; inputs: x and, optionally, the residual that is added before the ReLU.
-struct BatchNorm {
-  bool relu = false;
-  float eps = 1e-5f;
-  bool operator==(const BatchNorm&) const = default;
-};
-struct Relu {
-  bool operator==(const Relu&) const = default;
-};
-/// The sum of two inputs.
-struct Add {
-  bool operator==(const Add&) const = default;
-};
-/// Any number of inputs, concatenated along the channels.
-struct Concat {
-  bool operator==(const Concat&) const = default;
-};
-/// kernels/channel_gather.h; one input. -1 in `source` makes a channel of zeros.
-struct ChannelGather {
-  std::vector<std::int32_t> source;
-  std::int64_t stride = 1;
-  bool operator==(const ChannelGather&) const = default;
-};
-enum class PoolKind { max, average };
-/// kernels/pool.h; one input.
-struct Pool {
-  PoolKind kind;
-  std::int64_t window, stride, pad = 0;
-  bool operator==(const Pool&) const = default;
-};
-/// (n,h,w,c) -> (n,c).
-struct GlobalAvgPool {
-  bool operator==(const GlobalAvgPool&) const = default;
-};
-/// kernels/linear.h; one input of shape (n,c).
-struct Linear {
-  std::int64_t outputs;
-  bool bias = true;
-  bool operator==(const Linear&) const = default;
-};
-
-using Op = std::variant<Input, Conv2d, BatchNorm, Relu, Add, Concat, ChannelGather, Pool,
-                        GlobalAvgPool, Linear>;
-
-/// "conv2d", "batch_norm", ...: the op's name in files and tables.
-const char* op_name(const Op& op);
 
 /// One op. `name` is unique and is the prefix of the node's parameters ("layer1.0.conv1" owns
 /// "layer1.0.conv1.weight"). Inputs come before the node in the graph.
@@ -105,13 +47,6 @@ struct Graph {
   /// By node: the nodes that read its result, in the order of the graph, as often as they do.
   std::vector<std::vector<NodeId>> readers() const;
   bool operator==(const Graph&) const = default;
-};
-
-/// The extents of a node's result for one image. After GlobalAvgPool, h = w = 1.
-struct Extent {
-  std::int64_t h, w, c;
-  std::int64_t size() const { return h * w * c; }
-  bool operator==(const Extent&) const = default;
 };
 
 /// What every node yields for an image of side x side.

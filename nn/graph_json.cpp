@@ -39,61 +39,11 @@ T get(const json& object, const std::string& key) {
   return value;
 }
 
-// Each op's attributes, written and read in one place. `Fields` either fills a JSON object from the
-// op or the op from a JSON object.
-template <class Fields>
-struct Attributes {
-  Fields field;
-  void operator()(auto& op) const { visit(op); }
-
- private:
-  void visit(Input& op) const { field("channels", op.channels); }
-  void visit(Conv2d& op) const {
-    field("filters", op.filters);
-    field("window", op.window);
-    field("stride", op.stride);
-    field("pad", op.pad);
-    field("bias", op.bias);
-  }
-  void visit(BatchNorm& op) const {
-    field("relu", op.relu);
-    field("eps", op.eps);
-  }
-  void visit(Relu&) const {}
-  void visit(Add&) const {}
-  void visit(Concat&) const {}
-  void visit(ChannelGather& op) const {
-    field("source", op.source);
-    field("stride", op.stride);
-  }
-  void visit(Pool& op) const {
-    field("window", op.window);
-    field("stride", op.stride);
-    field("pad", op.pad);
-  }
-  void visit(GlobalAvgPool&) const {}
-  void visit(Linear& op) const {
-    field("outputs", op.outputs);
-    field("bias", op.bias);
-  }
-};
-template <class Fields>
-Attributes(Fields) -> Attributes<Fields>;
-
-Op op_of_name(const std::string& name) {
-  for (const Op& op : {Op(Input{}), Op(Conv2d{}), Op(BatchNorm{}), Op(Relu{}), Op(Add{}),
-                       Op(Concat{}), Op(ChannelGather{}), Op(Pool{PoolKind::max, 1, 1}),
-                       Op(Pool{PoolKind::average, 1, 1}), Op(GlobalAvgPool{}), Op(Linear{})}) {
-    if (name == op_name(op)) return op;
-  }
-  throw ShapeError(fmt::format("unknown op '{}'", name));
-}
-
 Node node_from_json(const json& entry) {
   Node node{get<std::string>(entry, "name"), op_of_name(get<std::string>(entry, "op")),
             get<std::vector<NodeId>>(entry, "inputs")};
-  std::visit(Attributes{[&](const char* key, auto& value) { read(entry.at(key), key, value); }},
-             node.op);
+  const auto field = [&](const char* key, auto& value) { read(entry.at(key), key, value); };
+  std::visit([&](auto& op) { op.attributes(op, field); }, node.op);
   return node;
 }
 
@@ -101,10 +51,10 @@ Node node_from_json(const json& entry) {
 
 json to_json(const Graph& graph) {
   json nodes = json::array(), blocks = json::array();
-  for (Node node : graph.nodes) {
+  for (const Node& node : graph.nodes) {
     json entry = {{"name", node.name}, {"op", op_name(node.op)}, {"inputs", node.inputs}};
-    std::visit(Attributes{[&](const char* key, const auto& value) { entry[key] = value; }},
-               node.op);
+    const auto field = [&](const char* key, const auto& value) { entry[key] = value; };
+    std::visit([&](const auto& op) { op.attributes(op, field); }, node.op);
     nodes.push_back(std::move(entry));
   }
   for (const Block& b : graph.blocks) {

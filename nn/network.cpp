@@ -4,7 +4,6 @@
 
 namespace trifold::nn {
 
-using engine::Shape;
 using engine::Tensor;
 using engine::Var;
 
@@ -16,20 +15,8 @@ std::vector<ParameterSpec> parameter_specs(const Graph& graph) {
   for (const Node& node : graph.nodes) {
     if (node.inputs.empty()) continue;
     const std::int64_t in = channels[static_cast<std::size_t>(node.inputs[0])];
-    const auto add = [&](const char* suffix, Role role, Shape shape) {
-      specs.push_back({node.name + suffix, role, std::move(shape)});
-    };
-    if (const auto* conv = std::get_if<Conv2d>(&node.op)) {
-      add(".weight", Role::conv_weight, {conv->window, conv->window, in, conv->filters});
-      if (conv->bias) add(".bias", Role::bias, {conv->filters});
-    } else if (std::holds_alternative<BatchNorm>(node.op)) {
-      add(".weight", Role::bn_gamma, {in});
-      add(".bias", Role::bn_beta, {in});
-      add(".running_mean", Role::running_mean, {in});
-      add(".running_var", Role::running_var, {in});
-    } else if (const auto* linear = std::get_if<Linear>(&node.op)) {
-      add(".weight", Role::linear_weight, {in, linear->outputs});
-      if (linear->bias) add(".bias", Role::bias, {linear->outputs});
+    for (OpParameter& own : parameters(node.op, in)) {
+      specs.push_back({node.name + own.suffix, own.role, std::move(own.shape)});
     }
   }
   return specs;

@@ -11,8 +11,6 @@
 
 namespace trifold::nn {
 
-enum class Role { conv_weight, linear_weight, bias, bn_gamma, bn_beta, running_mean, running_var };
-
 /// Whether the optimiser updates it, or only the batch norms' running statistics do.
 bool is_trainable(Role role);
 

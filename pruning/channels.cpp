@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "nn/overloaded.h"
-
 namespace trifold::pruning {
 namespace {
 
@@ -37,7 +35,10 @@ class Tracer {
  public:
   explicit Tracer(const nn::Graph& graph) : graph_(graph) {
     fixed_ = sets_.add();
-    for (const nn::Node& node : graph.nodes) atoms_.push_back(trace(node));
+    const std::vector<std::int64_t> channels = nn::infer_channels(graph);
+    for (std::size_t i = 0; i < channels.size(); ++i) {
+      atoms_.push_back(trace(graph.nodes[i], channels[i]));
+    }
   }
 
   Coupling coupling() {
@@ -73,40 +74,36 @@ class Tracer {
     return std::vector<std::int64_t>(static_cast<std::size_t>(count), fixed_);
   }
 
-  std::vector<std::int64_t> trace(const nn::Node& node) {
+  std::vector<std::int64_t> trace(const nn::Node& node, std::int64_t channels) {
     const auto input = [&](std::size_t i) -> const std::vector<std::int64_t>& {
       return atoms_[static_cast<std::size_t>(node.inputs[i])];
     };
-    return std::visit(
-        nn::Overloaded{[&](const nn::Input& op) { return fixed(op.channels); },
-                       [&](const nn::Linear& op) { return fixed(op.outputs); },
-                       [&](const nn::Conv2d& op) { return fresh(op.filters); },
-                       [&](const nn::ChannelGather& op) { return fresh(std::ssize(op.source)); },
-                       [&](const nn::Concat&) {
-                         std::vector<std::int64_t> joined;
-                         for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-                           joined.insert(joined.end(), input(i).begin(), input(i).end());
-                         }
-                         return joined;
-                       },
-                       [&](const auto&) {
-                         for (std::size_t i = 1; i < node.inputs.size(); ++i) {
-                           for (std::size_t c = 0; c < input(0).size(); ++c) {
-                             sets_.unite(input(0)[c], input(i)[c]);
-                           }
-                         }
-                         return input(0);
-                       }},
-        node.op);
+    switch (channel_flow(node.op)) {
+      case nn::ChannelFlow::made:
+        return fresh(channels);
+      case nn::ChannelFlow::passed:
+        for (std::size_t i = 1; i < node.inputs.size(); ++i) {
+          for (std::size_t c = 0; c < input(0).size(); ++c) sets_.unite(input(0)[c], input(i)[c]);
+        }
+        return input(0);
+      case nn::ChannelFlow::joined: {
+        std::vector<std::int64_t> joined;
+        for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+          joined.insert(joined.end(), input(i).begin(), input(i).end());
+        }
+        return joined;
+      }
+      case nn::ChannelFlow::fixed:
+        break;
+    }
+    return fixed(channels);
   }
 
   void enter(ChannelClass& channels, nn::NodeId id, std::int64_t channel) const {
     const nn::Op& op = graph_.node(id).op;
     if (channels.nodes.empty() || channels.nodes.back() != id) channels.nodes.push_back(id);
     if (std::holds_alternative<nn::BatchNorm>(op)) channels.batch_norms.push_back({id, channel});
-    if (std::holds_alternative<nn::Conv2d>(op) || std::holds_alternative<nn::ChannelGather>(op)) {
-      channels.producers.push_back({id, channel});
-    }
+    if (channel_flow(op) == nn::ChannelFlow::made) channels.producers.push_back({id, channel});
   }
 
   const nn::Graph& graph_;

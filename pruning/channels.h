@@ -20,7 +20,7 @@ struct ChannelClass {
     nn::NodeId node;
     std::int64_t channel;
   };
-  /// The channels of convolutions and channel gathers that start here.
+  /// The channels of the ops that make them: of convolutions and channel gathers.
   std::vector<Member> producers;
   /// The channels of batch norms that scale them.
   std::vector<Member> batch_norms;
@@ -44,10 +44,10 @@ struct Coupling {
   const ChannelClass& operator[](ClassId id) const { return classes[static_cast<std::size_t>(id)]; }
 };
 
-/// Finds the coupling: a convolution's filters and a gather's outputs start classes of their own;
-/// batch norm, ReLU and pooling pass channels on; concat joins them in a row; a residual and Add
-/// tie channels pairwise. A gather doesn't tie its outputs to their sources, since zeros can stand
-/// in for a source that is gone. Classes are numbered by their first channel.
+/// Finds the coupling by the ops' nn::ChannelFlow: a convolution's filters and a gather's outputs
+/// start classes of their own; batch norm, ReLU and pooling pass channels on; concat joins them in a
+/// row; a residual and Add tie channels pairwise. A gather doesn't tie its outputs to their sources,
+/// since zeros can stand in for a source that is gone. Classes are numbered by their first channel.
 Coupling find_coupling(const nn::Graph& graph);
 
 }  // namespace trifold::pruning

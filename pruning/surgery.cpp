@@ -134,19 +134,18 @@ class Surgeon {
   void operate(nn::NodeId id) {
     nn::Node node = old_.node(id);
     for (nn::NodeId& input : node.inputs) input = value(input);
-    Channels channels =
-        std::visit(nn::Overloaded{[&](const nn::Input&) { return all(id); },
-                                  [&](const nn::Linear&) { return all(id); },
-                                  [&](nn::Conv2d& op) {
-                                    Channels filters = without_removed(id);
-                                    op.filters = std::ssize(filters);
-                                    return filters;
-                                  },
-                                  [&](nn::BatchNorm&) { return select_inputs(id, node); },
-                                  [&](nn::ChannelGather& op) { return cut_gather(id, op); },
-                                  [&](const nn::Concat&) { return joined(old_.node(id)); },
-                                  [&](const auto&) { return kept_inputs(id); }},
-                   node.op);
+    Channels channels = std::visit(
+        nn::Overloaded{[&](nn::Conv2d& op) {
+                         Channels filters = without_removed(id);
+                         op.filters = std::ssize(filters);
+                         return filters;
+                       },
+                       [&](nn::ChannelGather& op) { return cut_gather(id, op); },
+                       [&](nn::BatchNorm&) { return select_inputs(id, node); },
+                       [&](const nn::FixesChannels auto&) { return all(id); },
+                       [&](const nn::PassesChannels auto&) { return kept_inputs(id); },
+                       [&](const nn::JoinsChannels auto&) { return joined(old_.node(id)); }},
+        node.op);
     if (is_identity(node)) {
       place(id, node.inputs.front(), std::move(channels));
       return;
@@ -260,9 +259,14 @@ engine::Tensor slice_parameter(const nn::Parameter& parameter, const Channels& i
       return slice(slice(x, 2, in), 3, out);
     case nn::Role::linear_weight:
       return slice(slice(x, 0, in), 1, out);
-    default:
-      return slice(x, 0, out);
+    case nn::Role::bias:
+    case nn::Role::bn_gamma:
+    case nn::Role::bn_beta:
+    case nn::Role::running_mean:
+    case nn::Role::running_var:
+      break;
   }
+  return slice(x, 0, out);
 }
 
 }  // namespace
@@ -272,14 +276,13 @@ Cut cut(const nn::Network& network, const CutPlan& plan) {
   Surgeon surgeon(old, plan);
   Cut result{nn::Network(surgeon.take_graph(), network.device()), surgeon.take_origin()};
   for (nn::NodeId id = 1; id < old.size(); ++id) {
-    const std::string& name = old.node(id).name;
-    if (!result.origin.channels.contains(name)) continue;
-    for (const char* suffix : {".weight", ".bias", ".running_mean", ".running_var"}) {
-      if (!network.has_parameter(name + suffix)) continue;
-      result.network.parameter(name + suffix).var.value =
-          slice_parameter(network.parameter(name + suffix), surgeon.kept_inputs(id),
-                          surgeon.kept(id))
-              .to(network.device());
+    const nn::Node& node = old.node(id);
+    if (!result.origin.channels.contains(node.name)) continue;
+    const Channels &in = surgeon.kept_inputs(id), &out = surgeon.kept(id);
+    for (const nn::OpParameter& own : nn::parameters(node.op, std::ssize(in))) {
+      const std::string name = node.name + own.suffix;
+      result.network.parameter(name).var.value =
+          slice_parameter(network.parameter(name), in, out).to(network.device());
     }
   }
   return result;

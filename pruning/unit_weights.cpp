@@ -4,8 +4,15 @@
 #include <cmath>
 
 #include "kernels/runtime/error.h"
+#include "nn/overloaded.h"
 
 namespace trifold::pruning {
+namespace {
+
+template <class T>
+concept PassesOneInput = nn::PassesChannels<T> && T::arity.most == 1;
+
+}  // namespace
 
 UnitWeights::UnitWeights(const nn::Network& network)
     : network_(network),
@@ -43,23 +50,27 @@ WeightSlice UnitWeights::filter(nn::NodeId convolution, std::int64_t channel) {
 
 void UnitWeights::read_through(nn::NodeId node, std::int64_t channel,
                                std::vector<WeightSlice>& slices) {
+  const auto weighed = [&](nn::NodeId layer) {
+    // (r, s, c, k) and (c, k): rows of k weights, c of them a position of the window.
+    const engine::Tensor& w = weights(layer);
+    const std::int64_t k = w.shape().channels(), c = w.shape()[w.shape().rank() - 2];
+    WeightSlice slice{layer, {}};
+    for (std::int64_t row = channel; row * k < w.size(); row += c) {
+      const auto begin = w.values().begin() + row * k;
+      slice.values.insert(slice.values.end(), begin, begin + k);
+    }
+    slices.push_back(std::move(slice));
+  };
   const nn::Graph& graph = network_.graph();
   for (nn::NodeId reader : readers_[static_cast<std::size_t>(node)]) {
-    const nn::Op& op = graph.node(reader).op;
-    if (std::holds_alternative<nn::Conv2d>(op) || std::holds_alternative<nn::Linear>(op)) {
-      // (r, s, c, k) and (c, k): rows of k weights, c of them a position of the window.
-      const engine::Tensor& w = weights(reader);
-      const std::int64_t k = w.shape().channels(), c = w.shape()[w.shape().rank() - 2];
-      WeightSlice slice{reader, {}};
-      for (std::int64_t row = channel; row * k < w.size(); row += c) {
-        const auto begin = w.values().begin() + row * k;
-        slice.values.insert(slice.values.end(), begin, begin + k);
-      }
-      slices.push_back(std::move(slice));
-    } else if (std::holds_alternative<nn::Relu>(op) || std::holds_alternative<nn::Pool>(op) ||
-               std::holds_alternative<nn::GlobalAvgPool>(op)) {
-      read_through(reader, channel, slices);
-    }
+    std::visit(
+        nn::Overloaded{[&](const nn::Conv2d&) { weighed(reader); },
+                       [&](const nn::Linear&) { weighed(reader); },
+                       // Whose result is more than the channel, or scaled anew.
+                       [](const nn::Input&) {}, [](const nn::BatchNorm&) {}, [](const nn::Add&) {},
+                       [](const nn::Concat&) {}, [](const nn::ChannelGather&) {},
+                       [&](const PassesOneInput auto&) { read_through(reader, channel, slices); }},
+        graph.node(reader).op);
   }
 }
 
