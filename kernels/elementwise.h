@@ -15,6 +15,14 @@ void relu_forward(const Exec& ex, std::int64_t count, const float* x, float* y);
 /// dx = dy where y > 0, else 0, with y the output of relu_forward. dx may be dy.
 void relu_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy, float* dx);
 
+/// y = min(max(x, 0), 6). y may be x. NaN stays NaN.
+/// Source    Krizhevsky, "Convolutional Deep Belief Networks on CIFAR-10", 2010.
+void relu6_forward(const Exec& ex, std::int64_t count, const float* x, float* y);
+
+/// dx = dy where 0 < y < 6, else 0, with y the output of relu6_forward: 0 at both bounds, as
+/// PyTorch's hardtanh has it. dx may be dy.
+void relu6_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy, float* dx);
+
 /// y = a + b. y may be a or b.
 void add(const Exec& ex, std::int64_t count, const float* a, const float* b, float* y);
 

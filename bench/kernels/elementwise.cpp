@@ -20,6 +20,14 @@ void add_image(const Suite& suite, std::int64_t n, std::int64_t side, std::int64
       kernels::relu_backward(ex, count, cold_input(count), cold_input(count), cold_output(count));
     };
   });
+  suite.add({"relu6_forward", shape, "", traffic(2 * count, 1)}, [=](const Exec& ex) {
+    return [=] { kernels::relu6_forward(ex, count, cold_input(count), cold_output(count)); };
+  });
+  suite.add({"relu6_backward", shape, "", traffic(3 * count)}, [=](const Exec& ex) {
+    return [=] {
+      kernels::relu6_backward(ex, count, cold_input(count), cold_input(count), cold_output(count));
+    };
+  });
   suite.add({"add", shape, "", traffic(3 * count)}, [=](const Exec& ex) {
     return
         [=] { kernels::add(ex, count, cold_input(count), cold_input(count), cold_output(count)); };

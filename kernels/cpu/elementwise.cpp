@@ -24,6 +24,22 @@ void relu_backward(const Exec& ex, std::int64_t count, const float* y, const flo
   });
 }
 
+// Selections, not a minimum and a maximum, so that NaN stays NaN.
+void relu6_forward(const Exec& ex, std::int64_t count, const float* x, float* y) {
+  map_lanes(ex, count, [=](auto d, std::int64_t i) HWY_ATTR {
+    const auto v = relu(hn::LoadU(d, x + i)), six = hn::Set(d, 6.0f);
+    hn::StoreU(hn::IfThenElse(hn::Gt(v, six), six, v), d, y + i);
+  });
+}
+
+void relu6_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy,
+                    float* dx) {
+  map_lanes(ex, count, [=](auto d, std::int64_t i) HWY_ATTR {
+    const auto v = hn::LoadU(d, y + i), masked = relu_masked(hn::LoadU(d, dy + i), v);
+    hn::StoreU(hn::IfThenElseZero(hn::Lt(v, hn::Set(d, 6.0f)), masked), d, dx + i);
+  });
+}
+
 void add(const Exec& ex, std::int64_t count, const float* a, const float* b, float* y) {
   map_lanes(ex, count, [=](auto d, std::int64_t i) HWY_ATTR {
     hn::StoreU(hn::Add(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, y + i);
@@ -49,6 +65,8 @@ namespace trifold::kernels::cpu {
 
 HWY_EXPORT(relu_forward);
 HWY_EXPORT(relu_backward);
+HWY_EXPORT(relu6_forward);
+HWY_EXPORT(relu6_backward);
 HWY_EXPORT(add);
 HWY_EXPORT(fill);
 HWY_EXPORT(scale);
@@ -59,6 +77,15 @@ void relu_forward(const Exec& ex, std::int64_t count, const float* x, float* y) 
 
 void relu_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy, float* dx) {
   TRIFOLD_DISPATCH(relu_backward)(ex, count, y, dy, dx);
+}
+
+void relu6_forward(const Exec& ex, std::int64_t count, const float* x, float* y) {
+  TRIFOLD_DISPATCH(relu6_forward)(ex, count, x, y);
+}
+
+void relu6_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy,
+                    float* dx) {
+  TRIFOLD_DISPATCH(relu6_backward)(ex, count, y, dy, dx);
 }
 
 void add(const Exec& ex, std::int64_t count, const float* a, const float* b, float* y) {

@@ -45,6 +45,15 @@ struct ReluGradient {
   __device__ float operator()(float y, float dy) const { return relu_masked(dy, y); }
 };
 
+// Selections, not fminf and fmaxf, so that NaN stays NaN.
+struct Relu6 {
+  __device__ float operator()(float x) const { return x > 6 ? 6 : relu_of(x); }
+};
+
+struct Relu6Gradient {
+  __device__ float operator()(float y, float dy) const { return y < 6 ? relu_masked(dy, y) : 0; }
+};
+
 struct Sum {
   __device__ float operator()(float a, float b) const { return a + b; }
 };
@@ -96,6 +105,15 @@ void relu_forward(const Exec& ex, std::int64_t count, const float* x, float* y) 
 
 void relu_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy, float* dx) {
   map(ex, "relu_backward", count, aligned({y, dy, dx}), Binary<ReluGradient>{{}, y, dy, dx});
+}
+
+void relu6_forward(const Exec& ex, std::int64_t count, const float* x, float* y) {
+  map(ex, "relu6_forward", count, aligned({x, y}), Unary<Relu6>{{}, x, y});
+}
+
+void relu6_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy,
+                    float* dx) {
+  map(ex, "relu6_backward", count, aligned({y, dy, dx}), Binary<Relu6Gradient>{{}, y, dy, dx});
 }
 
 void add(const Exec& ex, std::int64_t count, const float* a, const float* b, float* y) {

@@ -43,6 +43,8 @@
   X(batch_norm_eval_backward)         \
   X(relu_forward)                     \
   X(relu_backward)                    \
+  X(relu6_forward)                    \
+  X(relu6_backward)                   \
   X(add)                              \
   X(fill)                             \
   X(scale)                            \

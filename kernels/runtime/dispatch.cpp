@@ -125,6 +125,15 @@ void relu_backward(const Exec& ex, std::int64_t count, const float* y, const flo
   run(ex, TRIFOLD_TWINS(relu_backward), count, y, dy, dx);
 }
 
+void relu6_forward(const Exec& ex, std::int64_t count, const float* x, float* y) {
+  run(ex, TRIFOLD_TWINS(relu6_forward), count, x, y);
+}
+
+void relu6_backward(const Exec& ex, std::int64_t count, const float* y, const float* dy,
+                    float* dx) {
+  run(ex, TRIFOLD_TWINS(relu6_backward), count, y, dy, dx);
+}
+
 void add(const Exec& ex, std::int64_t count, const float* a, const float* b, float* y) {
   run(ex, TRIFOLD_TWINS(add), count, a, b, y);
 }

@@ -1,5 +1,8 @@
 #include "kernels/elementwise.h"
 
+#include <limits>
+#include <numeric>
+
 #include "kernels/runtime/error.h"
 #include "tests/kernels/support_ops.h"
 #include "tests/oracle/elementwise.h"
@@ -63,6 +66,92 @@ TEST(Elementwise, OracleReluBackwardIsTheDerivative) {
   const auto f = [&](const Doubles& at) {
     const Doubles y = oracle::relu_forward(at);
     return y[0] * dy[0] + y[1] * dy[1] + y[2] * dy[2] + y[3] * dy[3];
+  };
+  for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(dx[i], finite_difference(f, x, i), 1e-8);
+}
+
+// Integers from -9 to 9 among others: below, between, beyond and exactly at both bounds.
+Floats around_both_bounds(std::int64_t n, std::uint64_t seed) {
+  Floats x = integers(n, seed, 9);
+  for (std::size_t i = 0; i < x.size(); i += 3) x[i] += 0.25f;
+  return x;
+}
+
+TEST(Elementwise, Relu6ForwardInAndOutOfPlace) {
+  for (const std::int64_t n : counts) {
+    const Floats x = around_both_bounds(n, 1);
+    const Doubles expected = oracle::relu6_forward(widen(x));
+    run_everywhere(
+        {nans(n), x},
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          relu6_forward(ex, n, ex.in(x), out[0]);
+          relu6_forward(ex, n, out[1], out[1]);
+        },
+        [&](const std::vector<Floats>& y) {
+          expect_equal(y[0], expected);
+          expect_equal(y[1], expected);
+        });
+  }
+}
+
+TEST(Elementwise, Relu6KeepsNaNAndBoundsInfinity) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  Floats x(40, nan);
+  for (std::size_t i = 1; i < x.size(); i += 4) x[i] = infinity;
+  for (std::size_t i = 2; i < x.size(); i += 4) x[i] = -infinity;
+  run_everywhere(
+      {nans(40)},
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        relu6_forward(ex, 40, ex.in(x), out[0]);
+      },
+      [&](const std::vector<Floats>& y) {
+        for (std::size_t i = 0; i < x.size(); ++i) {
+          if (std::isnan(x[i])) {
+            EXPECT_TRUE(std::isnan(y[0][i])) << i;
+          } else {
+            EXPECT_EQ(y[0][i], x[i] > 0 ? 6.0f : 0.0f) << i;
+          }
+        }
+      });
+}
+
+TEST(Elementwise, Relu6Backward) {
+  for (const std::int64_t n : counts) {
+    const Floats y = around_both_bounds(n, 2), dy = normals(n, 3);
+    const Doubles expected = oracle::relu6_backward(widen(y), widen(dy));
+    run_everywhere(
+        {nans(n), dy},
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          relu6_backward(ex, n, ex.in(y), ex.in(dy), out[0]);
+          relu6_backward(ex, n, ex.in(y), out[1], out[1]);
+        },
+        [&](const std::vector<Floats>& dx) {
+          expect_equal(dx[0], expected);
+          expect_equal(dx[1], expected);
+        });
+  }
+}
+
+// As PyTorch's hardtanh: no gradient at the bounds themselves.
+TEST(Elementwise, Relu6HasNoGradientAtItsBounds) {
+  const Floats x{-1, -0.0f, 0, 1e-30f, 5.9999995f, 6, 6.0000005f, 7}, dy(8, 2);
+  run_everywhere(
+      {nans(8), nans(8)},
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        relu6_forward(ex, 8, ex.in(x), out[0]);
+        relu6_backward(ex, 8, out[0], ex.in(dy), out[1]);
+      },
+      [&](const std::vector<Floats>& out) {
+        expect_equal(out[1], Doubles{0, 0, 0, 2, 2, 0, 0, 0});
+      });
+}
+
+TEST(Elementwise, OracleRelu6BackwardIsTheDerivative) {
+  const Doubles x{-2, -0.5, 0.25, 3, 5.75, 6.5}, dy{1, 2, 3, 4, 5, 6};
+  const Doubles dx = oracle::relu6_backward(oracle::relu6_forward(x), dy);
+  const auto f = [&](const Doubles& at) {
+    const Doubles y = oracle::relu6_forward(at);
+    return std::inner_product(y.begin(), y.end(), dy.begin(), 0.0);
   };
   for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(dx[i], finite_difference(f, x, i), 1e-8);
 }
@@ -146,7 +235,7 @@ TEST(Elementwise, TakesArraysAtAnyAddress) {
     return result;
   };
   run_everywhere(
-      {nans(n + 1), nans(n + 1), nans(n + 1), nans(n + 1), nans(n + 1), nans(n + 1)},
+      std::vector<Floats>(8, nans(n + 1)),
       [&](const Trial& ex, const std::vector<float*>& out) {
         const float *from = ex.in(a) + 1, *other = ex.in(b) + 1;
         relu_forward(ex, n, from, out[0] + 1);
@@ -155,6 +244,8 @@ TEST(Elementwise, TakesArraysAtAnyAddress) {
         fill(ex, n, 7, out[3] + 1);
         scale(ex, n, 2, from, out[4] + 1);
         scale_by(ex, n, ex.in(factor), from, out[5] + 1);
+        relu6_forward(ex, n, from, out[6] + 1);
+        relu6_backward(ex, n, from, other, out[7] + 1);
       },
       [&](const std::vector<Floats>& out) {
         expect_equal({out[0].begin() + 1, out[0].end()},
@@ -168,6 +259,8 @@ TEST(Elementwise, TakesArraysAtAnyAddress) {
                      each([](double v, double) { return 2 * v; }));
         expect_equal({out[5].begin() + 1, out[5].end()},
                      each([](double v, double) { return 3 * v; }));
+        expect_equal({out[6].begin() + 1, out[6].end()}, oracle::relu6_forward(x));
+        expect_equal({out[7].begin() + 1, out[7].end()}, oracle::relu6_backward(x, y));
         for (const Floats& values : out) EXPECT_TRUE(std::isnan(values[0]));
       });
 }

@@ -7,5 +7,7 @@ namespace oracle {
 
 std::vector<double> relu_forward(const std::vector<double>& x);
 std::vector<double> relu_backward(const std::vector<double>& y, const std::vector<double>& dy);
+std::vector<double> relu6_forward(const std::vector<double>& x);
+std::vector<double> relu6_backward(const std::vector<double>& y, const std::vector<double>& dy);
 
 }  // namespace oracle
