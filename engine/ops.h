@@ -40,6 +40,7 @@ Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics
                const Var* residual, kernels::Activation act);
 
 Var relu(Tape& tape, const Var& x);
+Var relu6(Tape& tape, const Var& x);
 Var add(Tape& tape, const Var& a, const Var& b);
 
 /// x (n,h,w,c) -> (n,height,width,c); x itself where the size is the same.

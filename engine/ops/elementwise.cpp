@@ -5,16 +5,30 @@
 
 namespace trifold::engine {
 
-Var relu(Tape& tape, const Var& x) {
+namespace {
+
+// A map whose gradient can be told from its result.
+Var map(Tape& tape, const Var& x, decltype(kernels::relu_forward)* forward,
+        decltype(kernels::relu_backward)* backward) {
   Tensor y = Tensor::empty(x.shape(), x.value.device());
-  kernels::relu_forward(tape.exec(), x.value.size(), x.value.data(), y.data());
+  forward(tape.exec(), x.value.size(), x.value.data(), y.data());
   Var result = tape.result(y, {&x});
-  tape.record(result, [ex = tape.exec(), y, dx_sum = x.gradient](const Tensor& dy) {
+  tape.record(result, [ex = tape.exec(), y, dx_sum = x.gradient, backward](const Tensor& dy) {
     Tensor dx = dy.unique() ? dy : Tensor::empty(dy.shape(), dy.device());
-    kernels::relu_backward(ex, dy.size(), y.data(), dy.data(), dx.data());
+    backward(ex, dy.size(), y.data(), dy.data(), dx.data());
     dx_sum->add(ex, std::move(dx));
   });
   return result;
+}
+
+}  // namespace
+
+Var relu(Tape& tape, const Var& x) {
+  return map(tape, x, kernels::relu_forward, kernels::relu_backward);
+}
+
+Var relu6(Tape& tape, const Var& x) {
+  return map(tape, x, kernels::relu6_forward, kernels::relu6_backward);
 }
 
 Var add(Tape& tape, const Var& a, const Var& b) {
