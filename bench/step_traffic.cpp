@@ -108,6 +108,7 @@ class Step : private StepLayout {
             [&](const nn::Input&) {}, [&](const nn::Conv2d& op) { forward(id, shape(node, op)); },
             [&](const nn::BatchNorm& op) { forward(id, op); },
             [&](const nn::Relu&) { move("ReLU", {value(x)}, {value(id)}); },
+            [&](const nn::Relu6&) { move("ReLU", {value(x)}, {value(id)}); },
             [&](const nn::Add&) {
               move("add", {value(x), value(node.inputs[1])}, {value(id)});
             },
@@ -187,6 +188,9 @@ class Step : private StepLayout {
                        [&](const nn::Conv2d& op) { backward(id, shape(node, op), op.bias); },
                        [&](const nn::BatchNorm& op) { backward(id, op); },
                        [&](const nn::Relu&) {
+                         hand_on_new("ReLU, gradient", {value(id), gradient(id)});
+                       },
+                       [&](const nn::Relu6&) {
                          hand_on_new("ReLU, gradient", {value(id), gradient(id)});
                        },
                        [&](const nn::Add&) {

@@ -154,6 +154,20 @@ struct Relu {
   bool operator==(const Relu&) const = default;
 };
 
+/// kernels/elementwise.h; one input.
+struct Relu6 {
+  static const char* name() { return "relu6"; }
+  static constexpr Arity arity{1, 1};
+  static constexpr ChannelFlow channel_flow = ChannelFlow::passed;
+  static bool is_valid() { return true; }
+  static void attributes(auto&, auto&&) {}
+  static std::int64_t output_channels(InputChannels in) { return common_channels(in); }
+  static Extent output_extent(InputExtents in, std::int64_t c) { return common_extent(in, c); }
+  static OpParameters parameters(std::int64_t) { return {}; }
+  static std::int64_t macs(const Extent&, const Extent&) { return 0; }
+  bool operator==(const Relu6&) const = default;
+};
+
 /// The sum of two inputs.
 struct Add {
   static const char* name() { return "add"; }
@@ -320,7 +334,7 @@ consteval bool is_described() {
 template <class... Ops>
 requires(is_described<Ops>() && ...) using OpVariant = std::variant<Ops...>;
 
-using Op = OpVariant<Input, Conv2d, BatchNorm, Relu, Add, Concat, ChannelGather, Pool,
+using Op = OpVariant<Input, Conv2d, BatchNorm, Relu, Relu6, Add, Concat, ChannelGather, Pool,
                      GlobalAvgPool, Linear>;
 
 const char* op_name(const Op& op);

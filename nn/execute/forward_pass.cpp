@@ -62,6 +62,7 @@ Var ForwardPass::compute(NodeId id) {
           [&](const Input&) { return value(id); }, [&](const Conv2d& op) { return conv2d(id, op); },
           [&](const BatchNorm& op) { return batch_norm(id, op); },
           [&](const Relu&) { return engine::relu(tape_, input(0)); },
+          [&](const Relu6&) { return engine::relu6(tape_, input(0)); },
           [&](const Add&) { return engine::add(tape_, input(0), input(1)); },
           [&](const Concat&) { return concat(id); },
           [&](const ChannelGather& op) {

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <string>
 
 #include "engine/random.h"
 #include "nn/arch/architectures.h"
 #include "nn/execute/executor.h"
+#include "tests/nn/relu6_network.h"
 
 namespace trifold::nn {
 namespace {
@@ -28,14 +30,19 @@ void fill(Network& network) {
 }
 
 struct Case {
-  const char* arch;
+  std::string name;
+  Graph graph;
   std::int64_t side, folded;
 };
+
+Case built_in(const char* arch, std::int64_t side, std::int64_t folded) {
+  return {arch, make_architecture(arch, 3, 10), side, folded};
+}
 
 class Folded : public testing::TestWithParam<Case> {};
 
 TEST_P(Folded, ComputesWhatTheNetworkDoes) {
-  Network network(make_architecture(GetParam().arch, 3, 10));
+  Network network(GetParam().graph);
   fill(network);
   Tensor images = Tensor::zeros({2, GetParam().side, GetParam().side, 3});
   engine::Random random(6);
@@ -57,16 +64,17 @@ TEST_P(Folded, ComputesWhatTheNetworkDoes) {
 }
 
 // All but the last of a DenseNet, whose result no convolution reads.
-INSTANTIATE_TEST_SUITE_P(Architectures, Folded,
-                         testing::Values(Case{"resnet8", 32, 7}, Case{"resnet8b", 20, 9},
-                                         Case{"resnet18", 64, 20}, Case{"resnet50", 64, 53},
-                                         Case{"densenet40", 16, 38},
-                                         Case{"densenet-bc100", 16, 98}),
-                         [](const auto& param) {
-                           std::string name = param.param.arch;
-                           std::erase(name, '-');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Architectures, Folded,
+    testing::Values(built_in("resnet8", 32, 7), built_in("resnet8b", 20, 9),
+                    built_in("resnet18", 64, 20), built_in("resnet50", 64, 53),
+                    built_in("densenet40", 16, 38), built_in("densenet-bc100", 16, 98),
+                    Case{"relu6", with_relu6(cifar_resnet(8, Shortcut::A, 3, 10)), 32, 7}),
+    [](const auto& param) {
+      std::string name = param.param.name;
+      std::erase(name, '-');
+      return name;
+    });
 
 }  // namespace
 }  // namespace trifold::nn

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string>
 
 #include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
@@ -28,6 +30,7 @@ Graph sample() {
   g.add("average", Pool{PoolKind::average, 2, 2}, {8});
   g.add("global", GlobalAvgPool{}, {9});
   g.add("linear", Linear{.outputs = 5, .bias = false}, {10});
+  g.add("relu6", Relu6{}, {11});
   g.blocks.push_back({"block", 0, 4, 6, true});
   return g;
 }
@@ -42,7 +45,27 @@ TEST(Graph, InfersExtents) {
   EXPECT_EQ(extents[9], (Extent{2, 2, 12}));
   EXPECT_EQ(extents[10], (Extent{1, 1, 12}));
   EXPECT_EQ(extents[11], (Extent{1, 1, 5}));
-  EXPECT_EQ(infer_channels(g), (std::vector<std::int64_t>{3, 4, 4, 4, 4, 4, 4, 12, 12, 12, 12, 5}));
+  EXPECT_EQ(extents[12], (Extent{1, 1, 5}));
+  EXPECT_EQ(infer_channels(g),
+            (std::vector<std::int64_t>{3, 4, 4, 4, 4, 4, 4, 12, 12, 12, 12, 5, 5}));
+}
+
+TEST(Graph, TheSampleHasEveryOp) {
+  std::set<std::size_t> kinds;
+  for (const Node& node : sample().nodes) kinds.insert(node.op.index());
+  EXPECT_EQ(kinds.size(), std::variant_size_v<Op>);
+}
+
+TEST(Graph, OpsAreFoundByTheirNames) {
+  std::set<std::string> names;
+  for (const Node& node : sample().nodes) {
+    const Op found = op_of_name(op_name(node.op));
+    EXPECT_EQ(found.index(), node.op.index());
+    EXPECT_STREQ(op_name(found), op_name(node.op));
+    names.insert(op_name(found));
+  }
+  EXPECT_EQ(names.size(), std::variant_size_v<Op> + 1) << "pools have two";
+  EXPECT_THROW(op_of_name("pool"), ShapeError);
 }
 
 TEST(Graph, RefusesSidesThatDoNotFit) {
@@ -99,7 +122,7 @@ TEST(Graph, ValidateNamesWhatIsWrong) {
       {"'bn'", attribute(2, BatchNorm{.relu = true, .eps = 0.0f})},
       {"'max'", attribute(8, Pool{PoolKind::max, 3, 2, 2})},
       {"'linear'", attribute(11, Linear{0})},
-      {"'block'", [](Graph& g) { g.blocks[0].output = 12; }},
+      {"'block'", [](Graph& g) { g.blocks[0].output = 13; }},
       {"'block'", [](Graph& g) { g.blocks[0].input = 6; }},
       {"'block'", [](Graph& g) { g.blocks[0].stage = -1; }},
   };

@@ -15,6 +15,7 @@
 #include "nn/execute/executor.h"
 #include "nn/network.h"
 #include "tests/nn/relative_error.h"
+#include "tests/nn/relu6_network.h"
 
 namespace trifold::nn {
 namespace {
@@ -106,6 +107,8 @@ TEST(NormFusion, LeavesGradientsThatOthersCompleteOrRead) {
   EXPECT_TRUE(usual.norm_alone_reads[1]);
   EXPECT_EQ(plan([](Graph& g) { g.add("relu", Relu{}, {2}); }).first_reader[2], -1)
       << "a relu first";
+  EXPECT_EQ(plan([](Graph& g) { g.add("relu6", Relu6{}, {2}); }).first_reader[2], -1)
+      << "a relu6 first";
   EXPECT_FALSE(plan([](Graph& g) { g.add("relu", Relu{}, {1}); }).norm_alone_reads[1]) << "a relu";
   EXPECT_FALSE(plan([](Graph& g) {
                  g.node(2).inputs = {1, 1};
@@ -198,14 +201,16 @@ Graph odd_widths(Graph graph) {
   return graph;
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, FusedNetwork,
-                         testing::Values(Named{"resnet20", cifar_resnet(20, Shortcut::A, 3, 10)},
-                                         Named{"resnet14b", cifar_resnet(14, Shortcut::B, 3, 10)},
-                                         Named{"resnet14odd",
-                                               odd_widths(cifar_resnet(14, Shortcut::A, 3, 10))},
-                                         Named{"densenet", densenet(dense(false), 3, 10)},
-                                         Named{"densenet_bc", densenet(dense(true), 3, 10)}),
-                         [](const auto& network) { return network.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Networks, FusedNetwork,
+    testing::Values(Named{"resnet20", cifar_resnet(20, Shortcut::A, 3, 10)},
+                    Named{"resnet14b", cifar_resnet(14, Shortcut::B, 3, 10)},
+                    Named{"resnet14odd", odd_widths(cifar_resnet(14, Shortcut::A, 3, 10))},
+                    Named{"resnet14relu6", with_relu6(cifar_resnet(14, Shortcut::B, 3, 10),
+                                                      /*behind_residuals_alone=*/true)},
+                    Named{"densenet", densenet(dense(false), 3, 10)},
+                    Named{"densenet_bc", densenet(dense(true), 3, 10)}),
+    [](const auto& network) { return network.param.name; });
 
 Var images(std::int64_t count, std::int64_t side) {
   Tensor x = Tensor::empty({count, side, side, 3});
@@ -265,6 +270,21 @@ TEST_P(FusedNetwork, TrainsAsOpByOp) {
     } else {
       EXPECT_LT(relative_error(other.value, p.var.value), 1e-5) << p.name;
     }
+  }
+}
+
+// No norm is in front of a convolution then, but convolutions still take their statistics.
+TEST(NormFusion, TrainsNormsInFrontOfRelu6AsOpByOp) {
+  const Graph graph = with_relu6(cifar_resnet(8, Shortcut::A, 3, 10));
+  EXPECT_TRUE(fused_norms(graph).empty());
+  const Var x = images(6, 16);
+  const Step fused = step(graph, x, training), plain = step(graph, x, op_by_op);
+  EXPECT_LT(relative_error(fused.logits, plain.logits), 1e-5);
+  for (const char* name : {"conv1.weight", "layer2.0.bn1.weight", "linear.weight"}) {
+    EXPECT_LT(relative_error(fused.network.parameter(name).var.gradient->sum(),
+                             plain.network.parameter(name).var.gradient->sum()),
+              1e-4)
+        << name;
   }
 }
 

@@ -9,6 +9,7 @@
 #include "pruning/cost.h"
 #include "pruning/depth.h"
 #include "surgery_support.h"
+#include "tests/nn/relu6_network.h"
 
 namespace trifold::pruning {
 namespace {
@@ -35,6 +36,7 @@ std::vector<Case> cases() {
   return {{"resnet8", nn::cifar_resnet(8, Shortcut::A, 3, 10), 8, 6},
           {"resnet20", nn::cifar_resnet(20, Shortcut::A, 3, 10), 9, 10},
           {"resnet14b", nn::cifar_resnet(14, Shortcut::B, 3, 10), 8, 10},
+          {"relu6", nn::with_relu6(nn::cifar_resnet(14, Shortcut::B, 3, 10)), 8, 6},
           {"resnet18", nn::imagenet_resnet(18, 3, 7), 32, 1},
           {"resnet50", nn::imagenet_resnet(50, 3, 7), 32, 1},
           {"densenet", nn::densenet(dense, 3, 10), 8, 12},
