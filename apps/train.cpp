@@ -31,12 +31,9 @@ int run(int argc, char** argv) {
   double minutes = 0;
   std::string out = settings.out.string();
 
-  std::string names;
-  for (const std::string& name : nn::architecture_names()) {
-    names += (names.empty() ? "" : ", ") + name;
-  }
   OptionSet& app = line.app();
-  app.add_option("--arch", settings.arch, "The network: " + names)->type_name("NAME");
+  app.add_option("--arch", settings.arch, "The network: " + nn::describe_architectures())
+      ->type_name("NAME");
   app.add_option("--init", settings.init, "A model file to start from")
       ->transform(absolute_path())
       ->type_name("FILE");

@@ -8,6 +8,7 @@
 #include "apps/cli/message.h"
 #include "kernels/runtime/error.h"
 #include "kernels/runtime/memory.h"
+#include "nn/data/image_folder.h"
 
 namespace trifold::apps {
 
@@ -54,8 +55,7 @@ kernels::Exec DeviceOptions::exec() {
 }
 
 void DataOptions::add_to(OptionSet& app) {
-  app.add_option("--data", data,
-                 "The images: fashion-mnist, cifar10:DIR, cifar100:DIR, idx:DIR or folder:DIR")
+  app.add_option("--data", data, "The images: " + nn::describe_data_formats())
       ->required()
       ->transform(absolute_data())
       ->type_name("DATA");
@@ -89,10 +89,16 @@ nn::DataSplits DataOptions::load(const nn::Model* model, nn::Splits splits) cons
   image_folder.side = image_side.value_or(image_folder.side);
   image_folder.channels = image_channels.value_or(image_folder.channels);
   constexpr double gib = 1024.0 * 1024.0 * 1024.0;
-  nn::DataSplits loaded =
-      nn::load_data(data, {.memory_limit_bytes = static_cast<std::int64_t>(memory_limit_gib * gib),
-                           .image_folder = image_folder,
-                           .splits = splits});
+  const nn::LoadOptions options{
+      .memory_limit_bytes = static_cast<std::int64_t>(memory_limit_gib * gib),
+      .image_folder = image_folder,
+      .splits = splits};
+  nn::DataSplits loaded;
+  try {
+    loaded = nn::load_data(data, options);
+  } catch (const nn::BadImagesError& e) {
+    throw FileError(fmt::format("{}, or pass over them with --skip-bad {}", e.what(), e.count));
+  }
   for (const std::string& warning : loaded.warnings) message("warning: " + warning + "\n");
   return loaded;
 }
@@ -120,8 +126,15 @@ void TrainingOptions::add_to(OptionSet& app) {
                  "Crops: zero pixels around the image (2 for images below 32 pixels, else 4)")
       ->type_name("PIXELS");
   app.add_option("--cuda-graph", values.graph,
-                 "CUDA: records a step once and repeats it: true or false");
-  app.add_option("--flip", flip_, "Mirror half of the images: true or false (not idx:DIR)");
+                 "CUDA: captures a step as a graph once and repeats it: true or false");
+  std::string unmirrored;
+  for (const nn::DataFormat& format : nn::data_formats()) {
+    if (!format.mirror) unmirrored += (unmirrored.empty() ? "" : ", ") + format.name;
+  }
+  app.add_option(
+      "--flip", flip_,
+      fmt::format("Mirror half of the images: true or false (true for all --data but {})",
+                  unmirrored));
 }
 
 nn::TrainOptions TrainingOptions::resolve(const std::string& data, const nn::Dataset& train) const {
@@ -131,7 +144,7 @@ nn::TrainOptions TrainingOptions::resolve(const std::string& data, const nn::Dat
   if (augment_) {
     options.augmentation =
         nn::Augmentation{.pad = pad_.value_or(std::min(train.height, train.width) < 32 ? 2 : 4),
-                         .flip = flip_.value_or(!data.starts_with("idx:"))};
+                         .flip = flip_.value_or(nn::data_format(data).mirror)};
   }
   return options;
 }

@@ -58,7 +58,7 @@ struct TrainingOptions {
   void add_to(OptionSet& app);
 
   /// `values` with what the flags and the data say: unless given, images below 32 pixels are padded
-  /// by 2, others by 4, and all but those of idx:DIR (digits, mostly) are mirrored.
+  /// by 2, others by 4, and mirrored where their format usually is.
   /// Errors    ConfigError: no such schedule.
   nn::TrainOptions resolve(const std::string& data, const nn::Dataset& train) const;
 

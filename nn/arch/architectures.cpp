@@ -1,47 +1,64 @@
 #include "nn/arch/architectures.h"
 
-#include <charconv>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "kernels/runtime/error.h"
+#include "nn/arch/densenet.h"
+#include "nn/arch/resnet.h"
 
 namespace trifold::nn {
+namespace {
 
-std::vector<std::string> architecture_names() {
-  return {"resnet8",   "resnet14", "resnet20", "resnet32", "resnet44",   "resnet56",
-          "resnet110", "resnet18", "resnet34", "resnet50", "densenet40", "densenet-bc100"};
-}
+struct Found {
+  const ArchitectureFamily& family;
+  MakeGraph make;
+};
 
-std::int64_t usual_side(const std::string& name) {
-  return name == "resnet18" || name == "resnet34" || name == "resnet50" ? 224 : 32;
-}
-
-Graph make_architecture(const std::string& name, std::int64_t channels, std::int64_t classes) {
-  if (name == "densenet40") {
-    return densenet({.layers_per_block = 12, .growth = 12, .stem = 24}, channels, classes);
-  }
-  if (name == "densenet-bc100") {
-    return densenet(
-        {.layers_per_block = 16, .growth = 12, .bottleneck = true, .compression = 0.5, .stem = 24},
-        channels, classes);
-  }
-  const std::string family = "resnet";
-  if (name.starts_with(family)) {
-    const char* const begin = name.data() + family.size();
-    const char* const end = name.data() + name.size();
-    std::int64_t depth = 0;
-    const auto [rest, error] = std::from_chars(begin, end, depth);
-    const std::string suffix(rest, end);
-    if (error == std::errc{} && suffix.empty() && (depth == 18 || depth == 34 || depth == 50)) {
-      return imagenet_resnet(depth, channels, classes);
-    }
-    if (error == std::errc{} && (suffix.empty() || suffix == "b")) {
-      return cifar_resnet(depth, suffix.empty() ? Shortcut::A : Shortcut::B, channels, classes);
+Found find(const std::string& name) {
+  for (const bool listed : {true, false}) {
+    for (const ArchitectureFamily& family : architecture_families()) {
+      if (listed && std::ranges::find(family.names, name) == family.names.end()) continue;
+      if (std::optional<MakeGraph> make = family.find(name)) return {family, *std::move(make)};
     }
   }
   throw ConfigError(
-      fmt::format("unknown architecture '{}'; the built-in ones are {} and resnet<6n+2>, "
-                  "with a trailing b for shortcuts of option B",
-                  name, fmt::join(architecture_names(), ", ")));
+      fmt::format("unknown architecture '{}'; there are {}", name, describe_architectures()));
+}
+
+}  // namespace
+
+const std::vector<ArchitectureFamily>& architecture_families() {
+  // A new network is a file beside this one and a line here.
+  static const std::vector<ArchitectureFamily> all = {
+      cifar_resnets(),
+      imagenet_resnets(),
+      densenets(),
+  };
+  return all;
+}
+
+Graph make_architecture(const std::string& name, std::int64_t channels, std::int64_t classes) {
+  return find(name).make(channels, classes);
+}
+
+std::int64_t usual_side(const std::string& name) { return find(name).family.usual_side; }
+
+std::vector<std::string> architecture_names() {
+  std::vector<std::string> names;
+  for (const ArchitectureFamily& family : architecture_families()) {
+    names.insert(names.end(), family.names.begin(), family.names.end());
+  }
+  return names;
+}
+
+std::string describe_architectures() {
+  std::vector<std::string> families;
+  for (const ArchitectureFamily& family : architecture_families()) {
+    families.push_back(fmt::format("{} ({})", fmt::join(family.names, ", "), family.help));
+  }
+  return fmt::format("{}", fmt::join(families, ", "));
 }
 
 }  // namespace trifold::nn

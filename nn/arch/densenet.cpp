@@ -1,7 +1,8 @@
+#include "nn/arch/densenet.h"
+
 #include <cmath>
 
 #include "kernels/runtime/error.h"
-#include "nn/arch/architectures.h"
 
 namespace trifold::nn {
 
@@ -50,6 +51,22 @@ Graph densenet(const DenseNetSize& size, std::int64_t channels, std::int64_t cla
   x = g.add("pool", GlobalAvgPool{}, {x});
   g.add("fc", Linear{classes}, {x});
   return g;
+}
+
+ArchitectureFamily densenets() {
+  static constexpr DenseNetSize plain{.layers_per_block = 12, .growth = 12, .stem = 24};
+  static constexpr DenseNetSize bottlenecked{
+      .layers_per_block = 16, .growth = 12, .bottleneck = true, .compression = 0.5, .stem = 24};
+  return {.names = {"densenet40", "densenet-bc100"},
+          .help = "DenseNets for small images",
+          .usual_side = 32,
+          .find = [](const std::string& name) -> std::optional<MakeGraph> {
+            if (name != "densenet40" && name != "densenet-bc100") return std::nullopt;
+            return [size = name == "densenet40" ? plain : bottlenecked](std::int64_t channels,
+                                                                        std::int64_t classes) {
+              return densenet(size, channels, classes);
+            };
+          }};
 }
 
 }  // namespace trifold::nn

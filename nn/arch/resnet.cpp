@@ -1,7 +1,9 @@
+#include "nn/arch/resnet.h"
+
+#include <charconv>
 #include <numeric>
 
 #include "kernels/runtime/error.h"
-#include "nn/arch/architectures.h"
 
 namespace trifold::nn {
 namespace {
@@ -70,6 +72,22 @@ void add_block_entry(Graph& graph, const std::string& name, std::int64_t stage, 
   graph.blocks.push_back({name, stage, from, to, identity});
 }
 
+struct ParsedName {
+  std::int64_t depth;
+  std::string suffix;
+};
+
+// "resnet20b" -> 20, "b".
+std::optional<ParsedName> parse_name(const std::string& name) {
+  const std::string prefix = "resnet";
+  if (!name.starts_with(prefix)) return std::nullopt;
+  std::int64_t depth = 0;
+  const char* const end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + prefix.size(), end, depth);
+  if (error != std::errc{}) return std::nullopt;
+  return ParsedName{depth, std::string(rest, end)};
+}
+
 }  // namespace
 
 Graph cifar_resnet(std::int64_t depth, Shortcut shortcut, std::int64_t channels,
@@ -121,6 +139,36 @@ Graph imagenet_resnet(std::int64_t depth, std::int64_t channels, std::int64_t cl
   x = g.add("avgpool", GlobalAvgPool{}, {stream.node});
   g.add("fc", Linear{classes}, {x});
   return g;
+}
+
+ArchitectureFamily cifar_resnets() {
+  return {
+      .names = {"resnet8", "resnet14", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"},
+      .help =
+          "ResNets for small images of any depth 6n + 2; resnet20b and the like have "
+          "shortcuts of option B",
+      .usual_side = 32,
+      .find = [](const std::string& name) -> std::optional<MakeGraph> {
+        const std::optional<ParsedName> parsed = parse_name(name);
+        if (!parsed || (parsed->suffix != "" && parsed->suffix != "b")) return std::nullopt;
+        return [depth = parsed->depth, b = parsed->suffix == "b"](std::int64_t channels,
+                                                                  std::int64_t classes) {
+          return cifar_resnet(depth, b ? Shortcut::B : Shortcut::A, channels, classes);
+        };
+      }};
+}
+
+ArchitectureFamily imagenet_resnets() {
+  return {.names = {"resnet18", "resnet34", "resnet50"},
+          .help = "ResNets for large images",
+          .usual_side = 224,
+          .find = [](const std::string& name) -> std::optional<MakeGraph> {
+            const std::optional<ParsedName> parsed = parse_name(name);
+            if (!parsed || parsed->suffix != "") return std::nullopt;
+            return [depth = parsed->depth](std::int64_t channels, std::int64_t classes) {
+              return imagenet_resnet(depth, channels, classes);
+            };
+          }};
 }
 
 }  // namespace trifold::nn

@@ -133,4 +133,20 @@ DataSplits load_cifar100(const fs::path& folder, std::int64_t memory_limit_bytes
   return load(folder, cifar100(), memory_limit_bytes, splits);
 }
 
+DataFormat cifar10_format() {
+  return {.name = "cifar10",
+          .help = "CIFAR-10's binary version",
+          .load = [](const fs::path& folder, const LoadOptions& o) {
+            return load_cifar10(folder, o.memory_limit_bytes, o.splits);
+          }};
+}
+
+DataFormat cifar100_format() {
+  return {.name = "cifar100",
+          .help = "CIFAR-100's binary version",
+          .load = [](const fs::path& folder, const LoadOptions& o) {
+            return load_cifar100(folder, o.memory_limit_bytes, o.splits);
+          }};
+}
+
 }  // namespace trifold::nn

@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "nn/data/dataset.h"
+#include "nn/data/format.h"
 
 namespace trifold::nn {
 
@@ -24,5 +24,9 @@ DataSplits load_cifar10(const std::filesystem::path& folder, std::int64_t memory
 /// Errors    as load_cifar10.
 DataSplits load_cifar100(const std::filesystem::path& folder, std::int64_t memory_limit_bytes,
                          Splits splits = Splits::both);
+
+/// The formats cifar10:DIR and cifar100:DIR.
+DataFormat cifar10_format();
+DataFormat cifar100_format();
 
 }  // namespace trifold::nn

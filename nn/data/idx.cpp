@@ -130,4 +130,13 @@ DataSplits load_idx(const fs::path& folder, const std::string& name,
   return data;
 }
 
+DataFormat idx_format() {
+  return {.name = "idx",
+          .help = "the files of MNIST and its relatives, as they are or in gzip",
+          .mirror = false,
+          .load = [](const fs::path& folder, const LoadOptions& o) {
+            return load_idx(folder, "idx", {}, o.memory_limit_bytes, o.splits);
+          }};
+}
+
 }  // namespace trifold::nn

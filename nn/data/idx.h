@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "nn/data/dataset.h"
+#include "nn/data/format.h"
 
 namespace trifold::nn {
 
@@ -27,5 +27,8 @@ namespace trifold::nn {
 DataSplits load_idx(const std::filesystem::path& folder, const std::string& name,
                     const std::vector<std::string>& class_names, std::int64_t memory_limit_bytes,
                     Splits splits = Splits::both);
+
+/// The format idx:DIR. Its images are digits, mostly, which a mirror makes into nothing that there is.
+DataFormat idx_format();
 
 }  // namespace trifold::nn

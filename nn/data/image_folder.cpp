@@ -164,14 +164,25 @@ DataSplits load_image_folder(const fs::path& folder, const ImageFolderOptions& o
   remarks.add(decoded_train);
   remarks.add(decoded_test);
   const std::int64_t bad = std::ssize(remarks.failures);
-  require<FileError>(bad <= options.skip_bad,
-                     "{}: {} of {} images can't be read ({}); mend or remove them, or pass over "
-                     "them with --skip-bad {}",
-                     folder.string(), bad, images, enumerate(remarks.failures), bad);
+  if (bad > options.skip_bad) {
+    throw BadImagesError(bad,
+                         fmt::format("{}: {} of {} images can't be read ({}); mend or remove them",
+                                     folder.string(), bad, images, enumerate(remarks.failures)));
+  }
   if (wants_train(splits)) remove_failed(train_folder, decoded_train);
   if (wants_test(splits)) remove_failed(test_folder, decoded_test);
   return {std::move(decoded_train.dataset), std::move(decoded_test.dataset),
           remarks.warnings(folder)};
+}
+
+DataFormat image_folder_format() {
+  return {.name = "folder",
+          .help =
+              "JPEG and PNG: DIR/train/CLASS, and DIR/test/CLASS or DIR/val/CLASS, with folders "
+              "below at will",
+          .load = [](const fs::path& folder, const LoadOptions& o) {
+            return load_image_folder(folder, o.image_folder, o.memory_limit_bytes, o.splits);
+          }};
 }
 
 }  // namespace trifold::nn

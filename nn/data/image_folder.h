@@ -4,16 +4,16 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "nn/data/dataset.h"
+#include "kernels/runtime/error_types.h"
+#include "nn/data/format.h"
 
 namespace trifold::nn {
 
-struct ImageFolderOptions {
-  std::int64_t side = 224;    ///< Every image becomes side x side pixels.
-  std::int64_t channels = 3;  ///< 3 (colour) or 1 (grey).
-  int threads = 0;            ///< For decoding; 0 takes one a processor.
-  bool orient = true;         ///< Turns images as their EXIF data says; else as they are stored.
-  std::int64_t skip_bad = 0;  ///< Images that may be passed over because they can't be read.
+/// More images can't be read than may be passed over.
+class BadImagesError : public FileError {
+ public:
+  BadImagesError(std::int64_t bad, const std::string& text) : FileError(text), count(bad) {}
+  std::int64_t count;
 };
 
 /// Reads FOLDER/train/CLASS/** as the training split and FOLDER/test/CLASS/**, or FOLDER/val/CLASS/**
@@ -32,10 +32,14 @@ struct ImageFolderOptions {
 /// image. Each names the first 20.
 /// Errors    FileError: a missing folder, no class folders, a class folder without training images,
 ///           a split without images, a test class that is not a training class, a class name that
-///           is not UTF-8, a link that leads back to a folder it is in, more than `skip_bad` images
-///           that can't be read (the first 20 are named), or all of one class. ConfigError: more
-///           bytes than `memory_limit_bytes`, an unusable side or number of channels.
+///           is not UTF-8, a link that leads back to a folder it is in, all images of one class that
+///           can't be read. BadImagesError: more than `skip_bad` images that can't be read (the first
+///           20 are named). ConfigError: more bytes than `memory_limit_bytes`, an unusable side or
+///           number of channels.
 DataSplits load_image_folder(const std::filesystem::path& folder, const ImageFolderOptions& options,
                              std::int64_t memory_limit_bytes, Splits splits = Splits::both);
+
+/// The format folder:DIR.
+DataFormat image_folder_format();
 
 }  // namespace trifold::nn

@@ -145,6 +145,7 @@ TEST(Data, UnreadableImagesArePassedOverOnRequest) {
   EXPECT_EQ(refused.code, 3);
   EXPECT_TRUE(one_error(refused, "x.jpg")) << refused.err;
   EXPECT_TRUE(one_error(refused, "y.png")) << refused.err;
+  EXPECT_TRUE(one_error(refused, "or pass over them with --skip-bad 2")) << refused.err;
   EXPECT_FALSE(fs::exists(folder / "run"));
   const Result trained = train_once(data, folder / "run", {"--skip-bad", "2"});
   EXPECT_EQ(trained.code, 0) << trained.err;

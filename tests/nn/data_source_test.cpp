@@ -1,5 +1,8 @@
 #include "nn/data/source.h"
 
+#include <set>
+
+#include "nn/data/image_folder.h"
 #include "tests/nn/data_image_support.h"
 
 namespace trifold::nn {
@@ -98,20 +101,41 @@ TEST(ImageFolder, RefusesUnusableOptions) {
 TEST(LoadData, RefusesUnknownNamesAndMissingFolders) {
   const auto load = [](const std::string& source) { return [source] { load_data(source); }; };
   for (const std::string source : {"mnist", "", "imagenet:/x", "/some/folder", "fashion-mnist:x"}) {
-    expect_error<ConfigError>(load(source),
-                              {"'" + source + "'", "fashion-mnist, cifar10:DIR", "folder:DIR"});
+    expect_error<ConfigError>(
+        load(source), {"'" + source + "'", "fashion-mnist (", "cifar10:DIR (", "folder:DIR ("});
   }
   expect_error<ConfigError>(load("cifar10"), {"names no folder", "cifar10:DIR"});
   expect_error<ConfigError>(load("idx:"), {"names no folder", "idx:DIR"});
   expect_error<FileError>(load("cifar100:/no/such"), {"/no/such", "no such folder"});
 }
 
-TEST(LoadData, FindsEachKindOfFolder) {
+TEST(LoadData, FindsEveryFormatByItsName) {
   const TempFolder folder;
-  for (const std::string source : {"cifar10:", "cifar100:", "idx:", "folder:"}) {
-    expect_error<FileError>([&] { load_data(source + folder.path().string()); },
-                            {folder.path().string()});
+  std::set<std::string> names;
+  for (const DataFormat& format : data_formats()) {
+    EXPECT_TRUE(names.insert(format.name).second) << format.name << " stands there twice";
+    EXPECT_NE(describe_data_formats().find(format.name + (format.takes_folder ? ":DIR (" : " (")),
+              std::string::npos);
+    if (!format.takes_folder) {
+      EXPECT_EQ(&data_format(format.name), &format);
+      continue;
+    }
+    const std::string source = format.name + ":" + folder.path().string();
+    EXPECT_EQ(&data_format(source), &format);
+    expect_error<FileError>([&] { load_data(source); }, {folder.path().string()});
   }
+  EXPECT_EQ(names,
+            (std::set<std::string>{"cifar10", "cifar100", "fashion-mnist", "folder", "idx"}));
+}
+
+TEST(LoadData, MirrorsWhatStaysItself) {
+  EXPECT_FALSE(data_format("idx:digits").mirror);
+  EXPECT_TRUE(data_format("fashion-mnist").mirror);
+  EXPECT_TRUE(data_format("folder:photos").mirror);
+}
+
+TEST(LoadData, TakesItsOptionsToTheFormat) {
+  const TempFolder folder;
   write_images(folder);
   LoadOptions options;
   options.image_folder.side = 5;

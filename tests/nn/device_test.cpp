@@ -11,7 +11,8 @@
 #include "engine/random.h"
 #include "kernels/runtime/memory.h"
 #include "kernels/runtime/thread_pool.h"
-#include "nn/arch/architectures.h"
+#include "nn/arch/densenet.h"
+#include "nn/arch/resnet.h"
 #include "nn/train/evaluate.h"
 #include "nn/train/trainer.h"
 

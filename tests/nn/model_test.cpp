@@ -12,6 +12,7 @@
 
 #include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
+#include "nn/arch/resnet.h"
 
 namespace trifold::nn {
 namespace {

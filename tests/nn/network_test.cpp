@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "kernels/runtime/error.h"
-#include "nn/arch/architectures.h"
+#include "nn/arch/resnet.h"
 #include "nn/execute/executor.h"
 
 namespace trifold::nn {

@@ -9,7 +9,7 @@
 #include "kernels/cpu/conv2d/algorithm.h"
 #include "kernels/runtime/instruction_set.h"
 #include "kernels/runtime/thread_pool.h"
-#include "nn/arch/architectures.h"
+#include "nn/arch/resnet.h"
 #include "nn/data/cifar.h"
 #include "nn/train/trainer.h"
 #include "tests/nn/data_support.h"

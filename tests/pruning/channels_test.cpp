@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <set>
 
-#include "nn/arch/architectures.h"
+#include "nn/arch/densenet.h"
+#include "nn/arch/resnet.h"
 
 namespace trifold::pruning {
 namespace {

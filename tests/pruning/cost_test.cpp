@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "nn/arch/architectures.h"
+#include "nn/arch/densenet.h"
 #include "surgery_support.h"
 
 namespace trifold::pruning {

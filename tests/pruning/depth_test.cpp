@@ -6,7 +6,8 @@
 
 #include "engine/random.h"
 #include "kernels/runtime/error.h"
-#include "nn/arch/architectures.h"
+#include "nn/arch/densenet.h"
+#include "nn/arch/resnet.h"
 
 namespace trifold::pruning {
 namespace {

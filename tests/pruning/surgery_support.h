@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "engine/random.h"
-#include "nn/arch/architectures.h"
+#include "nn/arch/densenet.h"
+#include "nn/arch/resnet.h"
 #include "nn/execute/executor.h"
 #include "nn/network.h"
 #include "pruning/surgery.h"
