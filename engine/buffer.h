@@ -13,7 +13,7 @@ namespace trifold::engine {
 class Buffer {
  public:
   Buffer() = default;
-  /// Errors    DeviceError: a device that is not built in, or memory that can't be had.
+  /// Errors    DeviceError: a device that is not built in. MemoryError: memory that can't be had.
   Buffer(Device device, std::int64_t bytes);
   ~Buffer();
   Buffer(Buffer&& other) noexcept;

@@ -30,7 +30,7 @@ class Upload {
 
   /// Starts the copy of `bytes` bytes, which fill(to) writes to the host's memory. At most one more
   /// than was taken.
-  /// Errors    DeviceError: no memory, or a failure of earlier work on the device.
+  /// Errors    MemoryError: no memory. DeviceError: a failure of earlier work on the device.
   void begin(std::int64_t bytes, const std::function<void(std::byte* to)>& fill);
 
   /// The oldest data not yet taken, on the device, for work on its main stream until done().

@@ -58,6 +58,13 @@ json to_json(const ModelInfo& info) {
           {"provenance", info.provenance}};
 }
 
+// As require().
+template <class E, class... Args>
+void require_hint(bool condition, ModelFact fact, fmt::format_string<Args...> text,
+                  Args&&... args) {
+  if (!condition) throw HintError<E>(fact, fmt::format(text, std::forward<Args>(args)...));
+}
+
 // Throws an `E`: what is wrong stands in the file or was given by the user.
 template <class E>
 void check_normalisation(const Normalisation& n, std::int64_t channels, const std::string& where) {
@@ -71,11 +78,11 @@ void check_normalisation(const Normalisation& n, std::int64_t channels, const st
              "{}: the normalisation has a deviation that is not positive", where);
   // Pixels are numbers from 0 to 1 when they are normalised.
   const float mean = std::ranges::max(n.mean), deviation = std::ranges::max(n.std);
-  require<E>(mean <= 1 && deviation <= 1,
-             "{}: the normalisation has a mean of {} and a deviation of {}, which look like those "
-             "of pixels from 0 to 255, but pixels are divided by 255 first; divide all of --mean "
-             "and --std by 255",
-             where, mean, deviation);
+  require_hint<E>(mean <= 1 && deviation <= 1, ModelFact::normalisation,
+                  "{}: the normalisation has a mean of {} and a deviation of {}, which look like "
+                  "those of pixels from 0 to 255, but pixels are divided by 255 first, and so have "
+                  "to be all means and deviations",
+                  where, mean, deviation);
 }
 
 void check_info(const Network& network, const ModelInfo& info, const ModelHints& hints,
@@ -97,9 +104,9 @@ void check_info(const Network& network, const ModelInfo& info, const ModelHints&
     infer_extents(network.graph(), info.side);
   } catch (const ShapeError& e) {
     if (hints.side) {
-      throw ConfigError(
-          fmt::format("images of {0} x {0} pixels do not fit {1} ({2}); give a larger --resolution",
-                      info.side, where, e.what()));
+      throw HintError<ConfigError>(
+          ModelFact::side, fmt::format("images of {0} x {0} pixels do not fit {1} ({2})", info.side,
+                                       where, e.what()));
     }
     throw FileError(
         fmt::format("{}: the network does not fit its image side: {}", where, e.what()));
@@ -149,9 +156,9 @@ Model load_own(SafetensorsFile& file, const ModelHints& hints) {
   adopt_names(file, graph);
   check_shapes(graph, "", file);
   ModelInfo info = info_from_json(parse(file, info_key), where);
-  require<ConfigError>(!hints.arch || *hints.arch == info.arch,
-                       "{} is a {} and says so itself; leave --arch {} out", where, info.arch,
-                       hints.arch.value_or(""));
+  require_hint<ConfigError>(!hints.arch || *hints.arch == info.arch, ModelFact::arch,
+                            "{} is a {} and says so itself, not a {}", where, info.arch,
+                            hints.arch.value_or(""));
   override_facts(info, hints, where);
   return {Network(std::move(graph)), std::move(info)};
 }
@@ -192,18 +199,17 @@ Graph plain_graph(SafetensorsFile& file, const std::string& arch, std::int64_t c
   const auto filters = file.tensors.find(first);
   if (filters != file.tensors.end() && filters->second.shape.rank() == 4) {
     const std::int64_t read = filters->second.shape[1];
-    require<ConfigError>(read == channels,
-                         "{}: the network reads {} channels, but there are {} means; give one of "
-                         "each channel with --mean and --std",
-                         where, read, channels);
+    require_hint<ConfigError>(read == channels, ModelFact::normalisation,
+                              "{}: the network reads {} channels, but there are {} means", where,
+                              read, channels);
   }
   Node& head = graph.node(graph.output());
   const std::string weight = head.name + ".weight";
   const auto found = file.tensors.find(weight);
-  require<FileError>(found != file.tensors.end(),
-                     "{}: there is no tensor '{}', nor another matrix that could be the last layer "
-                     "of a {}; is --arch right?",
-                     where, weight, arch);
+  require_hint<FileError>(found != file.tensors.end(), ModelFact::arch,
+                          "{}: there is no tensor '{}', nor another matrix that could be the last "
+                          "layer of a {}",
+                          where, weight, arch);
   const engine::Shape& shape = found->second.shape;
   require<FileError>(shape.rank() == 2 && shape[0] >= 1, "{}: tensor '{}' is not a matrix", where,
                      weight);
@@ -222,9 +228,8 @@ Model load_plain(SafetensorsFile& file, const ModelHints& hints) {
   std::optional<std::string> named = entry("arch");
   if (named && entry("shortcut") == "B" && !named->ends_with("b")) *named += "b";
   const std::optional<std::string> arch = hints.arch ? hints.arch : named;
-  require<ConfigError>(arch.has_value(),
-                       "{} does not say which network it holds; give --arch (such as resnet20)",
-                       where);
+  require_hint<ConfigError>(arch.has_value(), ModelFact::arch,
+                            "{} does not say which network it holds", where);
   info.arch = *arch;
   if (hints.arch && named && hints.arch != named && hints.on_override) {
     hints.on_override(fmt::format("{}: it is read as a {}, not as the {} that it says it is", where,
@@ -232,9 +237,8 @@ Model load_plain(SafetensorsFile& file, const ModelHints& hints) {
   }
 
   const auto mean = entry("mean"), deviation = entry("std"), input = entry("input");
-  require<ConfigError>(hints.normalisation || (mean && deviation),
-                       "{} does not say how its inputs are normalised; give --mean and --std",
-                       where);
+  require_hint<ConfigError>(hints.normalisation || (mean && deviation), ModelFact::normalisation,
+                            "{} does not say how its inputs are normalised", where);
   info.normalisation = mean && deviation ? Normalisation{parse_floats(*mean, where, "mean"),
                                                          parse_floats(*deviation, where, "std")}
                                          : *hints.normalisation;
@@ -296,9 +300,9 @@ Model load_model(const std::filesystem::path& path, const ModelHints& hints, Dev
   if (device != Device{}) model.network = Network(model.network.graph(), device);
   restore_parameters(model.network, "", file);
   for (const auto& [name, tensor] : file.tensors) {
-    require<FileError>(model.network.has_parameter(name),
-                       "{}: tensor '{}' does not belong to a {}; is --arch right?", where, name,
-                       model.info.arch);
+    require_hint<FileError>(model.network.has_parameter(name), ModelFact::arch,
+                            "{}: tensor '{}' does not belong to a {}", where, name,
+                            model.info.arch);
   }
   return model;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/safetensors.h"
+#include "kernels/runtime/error_types.h"
 #include "nn/data/normalisation.h"
 #include "nn/network.h"
 
@@ -47,6 +48,17 @@ struct ModelHints {
   std::function<void(const std::string&)> on_override = {};
 };
 
+enum class ModelFact { arch, normalisation, side };
+
+/// An error of reading a model file, a ConfigError or a FileError, that a hint about `fact`, or
+/// another one, would mend.
+template <class Base>
+class HintError : public Base {
+ public:
+  HintError(ModelFact about, const std::string& text) : Base(text), fact(about) {}
+  ModelFact fact;
+};
+
 /// Reads a model file to a device: safetensors with PyTorch's parameter names and layouts (convolutions
 /// (k,c,r,s), linear layers (out,in)) and the structure as JSON in its metadata. A plain file with
 /// the names of a built-in network loads as well, if its metadata or `hints` tell `arch`, `mean`
@@ -55,6 +67,7 @@ struct ModelHints {
 /// Errors    FileError naming file and tensor: damage, a missing or superfluous tensor, another
 ///           shape, a value that is not finite, a variance below 0, means on the scale of 0 to 255.
 ///           ConfigError: facts that neither file nor hints give; hints that don't fit the file.
+///           Where a hint can mend it, these are HintErrors.
 Model load_model(const std::filesystem::path& path, const ModelHints& hints = {},
                  Device device = {});
 

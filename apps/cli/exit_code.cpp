@@ -49,6 +49,10 @@ int run_app(const std::function<int()>& body) {
     return report(exit_diverged, e.what());
   } catch (const VerificationError& e) {
     return report(exit_verification, e.what());
+  } catch (const MemoryError& e) {
+    return report(exit_failure, fmt::format("{}; use a smaller --batch", e.what()));
+  } catch (const DeviceError& e) {
+    return report(exit_failure, fmt::format("{}; use --device cpu", e.what()));
   } catch (const std::bad_alloc&) {
     return report(exit_failure, "not enough memory; use a smaller --batch or a smaller network");
   } catch (const std::exception& e) {

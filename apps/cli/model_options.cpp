@@ -15,6 +15,24 @@ std::optional<nn::Normalisation> parse_normalisation(const std::string& mean,
   return nn::Normalisation{parse_list("--mean", mean), parse_list("--std", deviation)};
 }
 
+nn::Model load_model(const std::string& file, const nn::ModelHints& hints, Device device) {
+  try {
+    return nn::load_model(file, hints, device);
+  } catch (const nn::HintError<ConfigError>& e) {
+    const char* remedy = "give --mean and --std, a number for each channel";
+    if (e.fact == nn::ModelFact::side) remedy = "give a larger --resolution";
+    if (e.fact == nn::ModelFact::arch) {
+      remedy = hints.arch ? "leave --arch out" : "give --arch (such as resnet20)";
+    }
+    throw ConfigError(fmt::format("{}; {}", e.what(), remedy));
+  } catch (const nn::HintError<FileError>& e) {
+    throw FileError(fmt::format("{}; {}", e.what(),
+                                e.fact == nn::ModelFact::arch
+                                    ? "is --arch right?"
+                                    : "give --mean and --std, a number for each channel"));
+  }
+}
+
 void require_fits_model(const std::string& file, const nn::ModelInfo& model,
                         const std::string& source, const nn::Dataset& data,
                         const std::string& remedy) {
@@ -52,7 +70,7 @@ nn::Model ModelOptions::load(Device device) const {
                        .on_override = note};
   if (!arch_.empty()) hints.arch = arch_;
   if (resolution_ > 0) hints.side = resolution_;
-  return nn::load_model(file, hints, device);
+  return load_model(file, hints, device);
 }
 
 }  // namespace trifold::apps

@@ -15,6 +15,10 @@ namespace trifold::apps {
 std::optional<nn::Normalisation> parse_normalisation(const std::string& mean,
                                                      const std::string& deviation);
 
+/// nn::load_model, whose errors say which of --arch, --mean, --std and --resolution mends them; these
+/// have given the hints.
+nn::Model load_model(const std::string& file, const nn::ModelHints& hints, Device device = {});
+
 /// Holds the data that `source` names against what the model in `file` was trained on. A note says
 /// where the images have another side.
 /// Errors    ConfigError with the first difference, which ends with `remedy`: other classes, or
@@ -36,7 +40,7 @@ struct ModelOptions {
 
   /// The model on a device. What the options say of normalisation and side comes before the file,
   /// and a note says so.
-  /// Errors    nn::load_model's; ConfigError: a list that is not one, a side too small.
+  /// Errors    load_model's; ConfigError: a list that is not one, a side too small.
   nn::Model load(Device device = {}) const;
 
  private:

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <map>
 
 #include "apps/cli/command_line.h"
 #include "apps/cli/exit_code.h"
@@ -36,7 +37,41 @@ std::optional<nn::Model> load_init(const TrainSettings& s) {
   nn::ModelHints hints{.arch = {}, .normalisation = normalisation, .side = {}, .on_override = note};
   if (!s.arch.empty()) hints.arch = s.arch;
   if (s.resolution > 0) hints.side = s.resolution;
-  return nn::load_model(s.init, hints);
+  return load_model(s.init, hints);
+}
+
+// The options that decide a part of a run's fingerprint.
+std::string deciding_options(const std::string& key) {
+  static const std::map<std::string, std::string> names = {
+      {"network", "--arch or --init"},
+      {"weight_decay", "--weight-decay"},
+      {"bn_l1", "--bn-l1"},
+      {"label_smoothing", "--label-smoothing"},
+      {"ema_decay", "--ema"},
+      {"warmup_epochs", "--warmup"},
+      {"pad", "--pad and --augment"},
+      {"flip", "--flip and --augment"},
+      {"side", "--resolution and --image-side"},
+      {"mean", "--data and --init"},
+      {"std", "--data and --init"},
+      {"images", "--data and --held-out"},
+      {"class_names", "--data"},
+      {"data_crc32", "--data, with the same files and options of reading them"},
+      {"teacher_crc32", "--teacher"},
+      {"teacher_weight", "--teacher-weight"},
+      {"teacher_temperature", "--teacher-temperature"}};
+  const auto found = names.find(key);
+  return found == names.end() ? "--" + key : found->second;
+}
+
+// The rows of summary.csv of the run that `checkpoint` continues.
+json restore(nn::Trainer& trainer, const std::filesystem::path& checkpoint) {
+  try {
+    return json::parse(trainer.restore(checkpoint));
+  } catch (const nn::OtherRunError& e) {
+    throw ConfigError(
+        fmt::format("{}; give the same {}, or another --out", e.what(), deciding_options(e.key)));
+  }
 }
 
 // Holds a model's file against the data.
@@ -189,7 +224,7 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   const std::filesystem::path checkpoint = s.out / checkpoint_name;
   json epochs = json::array();  // the rows of summary.csv, kept in the checkpoint
   if (s.resume && std::filesystem::exists(checkpoint)) {
-    epochs = json::parse(trainer.restore(checkpoint));
+    epochs = restore(trainer, checkpoint);
   }
   folder.write_config(s.config);
   const RunLog log(s.out);

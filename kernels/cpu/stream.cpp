@@ -6,7 +6,7 @@
 #include <new>
 
 #include "kernels/runtime/backends.h"
-#include "kernels/runtime/error_types.h"
+#include "kernels/runtime/error.h"
 
 namespace trifold::kernels::cpu {
 namespace {
@@ -25,7 +25,7 @@ void synchronize_event(Device, DeviceEvent*) {}
 
 Block allocate_staging(Device, std::int64_t bytes) {
   void* const data = ::operator new(static_cast<std::size_t>(bytes), alignment, std::nothrow);
-  if (data == nullptr) throw DeviceError("out of memory; use a smaller --batch");
+  if (data == nullptr) throw MemoryError(fmt::format("out of memory: {} bytes", bytes));
   return {data, bytes, bytes};
 }
 
@@ -40,9 +40,7 @@ void copy_from_staging(Device, void* to, const void* from, std::int64_t bytes, D
 bool has_graphs(Device) { return false; }
 void use_pool(Device, const void*) {}
 void drop_pool(Device, const void*) noexcept {}
-void begin_capture(Device) {
-  throw DeviceError("work on the CPU can't be captured; use --device cuda");
-}
+void begin_capture(Device) { throw DeviceError("work on the CPU can't be captured"); }
 DeviceGraph* end_capture(Device) { return nullptr; }
 void launch_graph(Device, DeviceGraph*) {}
 void destroy_graph(Device, DeviceGraph*) noexcept {}

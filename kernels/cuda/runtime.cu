@@ -48,12 +48,11 @@ void require_device(Device device) {
   const Devices& all = devices();
   if (all.status != cudaSuccess) {
     throw DeviceError(std::string("no CUDA device can be used here (") +
-                      cudaGetErrorString(all.status) + "); use --device cpu");
+                      cudaGetErrorString(all.status) + ")");
   }
   if (device.index < 0 || device.index >= all.count) {
     throw DeviceError("there is no CUDA device " + std::to_string(device.index) +
-                      ", for this machine has " + std::to_string(all.count) +
-                      "; use --device cpu or a smaller number");
+                      ", for this machine has " + std::to_string(all.count) + ", numbered from 0");
   }
   TRIFOLD_CUDA_CHECK(cudaSetDevice(device.index));
 }
@@ -82,7 +81,7 @@ void check_launch(cudaError_t status, const Exec& ex, const char* kernel_name) {
   if (status == cudaSuccess) return;
   cudaGetLastError();
   throw DeviceError(std::string("the CUDA kernel ") + kernel_name + " failed (" +
-                    cudaGetErrorString(status) + "); run with --device cpu to go on");
+                    cudaGetErrorString(status) + ")");
 }
 
 bool has_tensor_cores(Device device) {

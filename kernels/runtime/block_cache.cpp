@@ -18,8 +18,7 @@ Block BlockCache::allocate(std::int64_t bytes, DeviceStream* stream) {
       release_cached_locked();
       block.data = source_.acquire(capacity);
     }
-    require<DeviceError>(block.data != nullptr,
-                         "out of memory: {} bytes on top of {} in use; use a smaller --batch",
+    require<MemoryError>(block.data != nullptr, "out of memory: {} bytes on top of {} in use",
                          bytes, use_.now_bytes);
   }
   block.bytes = bytes;

@@ -26,7 +26,7 @@ class BlockCache {
  public:
   explicit BlockCache(MemorySource source) : source_(std::move(source)) {}
 
-  /// Errors    DeviceError: out of memory, even without what the cache holds.
+  /// Errors    MemoryError: out of memory, even without what the cache holds.
   Block allocate(std::int64_t bytes, DeviceStream* stream);
   void release(const Block& block, DeviceStream* stream);
   MemoryUse use();

@@ -20,7 +20,7 @@ void require_device(Device device) {
 #if TRIFOLD_WITH_CUDA
   cuda::require_device(device);
 #else
-  throw DeviceError("this build has no CUDA backend; use --device cpu");
+  throw DeviceError("this build has no CUDA backend");
 #endif
 }
 

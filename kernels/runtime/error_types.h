@@ -1,5 +1,6 @@
-/// The errors that the libraries throw. Libraries never print and never exit; the programs in apps/
-/// catch these, print one sentence and choose the exit code.
+/// The errors that the libraries throw: what is wrong, in one sentence, without a flag of any program.
+/// Libraries never print and never exit; the programs in apps/ catch these, add which flag helps,
+/// print the sentence and choose the exit code.
 #pragma once
 
 #include <stdexcept>
@@ -18,35 +19,40 @@ class ShapeError : public Error {
   using Error::Error;
 };
 
-/// A usage or configuration mistake of the user: exit code 2.
+/// A usage or configuration mistake of the user.
 class ConfigError : public Error {
  public:
   using Error::Error;
 };
 
-/// A file that is damaged, hostile or of the wrong kind: exit code 3. The text names file and
-/// place.
+/// A file that is damaged, hostile or of the wrong kind. The text names file and place.
 class FileError : public Error {
  public:
   using Error::Error;
 };
 
-/// The asked-for target can't be met: exit code 4.
+/// The asked-for target can't be met.
 class TargetError : public Error {
  public:
   using Error::Error;
 };
 
-/// Training, or a network itself, produced a value that is not finite: exit code 5.
+/// Training, or a network itself, produced a value that is not finite.
 class DivergedError : public Error {
  public:
   using Error::Error;
 };
 
-/// A device that this build or this machine does not have: exit code 1.
+/// A device that this build or this machine does not have, or that failed.
 class DeviceError : public Error {
  public:
   using Error::Error;
+};
+
+/// A device's memory doesn't suffice.
+class MemoryError : public DeviceError {
+ public:
+  using DeviceError::DeviceError;
 };
 
 }  // namespace trifold

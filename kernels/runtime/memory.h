@@ -29,7 +29,7 @@ struct Block {
 /// A block that is not initialised, aligned to 64 bytes on the CPU and to 256 on a GPU. Released
 /// blocks are kept for the next request of about their size on the same stream, where work runs in
 /// order: a GPU may still be busy with a released block, for what gets it next comes after.
-/// Errors    DeviceError: a device that can't be used, or memory that can't be had.
+/// Errors    DeviceError: a device that can't be used. MemoryError: memory that can't be had.
 Block allocate(Device device, std::int64_t bytes, DeviceStream* stream = nullptr);
 
 /// Gives a block back to the stream that it was allocated for. Never waits for that stream unless

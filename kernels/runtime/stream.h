@@ -33,7 +33,7 @@ void synchronize_event(Device device, DeviceEvent* event);
 
 /// Memory of the host that `device` copies from and to by itself, while the host goes on:
 /// page-locked for a GPU. Not initialised, and not part of the device's account.
-/// Errors    DeviceError: a device that can't be used, or memory that can't be had.
+/// Errors    DeviceError: a device that can't be used. MemoryError: memory that can't be had.
 Block allocate_staging(Device device, std::int64_t bytes);
 /// No copy from or to the block may be under way.
 void release_staging(Device device, const Block& block) noexcept;

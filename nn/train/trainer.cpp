@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <map>
 
 #include "kernels/runtime/error.h"
 #include "kernels/runtime/trace.h"
@@ -42,36 +41,12 @@ void check_options(const TrainOptions& o) {
                        o.epochs);
 }
 
-// The options that decide a part of the fingerprint.
-std::string deciding_options(const std::string& key) {
-  static const std::map<std::string, std::string> names = {
-      {"weight_decay", "--weight-decay"},
-      {"bn_l1", "--bn-l1"},
-      {"label_smoothing", "--label-smoothing"},
-      {"ema_decay", "--ema"},
-      {"warmup_epochs", "--warmup"},
-      {"pad", "--pad and --augment"},
-      {"flip", "--flip and --augment"},
-      {"side", "--resolution and --image-side"},
-      {"mean", "--data and --init"},
-      {"std", "--data and --init"},
-      {"images", "--data and --held-out"},
-      {"data_crc32", "--data, with the same files and options of reading them"},
-      {"teacher_crc32", "--teacher"},
-      {"teacher_weight", "--teacher-weight"},
-      {"teacher_temperature", "--teacher-temperature"}};
-  const auto found = names.find(key);
-  return found == names.end() ? "--" + key : found->second;
-}
-
 void require_same_run(const std::filesystem::path& path, const json& found, const json& wanted) {
   for (const auto& [key, value] : wanted.items()) {
     const json other = found.is_object() ? found.value(key, json()) : json();
-    require<ConfigError>(
-        other == value,
-        "{}: the run was started with {} = {}, not {}; give the same {}, or another "
-        "--out",
-        path.string(), key, other.dump(), value.dump(), deciding_options(key));
+    if (other == value) continue;
+    throw OtherRunError(key, fmt::format("{}: the run was started with {} = {}, not {}",
+                                         path.string(), key, other.dump(), value.dump()));
   }
 }
 
@@ -283,10 +258,10 @@ std::string Trainer::restore(const std::filesystem::path& path) {
                    json::parse(fingerprint()));
   const auto graph = file.metadata.find("trifold.graph");
   require<FileError>(graph != file.metadata.end(), "{}: this is not a checkpoint", path.string());
-  require<ConfigError>(graph->second == to_json(network_.graph()).dump(),
-                       "{}: the run was started with another network; give the same --arch or "
-                       "--init, or another --out",
-                       path.string());
+  if (graph->second != to_json(network_.graph()).dump()) {
+    throw OtherRunError("network",
+                        fmt::format("{}: the run was started with another network", path.string()));
+  }
   restore_parameters(network_, "network.", file);
   if (graph_) graph_.emplace(ex_.device);  // what it has captured is of other arrays
   const auto take = [&](std::map<std::string, Tensor>& into, const std::string& prefix) {

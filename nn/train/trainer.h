@@ -9,6 +9,7 @@
 #include <string>
 
 #include "engine/graph_capture.h"
+#include "kernels/runtime/error_types.h"
 #include "nn/data/device_loader.h"
 #include "nn/execute/executor.h"
 #include "nn/execute/folded_network.h"
@@ -55,6 +56,13 @@ struct Progress {
   std::function<double()> loss;
 };
 
+/// A checkpoint is of another run.
+class OtherRunError : public ConfigError {
+ public:
+  OtherRunError(const std::string& what, const std::string& text) : ConfigError(text), key(what) {}
+  std::string key;  ///< what differs: "network", or an option as save() writes it, such as "lr"
+};
+
 /// Trains a network in place. Everything that decides what comes next is in the checkpoint: a run
 /// that stops and resumes ends with the same bits as one that does not.
 class Trainer {
@@ -89,8 +97,8 @@ class Trainer {
   void save(const std::filesystem::path& path, const std::string& note = "") const;
 
   /// Goes on where save() stopped and returns its note.
-  /// Errors    FileError: damage. ConfigError naming the difference: a checkpoint of another network
-  ///           or of other options.
+  /// Errors    FileError: damage. OtherRunError naming the difference: a checkpoint of another
+  ///           network or of other options.
   std::string restore(const std::filesystem::path& path);
 
  private:

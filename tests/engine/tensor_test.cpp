@@ -103,8 +103,7 @@ TEST(Tensor, RefusesToUseAnUndefinedOne) {
 }
 
 TEST(Tensor, RefusesADeviceThatIsNotThere) {
-  EXPECT_THAT(error_text<DeviceError>([] { Tensor::empty({1}, missing); }),
-              HasSubstr("--device cpu"));
+  EXPECT_THAT(error_text<DeviceError>([] { Tensor::empty({1}, missing); }), HasSubstr("CUDA"));
   EXPECT_THROW(Tensor::zeros({1}).to(missing), DeviceError);
   EXPECT_THROW(memory_use(missing), DeviceError);
   EXPECT_THROW(reset_memory_peak(missing), DeviceError);
@@ -213,8 +212,8 @@ TEST(Buffer, SaysWhenMemoryRunsOut) {
   GTEST_SKIP() << "sanitizers end the program when an allocation is too large";
 #endif
   const std::int64_t before = bytes_in_use();
-  EXPECT_THAT(error_text<DeviceError>([] { Buffer(Device{}, std::int64_t{1} << 60); }),
-              HasSubstr("use a smaller --batch"));
+  EXPECT_THAT(error_text<MemoryError>([] { Buffer(Device{}, std::int64_t{1} << 60); }),
+              HasSubstr("out of memory"));
   EXPECT_EQ(bytes_in_use(), before);
 }
 

@@ -152,7 +152,7 @@ TEST_F(ModelFile, QuestionsMeansOfBytes) {
     info["std"] = {58.395, 57.12, 57.375};
     f.metadata["trifold.model"] = info.dump();
   };
-  expect_refused("divide all of --mean and --std by 255", of_bytes);
+  expect_refused("and so have to be all means and deviations", of_bytes);
   // The flags mend the file, and are questioned themselves.
   const Normalisation right{{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
   EXPECT_EQ(load_model(path, {.arch = {}, .normalisation = right, .side = {}}).info.normalisation,
