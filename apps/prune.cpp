@@ -19,7 +19,7 @@
 #include "kernels/runtime/error.h"
 #include "map/families.h"
 #include "nn/data/utf8.h"
-#include "nn/train/evaluate.h"
+#include "nn/train/network_input.h"
 #include "pruning/cost_model.h"
 #include "pruning/criterion.h"
 

@@ -7,9 +7,9 @@
 #include "kernels/optimizer.h"
 #include "kernels/runtime/error.h"
 #include "kernels/softmax_cross_entropy.h"
-#include "nn/data/loader.h"
+#include "nn/data/device_loader.h"
 #include "nn/execute/executor.h"
-#include "nn/train/evaluate.h"
+#include "nn/train/network_input.h"
 #include "nn/train/schedule.h"
 
 namespace trifold::pruning {

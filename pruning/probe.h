@@ -28,7 +28,7 @@ struct ProbeResult {
 /// block, the globally averaged activations, standardised by their mean and deviation, feed a
 /// linear classifier that is trained here on `train` and judged on `held_out`.
 /// Effects   none on the network. Deterministic for a seed, and for any thread count.
-/// Errors    as nn::evaluate; ConfigError: a network without blocks.
+/// Errors    as nn::check_fits; ConfigError: a network without blocks.
 /// Source    Wang et al., "DBP: Discrimination Based Block-Level Pruning", arXiv 1912.10178.
 ProbeResult probe_blocks(const nn::Network& network, const nn::Dataset& train,
                          const nn::Dataset& held_out, const nn::Normalisation& normalisation,

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "apps/cli/option_set.h"
-#include "nn/model.h"
+#include "nn/io/model_file.h"
 
 namespace trifold::apps {
 

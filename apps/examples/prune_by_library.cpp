@@ -11,6 +11,7 @@
 #include "nn/arch/architectures.h"
 #include "nn/data/source.h"
 #include "nn/train/evaluate.h"
+#include "nn/train/reestimate.h"
 #include "nn/train/trainer.h"
 #include "pruning/cost.h"
 #include "pruning/depth.h"

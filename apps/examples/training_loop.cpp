@@ -7,6 +7,8 @@
 
 #include "kernels/runtime/thread_pool.h"
 #include "nn/arch/architectures.h"
+#include "nn/data/device_loader.h"
+#include "nn/data/normalisation.h"
 #include "nn/data/source.h"
 #include "nn/execute/executor.h"
 #include "nn/train/evaluate.h"

@@ -6,6 +6,7 @@
 #include "map/bootstrap.h"
 #include "map/families.h"
 #include "map/placement.h"
+#include "nn/io/model_file.h"
 #include "pruning/cost.h"
 #include "pruning/depth.h"
 #include "pruning/surgery.h"

@@ -8,6 +8,7 @@
 #include "apps/prune/baselines.h"
 #include "engine/file_io.h"
 #include "kernels/runtime/error.h"
+#include "nn/io/model_file.h"
 
 namespace trifold::apps {
 namespace {

@@ -12,7 +12,8 @@
 #include "apps/cli/exit_code.h"
 #include "apps/prune/run.h"
 #include "engine/file_io.h"
-#include "nn/train/evaluate.h"
+#include "nn/execute/inference_rate.h"
+#include "nn/io/model_file.h"
 #include "pruning/cost.h"
 
 namespace trifold::apps {

@@ -1,8 +1,10 @@
 #include <chrono>
 
 #include "apps/prune/run.h"
+#include "engine/safetensors.h"
 #include "kernels/runtime/error.h"
 #include "nn/train/evaluate.h"
+#include "nn/train/reestimate.h"
 #include "pruning/criterion.h"
 #include "pruning/depth.h"
 

@@ -4,6 +4,7 @@
 
 #include "apps/cli/exit_code.h"
 #include "apps/prune/run.h"
+#include "nn/io/model_file.h"
 #include "nn/train/evaluate.h"
 
 namespace trifold::apps {

@@ -14,7 +14,9 @@
 #include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 #include "nn/class_names.h"
+#include "nn/io/model_file.h"
 #include "nn/train/evaluate.h"
+#include "nn/train/network_input.h"
 
 namespace trifold::apps {
 namespace {
@@ -93,7 +95,7 @@ std::optional<nn::Model> load_teacher(const TrainSettings& s, Device device) {
   }
   try {
     return nn::load_model(s.teacher, {}, device);
-  } catch (const ConfigError& e) {  // its remedies are flags, which speak of the other network
+  } catch (const ConfigError& e) {  // the flags that would mend it speak of the other network
     throw ConfigError(fmt::format(
         "--teacher needs a file that says in its metadata how to read it ({})", e.what()));
   }

@@ -1,11 +1,12 @@
-/// Running a network over a data set without training it.
+/// How well a network does on a data set.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/runtime/exec.h"
 #include "nn/data/dataset.h"
-#include "nn/data/device_loader.h"
-#include "nn/model.h"
+#include "nn/data/normalisation.h"
+#include "nn/network.h"
 
 namespace trifold::nn {
 
@@ -27,25 +28,5 @@ struct Evaluation {
 Evaluation evaluate(const Network& network, const Dataset& dataset,
                     const Normalisation& normalisation, std::int64_t side, const kernels::Exec& ex,
                     std::int64_t batch = 250);
-
-/// Images a second of inference alone, on batches of side x side images that lie on the device
-/// already: the median of the passes of about a second, at least three, after one to warm up.
-double inference_rate(const Network& network, std::int64_t side, const kernels::Exec& ex,
-                      std::int64_t batch = 128);
-
-/// The running statistics of all batch norms, measured anew: the average over the statistics of
-/// `batches` batches of training images, drawn with `seed`. After surgery, and after a change of
-/// resolution, the old ones are wrong.
-void reestimate_batch_norm(Network& network, const Dataset& dataset,
-                           const Normalisation& normalisation, std::int64_t side,
-                           const kernels::Exec& ex, std::uint64_t seed, std::int64_t batches = 20,
-                           std::int64_t batch = 128);
-
-/// Images (n,height,width,channels) as the input of a network: resized to side x side, without a
-/// gradient.
-engine::Var network_input(const kernels::Exec& ex, const engine::Tensor& images, std::int64_t side);
-
-/// Throws ConfigError unless the images and labels of `dataset` fit the network.
-void check_fits(const Network& network, const Dataset& dataset);
 
 }  // namespace trifold::nn

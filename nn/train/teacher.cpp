@@ -7,7 +7,7 @@
 #include <string>
 
 #include "kernels/runtime/error.h"
-#include "nn/graph_json.h"
+#include "nn/io/graph_json.h"
 
 namespace trifold::nn {
 

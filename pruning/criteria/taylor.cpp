@@ -9,7 +9,7 @@
 #include "kernels/runtime/error.h"
 #include "nn/data/device_loader.h"
 #include "nn/execute/executor.h"
-#include "nn/train/evaluate.h"
+#include "nn/train/network_input.h"
 #include "pruning/channels.h"
 
 namespace trifold::pruning {

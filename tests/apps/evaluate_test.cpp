@@ -5,7 +5,7 @@
 
 #include "engine/safetensors.h"
 #include "tests/apps/programs.h"
-#include "tests/nn/data_image_support.h"
+#include "tests/nn/data/image_support.h"
 
 namespace trifold::apps_test {
 namespace {

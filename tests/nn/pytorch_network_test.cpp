@@ -10,8 +10,8 @@
 #include "nn/arch/densenet.h"
 #include "nn/arch/resnet.h"
 #include "nn/execute/executor.h"
-#include "nn/model.h"
-#include "nn/weight_layout.h"
+#include "nn/io/parameters.h"
+#include "nn/io/weight_layout.h"
 #include "tests/nn/relative_error.h"
 
 namespace trifold::nn {

@@ -9,8 +9,9 @@
 #include <set>
 
 #include "kernels/runtime/error.h"
+#include "nn/data/device_loader.h"
 #include "nn/execute/executor.h"
-#include "nn/train/evaluate.h"
+#include "nn/train/network_input.h"
 #include "pruning/depth.h"
 #include "pruning/probe.h"
 #include "surgery_support.h"

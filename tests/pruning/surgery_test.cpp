@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/runtime/error.h"
-#include "nn/graph_json.h"
+#include "nn/io/graph_json.h"
 #include "pruning/cost.h"
 #include "pruning/depth.h"
 #include "surgery_support.h"

@@ -1,4 +1,4 @@
-#include "nn/graph_json.h"
+#include "nn/io/graph_json.h"
 
 #include <nlohmann/json.hpp>
 #include <type_traits>

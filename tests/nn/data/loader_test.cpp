@@ -9,7 +9,7 @@
 #include <thread>
 #include <tuple>
 
-#include "tests/nn/data_support.h"
+#include "tests/nn/data/support.h"
 
 namespace trifold::nn {
 namespace {

@@ -3,7 +3,7 @@
 #include <set>
 
 #include "nn/data/image_folder.h"
-#include "tests/nn/data_image_support.h"
+#include "tests/nn/data/image_support.h"
 
 namespace trifold::nn {
 namespace {

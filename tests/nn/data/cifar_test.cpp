@@ -1,7 +1,7 @@
 #include "nn/data/cifar.h"
 
 #include "nn/data/normalisation.h"
-#include "tests/nn/data_support.h"
+#include "tests/nn/data/support.h"
 
 namespace trifold::nn {
 namespace {

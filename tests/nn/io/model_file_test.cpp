@@ -1,5 +1,5 @@
 /// Model files: exact round trips, plain files, and what is refused.
-#include "nn/model.h"
+#include "nn/io/model_file.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -9,10 +9,13 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <map>
 
+#include "engine/safetensors.h"
 #include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 #include "nn/arch/resnet.h"
+#include "nn/io/parameters.h"
 
 namespace trifold::nn {
 namespace {

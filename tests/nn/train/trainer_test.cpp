@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "tests/nn/trainer_support.h"
+#include "tests/nn/train/trainer_support.h"
 
 namespace trifold::nn {
 namespace {

@@ -3,7 +3,7 @@
 #include <zlib.h>
 
 #include "engine/random.h"
-#include "tests/nn/data_support.h"
+#include "tests/nn/data/support.h"
 
 namespace trifold::nn {
 namespace {

@@ -2,7 +2,7 @@
 #include <iterator>
 
 #include "nn/data/image.h"
-#include "tests/nn/data_image_support.h"
+#include "tests/nn/data/image_support.h"
 
 namespace trifold::nn {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "kernels/runtime/memory.h"
-#include "tests/nn/data_support.h"
+#include "tests/nn/data/support.h"
 
 #if defined(SIMT_EMULATED)
 #include "kernels/simt/emulator.h"

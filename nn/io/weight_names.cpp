@@ -1,4 +1,4 @@
-#include "nn/weight_names.h"
+#include "nn/io/weight_names.h"
 
 #include <algorithm>
 #include <array>

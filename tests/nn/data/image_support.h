@@ -11,7 +11,7 @@
 #include <jpeglib.h>
 
 #include "nn/data/image.h"
-#include "tests/nn/data_support.h"
+#include "tests/nn/data/support.h"
 
 namespace trifold::nn::testing {
 

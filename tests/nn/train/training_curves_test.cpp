@@ -12,7 +12,7 @@
 #include "nn/arch/resnet.h"
 #include "nn/data/cifar.h"
 #include "nn/train/trainer.h"
-#include "tests/nn/data_support.h"
+#include "tests/nn/data/support.h"
 
 namespace trifold::nn {
 namespace {

@@ -1,4 +1,4 @@
-#include "nn/weight_layout.h"
+#include "nn/io/weight_layout.h"
 
 namespace trifold::nn {
 namespace {

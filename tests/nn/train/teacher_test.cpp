@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "tests/nn/trainer_support.h"
+#include "tests/nn/train/trainer_support.h"
 
 namespace trifold::nn {
 namespace {

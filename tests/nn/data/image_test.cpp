@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "engine/random.h"
-#include "tests/nn/data_image_support.h"
+#include "tests/nn/data/image_support.h"
 
 namespace trifold::nn {
 namespace {

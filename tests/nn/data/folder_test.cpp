@@ -2,7 +2,7 @@
 #include "nn/data/image_folder.h"
 
 #include "nn/data/source.h"
-#include "tests/nn/data_image_support.h"
+#include "tests/nn/data/image_support.h"
 
 namespace trifold::nn {
 namespace {

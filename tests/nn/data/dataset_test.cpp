@@ -4,7 +4,7 @@
 #include <set>
 
 #include "nn/data/normalisation.h"
-#include "tests/nn/data_support.h"
+#include "tests/nn/data/support.h"
 
 namespace trifold::nn {
 namespace {

@@ -1,0 +1,19 @@
+/// Images as a network takes them.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/tape.h"
+#include "nn/data/dataset.h"
+#include "nn/network.h"
+
+namespace trifold::nn {
+
+/// Images (n,height,width,channels) as the input of a network: resized to side x side, without a
+/// gradient.
+engine::Var network_input(const kernels::Exec& ex, const engine::Tensor& images, std::int64_t side);
+
+/// Errors    ConfigError unless the images and labels of `dataset` fit the network.
+void check_fits(const Network& network, const Dataset& dataset);
+
+}  // namespace trifold::nn
