@@ -11,7 +11,7 @@ namespace trifold::pruning {
 /// Index of a set of coupled channels.
 using ClassId = std::int64_t;
 
-/// The class of the channels that stay: those of the image and of the logits.
+/// Instead of a class, of the channels that stay: those of the image and of the logits.
 inline constexpr ClassId unprunable = -1;
 
 /// One set of coupled channels. All nodes ascend.

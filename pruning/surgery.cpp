@@ -21,17 +21,16 @@ Channels all_channels(std::int64_t count) {
 // The removed units, looked up by what they remove.
 class Removed {
  public:
-  Removed(const nn::Graph& graph, const Coupling& coupling, const UnitSelection& selection)
-      : classes_(coupling.classes.size(), false) {
+  Removed(const Units& all, const UnitSelection& selection)
+      : classes_(all.coupling.classes.size(), false) {
     if (selection.kept.empty()) return;
-    const std::vector<Unit> units = find_units(graph, selection.mode, selection.without_norm).units;
-    require<ShapeError>(units.size() == selection.kept.size(),
+    require<ShapeError>(all.units.size() == selection.kept.size(),
                         "a selection of {} units was given for a network of {}",
-                        selection.kept.size(), units.size());
-    for (std::size_t i = 0; i < units.size(); ++i) {
+                        selection.kept.size(), all.units.size());
+    for (std::size_t i = 0; i < all.units.size(); ++i) {
       if (selection.kept[i]) continue;
-      const Unit& unit = units[i];
-      if (unit.channel_class == unprunable) {
+      const Unit& unit = all.units[i];
+      if (unit.is_selection()) {
         unread_.insert({unit.reader, unit.channel});
       } else {
         classes_[static_cast<std::size_t>(unit.channel_class)] = true;
@@ -57,9 +56,9 @@ class Surgeon {
  public:
   Surgeon(const nn::Graph& graph, const CutPlan& plan)
       : old_(graph),
-        coupling_(find_coupling(graph)),
+        units_(find_units(graph, plan.units.mode, plan.units.without_norm)),
         old_channels_(nn::infer_channels(graph)),
-        removed_(graph, coupling_, plan.units) {
+        removed_(units_, plan.units) {
     const std::vector<bool> live = plan_blocks(plan.keep_block);
     for (nn::NodeId id = 0; id < old_.size(); ++id) {
       if (const auto bypass = bypass_.find(id); bypass != bypass_.end()) {
@@ -183,6 +182,10 @@ class Surgeon {
     return selected;
   }
 
+  // The outputs of gather `id` that stay; numbers its sources by what is left of its input. An output
+  // whose source was -1 stays zero. One whose source is gone becomes zero, since an addition may need
+  // the channel, as behind a shortcut of option A; but goes too where it is a selection's, which only
+  // its reader sees.
   Channels cut_gather(nn::NodeId id, nn::ChannelGather& op) const {
     const Channels& given = kept_inputs(id);
     Channels channels;
@@ -223,7 +226,8 @@ class Surgeon {
   }
 
   const nn::Graph& old_;
-  Coupling coupling_;
+  const Units units_;
+  const Coupling& coupling_ = units_.coupling;
   std::vector<std::int64_t> old_channels_;
   Removed removed_;
   std::map<nn::NodeId, nn::NodeId> bypass_;  // a removed block's output -> its input

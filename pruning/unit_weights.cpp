@@ -14,17 +14,8 @@ concept PassesOneInput = nn::PassesChannels<T> && T::arity.most == 1;
 
 }  // namespace
 
-UnitWeights::UnitWeights(const nn::Network& network)
-    : network_(network),
-      coupling_(find_coupling(network.graph())),
-      readers_(network.graph().nodes.size()) {
-  const nn::Graph& graph = network.graph();
-  for (nn::NodeId id = 0; id < graph.size(); ++id) {
-    for (nn::NodeId input : graph.node(id).inputs) {
-      readers_[static_cast<std::size_t>(input)].push_back(id);
-    }
-  }
-}
+UnitWeights::UnitWeights(const nn::Network& network, const Coupling& coupling)
+    : network_(network), coupling_(coupling), readers_(network.graph().readers()) {}
 
 const engine::Tensor& UnitWeights::weights(nn::NodeId node) {
   engine::Tensor& tensor = weights_[node];
@@ -77,7 +68,7 @@ void UnitWeights::read_through(nn::NodeId node, std::int64_t channel,
 std::vector<WeightSlice> UnitWeights::slices(const Unit& unit) {
   std::vector<WeightSlice> result;
   std::vector<ChannelClass::Member> selected;
-  if (unit.channel_class == unprunable) {
+  if (unit.is_selection()) {
     selected.push_back({unit.reader, unit.channel});
   } else {
     const ChannelClass& channels = coupling_[unit.channel_class];
@@ -98,7 +89,7 @@ std::vector<WeightSlice> UnitWeights::slices(const Unit& unit) {
 
 std::vector<double> scores_by_slices(const nn::Network& network, const Units& units,
                                      double (*measure)(const std::vector<float>&)) {
-  UnitWeights weights(network);
+  UnitWeights weights(network, units.coupling);
   std::vector<double> scores;
   for (const Unit& unit : units.units) {
     const std::vector<WeightSlice> slices = weights.slices(unit);

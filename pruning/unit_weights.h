@@ -19,7 +19,8 @@ struct WeightSlice {
 /// Looks up weights by units.
 class UnitWeights {
  public:
-  explicit UnitWeights(const nn::Network& network);
+  /// `coupling` is that of the units, Units::coupling; both it and the network outlive this.
+  UnitWeights(const nn::Network& network, const Coupling& coupling);
 
   /// The filter of every convolution that makes the channel; of a selection, which makes none, what
   /// each convolution and linear layer behind its batch norm weighs the channel with.
@@ -33,7 +34,7 @@ class UnitWeights {
   void read_through(nn::NodeId node, std::int64_t channel, std::vector<WeightSlice>& slices);
 
   const nn::Network& network_;
-  Coupling coupling_;
+  const Coupling& coupling_;
   std::vector<std::vector<nn::NodeId>> readers_;
   std::map<nn::NodeId, engine::Tensor> weights_;  // on the host
 };

@@ -24,16 +24,13 @@ bool inside_a_block(const nn::Graph& graph, const std::vector<NodeId>& nodes) {
 
 // Batch norms that may choose among channels which others read too.
 std::vector<NodeId> selecting_readers(const nn::Graph& graph) {
-  std::vector<std::int64_t> readers(graph.nodes.size(), 0);
-  for (const nn::Node& node : graph.nodes) {
-    for (NodeId input : node.inputs) ++readers[static_cast<std::size_t>(input)];
-  }
+  const std::vector<std::vector<NodeId>> readers = graph.readers();
   std::vector<NodeId> result;
   for (NodeId id = 0; id < graph.size(); ++id) {
     const nn::Node& node = graph.node(id);
     if (!std::holds_alternative<nn::BatchNorm>(node.op) || node.inputs.size() != 1) continue;
     const NodeId input = node.inputs.front();
-    if (readers[static_cast<std::size_t>(input)] > 1 ||
+    if (readers[static_cast<std::size_t>(input)].size() > 1 ||
         std::holds_alternative<nn::Concat>(graph.node(input).op)) {
       result.push_back(id);
     }
@@ -94,7 +91,7 @@ bool matches(const std::string& pattern, const std::string& group) {
 }
 
 Units find_units(const nn::Graph& graph, WidthMode mode, bool without_norm) {
-  const Coupling coupling = find_coupling(graph);
+  Coupling coupling = find_coupling(graph);
   std::map<NodeId, std::vector<Unit>> by_node;  // the node that the group is named after
   std::map<NodeId, std::string> names;
   for (std::size_t i = 0; i < coupling.classes.size(); ++i) {
@@ -118,13 +115,13 @@ Units find_units(const nn::Graph& graph, WidthMode mode, bool without_norm) {
       const auto& row = coupling.of[static_cast<std::size_t>(reader)];
       for (std::int64_t c = 0; c < std::ssize(row); ++c) {
         if (row[static_cast<std::size_t>(c)] == unprunable) continue;
-        by_node[reader].push_back({0, unprunable, reader, c});
+        by_node[reader].push_back({0, -1, reader, c});
         names[reader] = graph.node(reader).name;
       }
     }
   }
 
-  Units result{mode, without_norm, {}, {}};
+  Units result{mode, without_norm, {}, {}, std::move(coupling)};
   for (auto& [node, units] : by_node) {
     std::ranges::sort(units, {}, &Unit::channel);
     for (Unit& unit : units) {
@@ -138,7 +135,7 @@ Units find_units(const nn::Graph& graph, WidthMode mode, bool without_norm) {
 
 std::vector<double> unit_scores(const nn::Network& network, WidthMode mode) {
   const nn::Graph& graph = network.graph();
-  const Coupling coupling = find_coupling(graph);
+  const Units all = find_units(graph, mode);
   std::map<NodeId, engine::Tensor> gammas;
   const auto magnitude = [&](NodeId node, std::int64_t channel) {
     engine::Tensor& gamma = gammas[node];
@@ -152,12 +149,12 @@ std::vector<double> unit_scores(const nn::Network& network, WidthMode mode) {
   };
 
   std::vector<double> scores;
-  for (const Unit& unit : find_units(graph, mode).units) {
-    if (unit.channel_class == unprunable) {
+  for (const Unit& unit : all.units) {
+    if (unit.is_selection()) {
       scores.push_back(magnitude(unit.reader, unit.channel));
       continue;
     }
-    const std::vector<ChannelClass::Member>& members = coupling[unit.channel_class].batch_norms;
+    const std::vector<ChannelClass::Member>& members = all.coupling[unit.channel_class].batch_norms;
     double sum = 0.0;
     for (const auto& [node, channel] : members) sum += magnitude(node, channel);
     scores.push_back(sum / static_cast<double>(members.size()));

@@ -26,20 +26,25 @@ enum class WidthMode {
 /// What is kept or removed as one.
 struct Unit {
   std::int64_t group;     ///< index into Units::groups
-  ClassId channel_class;  ///< the coupled channels, or `unprunable` for a selection
+  ClassId channel_class;  ///< the coupled channels; -1 for a selection
   nn::NodeId reader;      ///< for a selection, the batch norm that reads the channel; else -1
   std::int64_t channel;   ///< the channel of the reader, or of the class's first producer
+
+  /// Whether it is a channel that one batch norm alone may leave unread, and no class of channels.
+  bool is_selection() const { return reader >= 0; }
 };
 
 /// All units of a graph, grouped by the tensor that they are channels of: a group is named after
 /// the first convolution that makes it, with " stream" appended where several do, or after the
 /// batch norm that selects, so that it has the same name in a network that is cut from this one.
-/// The units of a group stand together, in the order of their channels.
+/// The units of a group stand together, in the order of their channels. What works on units takes the
+/// coupling from here.
 struct Units {
   WidthMode mode = WidthMode::stream;
   bool without_norm = false;  ///< whether channels that no batch norm scales are among them
   std::vector<std::string> groups;
   std::vector<Unit> units;
+  Coupling coupling;  ///< of the graph, whose classes the units name
 };
 
 /// The units of a graph. Channels that no batch norm scales are units where `without_norm` holds, for

@@ -25,7 +25,7 @@ class Fpgm : public ChannelCriterion {
   bool judges_without_norm() const override { return true; }
   std::vector<double> scores(const nn::Network& network, const Units& units,
                              const Evidence&) const override {
-    UnitWeights weights(network);
+    UnitWeights weights(network, units.coupling);
     struct Filter {
       std::size_t unit;
       std::vector<float> values;

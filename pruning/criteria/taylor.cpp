@@ -59,8 +59,6 @@ class GateDerivatives {
 std::vector<double> Taylor::scores(const nn::Network& original, const Units& units,
                                    const Evidence& evidence) const {
   nn::Network network = original.clone();
-  const nn::Graph& graph = network.graph();
-  const Coupling coupling = find_coupling(graph);
   std::vector<std::int64_t> chosen = engine::permutation(
       evidence.train.count, engine::Random(evidence.seed, engine::random_streams::criterion));
   const std::int64_t batch = std::min(batch_size, evidence.train.count),
@@ -85,8 +83,8 @@ std::vector<double> Taylor::scores(const nn::Network& original, const Units& uni
     for (std::size_t i = 0; i < scores.size(); ++i) {
       const Unit& unit = units.units[i];
       std::vector<ChannelClass::Member> gated{{unit.reader, unit.channel}};
-      if (unit.channel_class != unprunable) {
-        const ChannelClass& channels = coupling[unit.channel_class];
+      if (!unit.is_selection()) {
+        const ChannelClass& channels = units.coupling[unit.channel_class];
         gated = channels.batch_norms;
         if (gated.empty()) gated = channels.producers;
       }
