@@ -43,8 +43,9 @@ struct RowGroup {
     return repeated;
   }
 
-  /// Rows of a block that fits the second level cache, so that a second look at it is cheap. It
-  /// depends on the shape alone: blocks are the parts in which sums are taken.
+  /// Rows of a block of 64 KiB, which fits the second level cache, so that a second look at it is
+  /// cheap; and 64 at least, so that a block's sums are little beside it. It depends on the
+  /// shape alone: blocks are the parts in which sums are taken.
   std::int64_t block_rows() const {
     const std::int64_t wanted = std::max<std::int64_t>(16384 / channels, 64);
     return (wanted + rows - 1) / rows * rows;

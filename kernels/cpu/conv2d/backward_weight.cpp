@@ -12,7 +12,7 @@ namespace {
 
 /// db = the sum of the rows of dy, in parts that are added in order.
 void backward_bias(const Exec& ex, std::int64_t rows, std::int64_t k, const float* dy, float* db) {
-  const std::int64_t parts = std::min<std::int64_t>(rows, 32);
+  const std::int64_t parts = std::min<std::int64_t>(rows, 32);  // as many threads may share
   thread_local Scratch scratch;
   float* const partials = scratch.floats(parts * k);
   parallel(ex, parts, [&](std::int64_t begin, std::int64_t end) {

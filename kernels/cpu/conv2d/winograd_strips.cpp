@@ -75,6 +75,7 @@ std::int64_t WinogradStrips::cache_block(std::int64_t tile_floats, std::int64_t 
   const std::int64_t fitting =
       std::min(most_tiles, cache_floats / (winograd_components * tile_floats));
   const std::int64_t most = std::max<std::int64_t>(1, fitting / tiles_);
+  // Eight blocks at least, where there are as many strips, so that as many threads have one.
   return s_.one_thread ? std::min(most, count()) : std::clamp<std::int64_t>(count() / 8, 1, most);
 }
 

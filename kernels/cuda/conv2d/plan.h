@@ -65,7 +65,8 @@ struct Conv2dSplit {
 /// reduction over all pixels is long. Each part leaves rows * columns floats, which are written and
 /// read again, a quarter of dy's own floats where it has 8 rows pixels. So parts are that long
 /// where this leaves a large device at least one block a multiprocessor, and shorter where it
-/// doesn't; and there are no more than two blocks need.
+/// doesn't; and there are no more than two blocks need. A part has 8 steps at least, so that what a
+/// block does once, before and after them, is little; and all have 64 MiB at most, or are two.
 Conv2dSplit split_conv2d_weight(std::int64_t rows, std::int64_t columns, std::int64_t pixels,
                                 Conv2dTile tile);
 
@@ -92,9 +93,10 @@ std::optional<Conv2dFusedBackward> plan_conv2d_fused_backward(const Conv2dShape&
 /// In floats a pixel, the sequence moves 4 k + 3 c: dy is written and read once beside the two
 /// arrays it is evaluated from, x twice, g once. The one kernel moves 2 k + 2 c, but each block
 /// reads the patches of dy, with their halos, from the L2 cache, which is estimated, on the low
-/// side, to be 1.6 times as fast as DRAM. It multiplies with smaller register tiles: on CUDA cores
-/// it is chosen only where 10 multiply-adds or less meet a byte of DRAM, which an H100's data sheet
-/// has it do in the same time (67 TFLOP/s in float32, 3.35 TB/s): then arithmetic isn't the bound.
+/// side, to be 1.6 times as fast as DRAM; no device has measured it yet. It multiplies with smaller
+/// register tiles: on CUDA cores it is chosen only where 10 multiply-adds or less meet a byte of
+/// DRAM, which an H100's data sheet has it do in the same time (67 TFLOP/s in float32, 3.35 TB/s):
+/// then arithmetic isn't the bound.
 std::optional<Conv2dFusedBackward> choose_conv2d_fused_backward(const Conv2dShape& s,
                                                                 bool tensor_cores);
 
