@@ -9,6 +9,7 @@
 #include <string>
 
 #include "kernels/runtime/error.h"
+#include "nn/arch/densenet.h"
 #include "nn/arch/resnet.h"
 #include "nn/io/graph_json.h"
 

@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "nn/arch/architectures.h"
-#include "nn/model.h"
+#include "nn/io/model_file.h"
 #include "nn/train/evaluate.h"
 #include "nn/train/trainer.h"
 #include "pruning/channels.h"
@@ -80,7 +80,8 @@ TEST(Relu6Network, LetsWeightsBeReadThrough) {
   }
   const nn::Network a = testing::random_network(with_relu, 3);
   const nn::Network b = testing::random_network(with_relu6, 3);
-  UnitWeights weights_a(a), weights_b(b);
+  const Coupling coupling_a = find_coupling(a.graph()), coupling_b = find_coupling(b.graph());
+  UnitWeights weights_a(a, coupling_a), weights_b(b, coupling_b);
   for (std::int64_t channel = 0; channel < 4; ++channel) {
     const Unit unit{0, unprunable, 2, channel};
     const std::vector<WeightSlice> expected = weights_a.slices(unit),

@@ -8,6 +8,7 @@
 
 #include "engine/random.h"
 #include "nn/arch/architectures.h"
+#include "nn/arch/resnet.h"
 #include "nn/execute/executor.h"
 #include "tests/nn/relu6_network.h"
 

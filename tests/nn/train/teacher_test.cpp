@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "nn/train/network_input.h"
 #include "tests/nn/train/trainer_support.h"
 
 namespace trifold::nn {
