@@ -169,7 +169,7 @@ TEST_F(TeacherTest, RefusesACheckpointOfAnotherTeacher) {
       EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
     }
   };
-  expect_refused(options(), "give the same --teacher,");
+  expect_refused(options(), "teacher_crc32 = null");
   expect_refused(taught(0.6), "teacher_weight = 0.5, not 0.6; give the same --teacher-weight,");
   expect_refused(taught(0.5, 3), "give the same --teacher-temperature,");
   TrainOptions other = taught();
