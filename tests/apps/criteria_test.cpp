@@ -53,7 +53,7 @@ struct Criteria : testing::Test {
                                  "--bn-batches",
                                  "1",
                                  "--probe-images",
-                                 "16",
+                                 "100",
                                  "--threads",
                                  "1"});
   }

@@ -149,10 +149,10 @@ TEST_F(Prune, NoticesThatAFileHasChanged) {
 TEST_F(Prune, MeetsTheTargetAlongOneDimensionAlone) {
   const std::vector<std::vector<std::string>> runs = {
       {"--dimensions", "depth", "--target", "0.6"},
-      {"--dimensions", "width"},
+      {"--dimensions", "width", "--round-to", "1"},
       {"--dimensions", "width", "--width", "inner", "--rounds", "3"},
       {"--dimensions", "resolution", "--cost", "paper"},
-      {"--dimensions", "depth,width", "--cost", "params"}};
+      {"--dimensions", "depth,width", "--cost", "params", "--round-to", "1"}};
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const fs::path out = folder / ("run" + std::to_string(i));
     const Result result = run_program("prune", arguments("run", out, runs[i]));
