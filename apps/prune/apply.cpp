@@ -112,6 +112,7 @@ FinetuneResult train_result(PruneRun& run, const std::string& step, nn::Network&
                                                            .epochs = o.heal_epochs,
                                                            .lr = o.heal_lr,
                                                            .taught = true,
+                                                           .warms_up = false,
                                                            .judge_every_epoch = true,
                                                            .seed_offset = seed_offset});
                                      return 0;

@@ -116,6 +116,7 @@ struct Training {
   double lr;
   double bn_l1 = 0;
   bool taught = false;             ///< by the original, as the options say
+  bool warms_up = true;            ///< as the options say; low rates don't need it
   bool judge_every_epoch = false;  ///< on the held-out images
   std::uint64_t seed_offset = 0;   ///< added to the run's seed
 };

@@ -85,6 +85,7 @@ std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Traini
   options.lr = training.lr;
   options.bn_l1 = training.bn_l1;
   options.seed += training.seed_offset;
+  if (!training.warms_up) options.schedule.warmup_epochs = 0;
   if (training.taught && run.options.teacher_weight > 0) {
     options.teacher = {.network = &run.original.network,
                        .side = run.original.info.side,

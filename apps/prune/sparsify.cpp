@@ -52,7 +52,8 @@ void sparsify(PruneRun& run) {
                           .side = side,
                           .epochs = o.sparsity_epochs,
                           .lr = o.sparsity_lr,
-                          .bn_l1 = o.bn_l1});
+                          .bn_l1 = o.bn_l1,
+                          .warms_up = false});
       base.held_out = held_out_top1(run, network, side);
       return 0;
     });

@@ -303,6 +303,15 @@ TEST_F(Prune, LearnsFromTheOriginalWhereAsked) {
   EXPECT_TRUE(one_error(other, "--teacher-weight")) << other.err;
 }
 
+TEST_F(Prune, HealsWithoutTheWarmUpThatOtherTrainingsHave) {
+  // The healing is one epoch long, which a warm-up of one would fill.
+  auto words = arguments("run", folder / "run",
+                         {"--dimensions", "resolution", "--warmup", "1", "--sparsity-epochs", "1"});
+  *(std::ranges::find(words, "--round-epochs") + 1) = "2";
+  const Result result = run_program("prune", words);
+  EXPECT_EQ(result.code, 0) << result.err;
+}
+
 TEST_F(Prune, DecidesOnTestImagesWhereAsked) {
   const fs::path out = folder / "run";
   const Result result = run_program(
