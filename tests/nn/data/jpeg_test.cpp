@@ -133,7 +133,7 @@ TEST_F(DecodeJpeg, RefusesEndlessScans) {
   std::size_t start = bytes.size();
   while (!(bytes[start - 2] == 0xFF && bytes[start - 1] == 0xDA)) --start;
   const Bytes last_scan(bytes.begin() + static_cast<std::ptrdiff_t>(start - 2), bytes.end() - 2);
-  bytes.resize(bytes.size() - 2);
+  bytes.erase(bytes.end() - 2, bytes.end());
   for (int i = 0; i < 600; ++i) bytes.insert(bytes.end(), last_scan.begin(), last_scan.end());
   bytes.insert(bytes.end(), scan.begin(), scan.end());
   expect_error<FileError>([&] { decode(bytes); }, {file_.string(), "more than 500 scans"});
