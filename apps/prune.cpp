@@ -66,6 +66,13 @@ std::string predictor_help() {
   return text;
 }
 
+// Which of its two words a flag has.
+bool is_second(const char* flag, const std::string& value, const char* first, const char* second) {
+  require<ConfigError>(value == first || value == second, "{} is '{}'; it is {} or {}", flag, value,
+                       first, second);
+  return value == second;
+}
+
 struct Flags {
   std::string stage, out, target = "0.5", width = "stream";
   std::string round_to = "auto", path = "one-shot", held_out_from = "train", include = "*", exclude;
@@ -206,19 +213,12 @@ struct Flags {
     o.training = training.resolve(data.data, train);
     o.target = parse_target(target);
     pruning::cost_model(o.cost);  // refuses an unknown one
-    require<ConfigError>(width == "stream" || width == "inner",
-                         "--width is '{}'; it is stream or inner", width);
-    o.width_mode = width == "stream" ? pruning::WidthMode::stream : pruning::WidthMode::inner;
+    o.width_mode = is_second("--width", width, "stream", "inner") ? pruning::WidthMode::inner
+                                                                  : pruning::WidthMode::stream;
     o.round_to = parse_round_to(round_to, on);
-    require<ConfigError>(path == "one-shot" || path == "iterative",
-                         "--path is '{}'; it is one-shot or iterative", path);
-    o.iterative = path == "iterative";
-    require<ConfigError>(width_scope == "global" || width_scope == "group",
-                         "--width-scope is '{}'; it is global or group", width_scope);
-    o.width_by_group = width_scope == "group";
-    require<ConfigError>(held_out_from == "train" || held_out_from == "test",
-                         "--held-out-from is '{}'; it is train or test", held_out_from);
-    o.held_out_from_test = held_out_from == "test";
+    o.iterative = is_second("--path", path, "one-shot", "iterative");
+    o.width_by_group = is_second("--width-scope", width_scope, "global", "group");
+    o.held_out_from_test = is_second("--held-out-from", held_out_from, "train", "test");
     const bool without_norm = pruning::channel_criterion(o.criterion)->judges_without_norm();
     pruning::block_criterion(o.block_criterion);  // refuses an unknown one
     const std::vector<std::string> groups =
@@ -280,6 +280,7 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
   settings["side"] = model.info.side;
   settings["data"] = data.train.name;
   settings["data_crc32"] = nn::checksum(data.train);
+  if (options.held_out_from_test) settings["test_crc32"] = nn::checksum(data.test);
   // What is set aside decides; what is left of its set trains, or gives the last figure.
   nn::HeldOutSplit split = nn::split_held_out(options.held_out_from_test ? data.test : data.train,
                                               options.held_out, options.training.seed);

@@ -94,37 +94,30 @@ void finetune(PruneRun& run) {
 FinetuneResult train_result(PruneRun& run, const std::string& step, nn::Network& network,
                             std::int64_t side, std::uint64_t seed_offset) {
   const PruneOptions& o = run.options;
-  // A high rate would forget what the cut has left of the original before it has healed.
-  const std::string healed = step + "/heal";
-  const std::filesystem::path file = run.folder / "healed.safetensors";
   FinetuneResult result;
   if (o.heal_epochs > 0) {
-    result.healing =
-        run.journal
-            .run<TrainingRecord>(healed,
-                                 [&] {
-                                   TrainingRecord record;
-                                   naming_rate("--heal-lr", [&] {
-                                     record.curve = train(run, network,
-                                                          {.step = healed,
-                                                           .data = run.train,
-                                                           .side = side,
-                                                           .epochs = o.heal_epochs,
-                                                           .lr = o.heal_lr,
-                                                           .taught = true,
-                                                           .warms_up = false,
-                                                           .judge_every_epoch = true,
-                                                           .seed_offset = seed_offset});
-                                     return 0;
-                                   });
-                                   nn::ModelInfo info = run.original.info;
-                                   info.side = side;
-                                   nn::save_model(file, {network.clone(), std::move(info)});
-                                   return record;
-                                 })
-            .curve;
-    // The same network, whether it was healed now or in a process before this one.
-    network = std::move(nn::load_model(file, {}, run.ex.device).network);
+    // A high rate would forget what the cut has left of the original before it has healed.
+    const std::string healed = step + "/heal";
+    const auto heal = [&] {
+      TrainingRecord record;
+      naming_rate("--heal-lr", [&] {
+        record.curve = train(run, network,
+                             {.step = healed,
+                              .data = run.train,
+                              .side = side,
+                              .epochs = o.heal_epochs,
+                              .lr = o.heal_lr,
+                              .taught = true,
+                              .warms_up = false,
+                              .judge_every_epoch = true,
+                              .seed_offset = seed_offset});
+        return 0;
+      });
+      store_network(run, healed, network, side);
+      return record;
+    };
+    result.healing = run.journal.run<TrainingRecord>(healed, heal).curve;
+    network = stored_network(run, healed);
   }
   naming_rate("--finetune-lr", [&] {
     result.curve = train(run, network,

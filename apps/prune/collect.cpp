@@ -6,7 +6,6 @@
 #include "map/bootstrap.h"
 #include "map/families.h"
 #include "map/placement.h"
-#include "nn/io/model_file.h"
 #include "pruning/cost.h"
 #include "pruning/depth.h"
 #include "pruning/surgery.h"
@@ -21,12 +20,6 @@ struct Place {
   std::int64_t side;
   double d = 1, w = 1, r = 1;
 };
-
-std::filesystem::path file_of(const PruneRun& run, const std::string& step) {
-  std::string name = step;
-  std::ranges::replace(name, '/', '-');
-  return run.folder / "points" / (name + ".safetensors");
-}
 
 struct PointTraining {
   std::string step, dimension;
@@ -61,9 +54,7 @@ DataPoint measure(PruneRun& run, const PointTraining& what, Place& p) {
     point.top1 = held_out_top1(run, p.network, p.side);
     return 0;
   });
-  nn::ModelInfo info = run.original.info;
-  info.side = p.side;
-  nn::save_model(file_of(run, what.step), {p.network.clone(), std::move(info)});
+  store_network(run, what.step, p.network, p.side);
   run.callbacks.say(fmt::format(
       "{:<22} d {:.3f}  w {:.3f}  r {:.3f}  {:6.2f} M MACs  held-out top-1 {:.2f} -> {:.2f} -> "
       "{:.2f} %",
@@ -75,7 +66,6 @@ DataPoint measure(PruneRun& run, const PointTraining& what, Place& p) {
 DataPoint measure_once(PruneRun& run, const PointTraining& what,
                        const std::function<Place()>& make) {
   const DataPoint point = run.journal.run<DataPoint>(what.step, [&] {
-    std::filesystem::create_directories(run.folder / "points");
     Place place = make();
     return measure(run, what, place);
   });
@@ -110,8 +100,7 @@ class Iteration {
  private:
   Place stored(const std::string& step) const {
     const DataPoint point = run_.journal.at<DataPoint>(step);
-    return {std::move(nn::load_model(file_of(run_, step), {}, run_.ex.device).network), point.side,
-            point.d, point.w, point.r};
+    return {stored_network(run_, step), point.side, point.d, point.w, point.r};
   }
 
   PruneRun& run_;
@@ -204,8 +193,14 @@ void measure_off_axes(PruneRun& run, pruning::Space& space) {
     // The draws of one family share what it assumes; the others that the points allow don't.
     std::vector<std::shared_ptr<const map::Predictor>> ensemble;
     constexpr std::int64_t draws_of_each = 20;
-    const std::vector<GridIndex> candidates = budget_frontier(space);
-    std::vector<map::Point> places = places_of(space, candidates);
+    std::vector<GridIndex> candidates = budget_frontier(space);
+    // The same training again would repeat the same bits, and look like a measurement without noise.
+    std::erase_if(candidates, [&](const GridIndex& at) {
+      return std::ranges::find(samples, places_of(space, {at}).front(), &map::Sample::at) !=
+             samples.end();
+    });
+    if (candidates.empty()) return;
+    const std::vector<map::Point> places = places_of(space, candidates);
     for (const FamilyRecord& family : fitted.table) {
       if (!family.plausible) continue;
       const auto any = [](const map::Predictor&) { return map::Optimum{}; };

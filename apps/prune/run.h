@@ -125,6 +125,12 @@ struct Training {
 /// Errors    Stopped, DivergedError.
 std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Training& training);
 
+/// Keeps the network that a step made, in the folder `points`, so that later ones start from the same
+/// bits whether it was made now or in a process before this one.
+void store_network(const PruneRun& run, const std::string& step, const nn::Network& network,
+                   std::int64_t side);
+nn::Network stored_network(const PruneRun& run, const std::string& step);
+
 /// The base as `sparsify` left it in the folder; the original where there was no such training.
 nn::Network load_base(const PruneRun& run);
 

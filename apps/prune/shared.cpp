@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <chrono>
 
 #include "apps/prune/run.h"
 #include "engine/safetensors.h"
 #include "kernels/runtime/error.h"
+#include "nn/io/model_file.h"
 #include "nn/train/evaluate.h"
 #include "nn/train/reestimate.h"
 #include "pruning/criterion.h"
@@ -24,7 +26,24 @@ pruning::Evidence evidence(const PruneRun& run, std::int64_t side) {
           .images = run.options.probe_images};
 }
 
+std::filesystem::path file_of(const PruneRun& run, std::string step) {
+  std::ranges::replace(step, '/', '-');
+  return run.folder / "points" / (step + ".safetensors");
+}
+
 }  // namespace
+
+void store_network(const PruneRun& run, const std::string& step, const nn::Network& network,
+                   std::int64_t side) {
+  nn::ModelInfo info = run.original.info;
+  info.side = side;
+  std::filesystem::create_directories(run.folder / "points");
+  nn::save_model(file_of(run, step), {network.clone(), std::move(info)});
+}
+
+nn::Network stored_network(const PruneRun& run, const std::string& step) {
+  return std::move(nn::load_model(file_of(run, step), {}, run.ex.device).network);
+}
 
 pruning::SpaceOptions space_options(const PruneRun& run) {
   const PruneOptions& o = run.options;

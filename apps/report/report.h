@@ -43,7 +43,7 @@ struct ContinuousPoint {
   std::string explanation;               ///< what the KKT conditions say of it, in sentences
 };
 
-/// How far to trust the accuracy predictor (MAP).
+/// One family of accuracy predictors, fitted and judged.
 struct FamilyRow {
   std::string name, description;
   std::int64_t free_parameters = 0;
@@ -55,6 +55,7 @@ struct FamilyRow {
   std::string problem;                     ///< why something is missing
 };
 
+/// How far to trust the accuracy predictor (MAP).
 struct PredictorQuality {
   std::string family;
   std::string reason;                    ///< why this family, a sentence
