@@ -97,7 +97,8 @@ struct ResizeForward {
 
   template <int V>
   __device__ void run(std::int64_t row, int j, int channel) const {
-    const auto& [down, across, c] = resize;
+    const auto &down = resize.down, &across = resize.across;
+    const int c = resize.c;
     const auto rows = down.taps(static_cast<int>(row % down.dst));
     const auto cols = across.taps(j);
     const float* image = x + row / down.dst * down.src * across.src * c + channel;
@@ -120,7 +121,8 @@ struct ResizeBackward {
 
   template <int V>
   __device__ void run(std::int64_t row, int b, int channel) const {
-    const auto& [down, across, c] = resize;
+    const auto &down = resize.down, &across = resize.across;
+    const int c = resize.c;
     const int a = static_cast<int>(row % down.src);
     const Range rows = down.outputs_of(a), cols = across.outputs_of(b);
     const float* image = dy + row / down.src * down.dst * across.dst * c + channel;
