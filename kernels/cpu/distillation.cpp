@@ -22,8 +22,7 @@ double divergence_term(double p, double q, double log_ratio) {
 double divergence(const SoftmaxRow& p, const SoftmaxRow& q, std::int64_t classes) {
   double sum = 0;
   for (std::int64_t j = 0; j < classes; ++j) {
-    const double log_ratio = (q.gap(j) - p.gap(j)) + (q.log_sum() - p.log_sum());
-    sum += divergence_term(p.probability(j), q.probability(j), log_ratio);
+    sum += divergence_term(p.probability(j), q.probability(j), p.log_ratio(q, j));
   }
   return sum;
 }

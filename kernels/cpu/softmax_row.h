@@ -33,6 +33,12 @@ class SoftmaxRow {
 
   /// How far logit j is below the largest, as a multiple of T.
   double gap(std::int64_t j) const { return (top_ - double{z_[j]}) * sharpness_; }
+  /// log(probability(j) / q.probability(j)), where both have one T. Of equal rows it is 0, also where
+  /// the compiler contracts products and sums: what is subtracted has no product yet.
+  double log_ratio(const SoftmaxRow& q, std::int64_t j) const {
+    return ((q.top_ - double{q.z_[j]}) - (top_ - double{z_[j]})) * sharpness_ +
+           (q.log_sum_ - log_sum_);
+  }
   /// The logarithm of the sum of exp(-gap). That sum without its largest term, 1, keeps the digits
   /// of a loss close to 0.
   double log_sum() const { return log_sum_; }

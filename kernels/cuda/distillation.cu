@@ -31,8 +31,7 @@ __global__ void __launch_bounds__(warp* warps)
   double divergence = 0, value = 0;
   if (weight > 0) {
     for (std::int64_t j = own_lane(); j < classes; j += warp) {
-      const double log_ratio = (q.gap(j) - p.gap(j)) + (q.log_sum() - p.log_sum());
-      divergence += divergence_term(p.probability(j), q.probability(j), log_ratio);
+      divergence += divergence_term(p.probability(j), q.probability(j), p.log_ratio(q, j));
     }
     value = weight * temperature * temperature * warp_sum(divergence);
   }

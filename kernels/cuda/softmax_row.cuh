@@ -61,6 +61,12 @@ class SoftmaxRow {
   __device__ double gap(std::int64_t j) const {
     return (top_ - static_cast<double>(z_[j])) * sharpness_;
   }
+  /// log(probability(j) / q.probability(j)), where both have one T. Of equal rows it is 0, also where
+  /// the compiler contracts products and sums: what is subtracted has no product yet.
+  __device__ double log_ratio(const SoftmaxRow& q, std::int64_t j) const {
+    const double below = top_ - static_cast<double>(z_[j]);
+    return (q.top_ - static_cast<double>(q.z_[j]) - below) * sharpness_ + (q.log_sum_ - log_sum_);
+  }
   /// The logarithm of the sum of exp(-gap). That sum without its largest term, 1, keeps the digits
   /// of a loss close to 0.
   __device__ double log_sum() const { return log_sum_; }
