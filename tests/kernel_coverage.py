@@ -1,13 +1,11 @@
 #!/usr/bin/env python3
 """Lists how often the kernels' tests launch each CUDA kernel, and fails where one is never launched.
 
-    tests/kernel_coverage.py [--except PATTERN] [PROGRAM] > kernel_coverage.md
+    tests/kernel_coverage.py [build/emulated/tests/test_kernels] > kernel_coverage.md
 
-Runs each suite of the program (build/emulated/tests/test_kernels, say), which is built for the emulator,
-with SIMT_PROFILE=1, except those that the regular expression finds. An instance is a kernel with its
-template arguments; all that the program holds are to be launched.
+Runs each suite of the program, which is built for the emulator, with SIMT_PROFILE=1. An instance is a
+kernel with its template arguments; all that the program holds are to be launched.
 """
-import argparse
 import collections
 import concurrent.futures
 import os
@@ -15,10 +13,7 @@ import re
 import subprocess
 import sys
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-parser.add_argument("--except", dest="left_out", default="$^", metavar="PATTERN")
-parser.add_argument("program", nargs="?", default="build/emulated/tests/test_kernels")
-options = parser.parse_args()
+program = sys.argv[1] if len(sys.argv) > 1 else "build/emulated/tests/test_kernels"
 # The parameters are left out where debug information, and not a symbol, names the function.
 function = re.compile(r"(?:void )?(\w+_kernel)(<.*>)?(?:\(|$)")
 
@@ -40,12 +35,11 @@ def instances_of(program):
 def suites_of(program):
     lines = subprocess.run([program, "--gtest_list_tests"], capture_output=True, text=True,
                            check=True).stdout.splitlines()
-    suites = [line.split()[0] for line in lines if line and line[0].isalpha() and "." in line.split()[0]]
-    return [suite for suite in suites if not re.search(options.left_out, suite)]
+    return [line.split()[0] for line in lines if line and line[0].isalpha() and "." in line.split()[0]]
 
 
 def launches_of(suite):
-    done = subprocess.run([options.program, f"--gtest_filter={suite}*", "--gtest_brief=1"],
+    done = subprocess.run([program, f"--gtest_filter={suite}*", "--gtest_brief=1"],
                           env={**os.environ, "SIMT_PROFILE": "1"}, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"the tests {suite}* failed: {done.stdout[-500:]}")
@@ -54,12 +48,12 @@ def launches_of(suite):
 
 
 def main():
-    held = instances_of(options.program)
+    held = instances_of(program)
     if not held:
-        raise SystemExit(f"there is no kernel in {options.program}")
+        raise SystemExit(f"there is no kernel in {program}")
     launches = collections.Counter()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for found in pool.map(launches_of, suites_of(options.program)):
+        for found in pool.map(launches_of, suites_of(program)):
             for key, count in found:
                 launches[key] += count
     print("| kernel | instances | of them launched | launches |\n|---|--:|--:|--:|")
