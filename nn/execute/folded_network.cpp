@@ -53,50 +53,59 @@ kernels::Activation activation(const Node& node) {
 
 }  // namespace
 
-FoldedNetwork::FoldedNetwork(const Network& network)
-    : network_(network),
-      plan_(network.graph(), network.device()),
-      skipped_(network.graph().nodes.size(), false) {
-  const Graph& graph = network.graph();
-  const Device device = network.device();
+Folding plan_folding(const Graph& graph, const NormFusion& fusion) {
+  const std::vector<std::vector<NodeId>> readers = graph.readers();
+  Folding folding{.convolutions = {}, .skipped = std::vector<bool>(graph.nodes.size(), false)};
   for (NodeId id = 0; id < graph.size(); ++id) {
-    const Node& node = graph.node(id);
-    const auto* op = std::get_if<Conv2d>(&node.op);
-    if (op == nullptr) continue;
-    Tensor w = network.parameter(node.name + ".weight").var.value.to(Device{}).clone();
-    Tensor b = op->bias ? network.parameter(node.name + ".bias").var.value.to(Device{}).clone()
-                        : Tensor::zeros({op->filters});
-
+    if (!std::holds_alternative<Conv2d>(graph.node(id).op)) continue;
     // A batch norm behind goes into the weights, and the convolution to its place.
     NodeId place = id;
-    const std::vector<NodeId>& own_readers = plan_.readers[static_cast<std::size_t>(id)];
+    const std::vector<NodeId>& own_readers = readers[static_cast<std::size_t>(id)];
     if (own_readers.size() == 1 && graph.node(own_readers.front()).inputs.front() == id &&
         std::holds_alternative<BatchNorm>(graph.node(own_readers.front()).op)) {
       place = own_readers.front();
-      fold(RunningNorm(network, graph.node(place)), w, b);
-      skipped_[static_cast<std::size_t>(id)] = true;
+      folding.skipped[static_cast<std::size_t>(id)] = true;
     }
     // One in front, if it is still there, is worked as the convolution reads.
-    NodeId source = node.inputs.front();
+    FoldedConvolution folded{id, graph.node(id).inputs.front(), -1};
+    if (fusion.part_of_convolution[static_cast<std::size_t>(folded.source)] &&
+        !folding.convolutions.contains(folded.source)) {
+      folded.norm_in_front = folded.source;
+      folding.skipped[static_cast<std::size_t>(folded.source)] = true;
+      folded.source = graph.node(folded.source).inputs.front();
+    }
+    folding.convolutions.emplace(place, folded);
+  }
+  return folding;
+}
+
+FoldedNetwork::FoldedNetwork(const Network& network)
+    : network_(network),
+      plan_(network.graph(), network.device()),
+      folding_(plan_folding(network.graph(), plan_.fusion)) {
+  const Graph& graph = network.graph();
+  const Device device = network.device();
+  for (const auto& [place, folded] : folding_.convolutions) {
+    const Node& node = graph.node(folded.conv);
+    const auto& op = std::get<Conv2d>(node.op);
+    Tensor w = network.parameter(node.name + ".weight").var.value.to(Device{}).clone();
+    Tensor b = op.bias ? network.parameter(node.name + ".bias").var.value.to(Device{}).clone()
+                       : Tensor::zeros({op.filters});
+    if (place != folded.conv) fold(RunningNorm(network, graph.node(place)), w, b);
     std::optional<engine::ConstantNorm> norm;
-    if (plan_.fusion.part_of_convolution[static_cast<std::size_t>(source)] &&
-        !convolutions_.contains(source)) {
-      const Node& in_front = graph.node(source);
+    if (folded.norm_in_front != -1) {
+      const Node& in_front = graph.node(folded.norm_in_front);
       const RunningNorm values(network, in_front);
       norm = {values.mean.to(device), values.scale.to(device), values.beta.to(device),
               activation(in_front)};
-      skipped_[static_cast<std::size_t>(source)] = true;
-      source = in_front.inputs.front();
     }
-    convolutions_.emplace(place, Convolution{source,
-                                             {w.to(device),
-                                              b.to(device),
-                                              {op->stride, op->stride, op->pad, op->pad},
-                                              std::move(norm)}});
+    convolutions_.emplace(
+        place, engine::PackedConv2d(w.to(device), b.to(device),
+                                    {op.stride, op.stride, op.pad, op.pad}, std::move(norm)));
   }
   last_reader_.assign(graph.nodes.size(), -1);
   for (NodeId id = 0; id < graph.size(); ++id) {
-    if (skipped_[static_cast<std::size_t>(id)]) continue;
+    if (folding_.skipped[static_cast<std::size_t>(id)]) continue;
     for (NodeId input : inputs_of(id)) last_reader_[static_cast<std::size_t>(input)] = id;
   }
 }
@@ -104,8 +113,8 @@ FoldedNetwork::FoldedNetwork(const Network& network)
 // What a node reads, with what has become part of it.
 std::vector<NodeId> FoldedNetwork::inputs_of(NodeId id) const {
   std::vector<NodeId> inputs = network_.graph().node(id).inputs;
-  const auto found = convolutions_.find(id);
-  if (found != convolutions_.end()) {
+  const auto found = folding_.convolutions.find(id);
+  if (found != folding_.convolutions.end()) {
     inputs.front() = found->second.source;
   }
   return inputs;
@@ -117,13 +126,13 @@ Tensor FoldedNetwork::forward(const kernels::Exec& ex, const Tensor& images) {
   ForwardPass pass(network_, plan_, tape, Var::constant(images), inference);
   pass.concat_in_place();  // what reads them before their end are convolutions with norms
   for (NodeId id = 1; id < graph.size(); ++id) {
-    if (skipped_[static_cast<std::size_t>(id)]) continue;
+    if (folding_.skipped[static_cast<std::size_t>(id)]) continue;
     const auto found = convolutions_.find(id);
     const std::vector<NodeId> inputs = inputs_of(id);
     if (found == convolutions_.end()) {
       pass.run(id);
     } else {
-      pass.value(id) = Var::constant(found->second.conv.run(
+      pass.value(id) = Var::constant(found->second.run(
           ex, pass.value(inputs[0]).value,
           inputs.size() == 2 ? &pass.value(inputs[1]).value : nullptr, activation(graph.node(id))));
     }

@@ -11,6 +11,22 @@
 
 namespace trifold::nn {
 
+/// A convolution as inference works it: at the place of the batch norm behind it that is folded
+/// into it, or else at its own.
+struct FoldedConvolution {
+  NodeId conv;
+  NodeId source;         ///< what it reads
+  NodeId norm_in_front;  ///< that is worked as it reads; -1: none
+};
+
+/// Which batch norms become part of convolutions in inference.
+struct Folding {
+  std::map<NodeId, FoldedConvolution> convolutions;  ///< by the node at whose place they run
+  std::vector<bool> skipped;                         ///< nodes that are part of another
+};
+
+Folding plan_folding(const Graph& graph, const NormFusion& fusion);
+
 /// In inference a batch norm is a scale and a shift of each channel, so that one which alone reads a
 /// convolution disappears in it: w' = w s, b' = beta + (b - running_mean) s, with s = gamma /
 /// sqrt(running_var + eps). Its residual and its ReLU are worked while the convolution's result is
@@ -26,20 +42,15 @@ class FoldedNetwork {
   engine::Tensor forward(const kernels::Exec& ex, const engine::Tensor& images);
 
   /// How many batch norms have become part of a convolution.
-  std::int64_t folded() const { return std::ranges::count(skipped_, true); }
+  std::int64_t folded() const { return std::ranges::count(folding_.skipped, true); }
 
  private:
-  struct Convolution {
-    NodeId source;
-    engine::PackedConv2d conv;
-  };
-
   std::vector<NodeId> inputs_of(NodeId id) const;
 
   const Network& network_;
   ExecutionPlan plan_;
-  std::map<NodeId, Convolution> convolutions_;  // by the node at whose place they run
-  std::vector<bool> skipped_;                   // nodes that are part of another
+  Folding folding_;
+  std::map<NodeId, engine::PackedConv2d> convolutions_;  // by the node at whose place they run
   std::vector<NodeId> last_reader_;
 };
 
