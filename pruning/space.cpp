@@ -152,6 +152,7 @@ void Space::end_where_one_dimension_is_enough() {
   blocks_ = std::move(blocks);
   widths_ = std::move(widths);
   sides_ = std::move(sides);
+  dearest_.clear();
 }
 
 Space::Cheapest Space::find_cheapest() {
@@ -196,6 +197,17 @@ std::vector<map::Point> Space::points() const {
 }
 
 double Space::ratio(std::int64_t depth, std::int64_t width, std::int64_t resolution) {
+  if (!cost_->may_fall_with_width()) return own_ratio(depth, width, resolution);
+  std::vector<double>& dearest = dearest_[{blocks_[static_cast<std::size_t>(depth)],
+                                           sides_[static_cast<std::size_t>(resolution)]}];
+  while (std::ssize(dearest) <= width) {
+    const double own = own_ratio(depth, std::ssize(dearest), resolution);
+    dearest.push_back(dearest.empty() ? own : std::max(dearest.back(), own));
+  }
+  return dearest[static_cast<std::size_t>(width)];
+}
+
+double Space::own_ratio(std::int64_t depth, std::int64_t width, std::int64_t resolution) {
   const map::Point at{grid_.depth[static_cast<std::size_t>(depth)],
                       grid_.width[static_cast<std::size_t>(width)],
                       grid_.resolution[static_cast<std::size_t>(resolution)]};

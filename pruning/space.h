@@ -87,7 +87,8 @@ class Space {
   /// All of them and the original, as points.
   std::vector<map::Point> points() const;
 
-  /// Cost of a candidate, by indices into the options.
+  /// Cost of a candidate, by indices into the options; where the model's may fall with the width,
+  /// that of the dearest candidate at most as wide, so that a budget has one greatest width.
   double ratio(std::int64_t depth, std::int64_t width, std::int64_t resolution);
   /// The graph of a candidate.
   const nn::Graph& graph(std::int64_t depth, std::int64_t width);
@@ -107,6 +108,7 @@ class Space {
   void end_where_one_dimension_is_enough();
   void fill_grid();
   Cheapest find_cheapest();
+  double own_ratio(std::int64_t depth, std::int64_t width, std::int64_t resolution);
 
   const nn::Network& original_;
   std::int64_t side_;
@@ -126,6 +128,8 @@ class Space {
   };
   std::optional<Shallow> shallow_;
   std::map<std::pair<std::int64_t, double>, nn::Graph> graphs_;  // by (blocks, asked width)
+  /// By (blocks, side): the dearest of the candidates from the narrowest to each width.
+  std::map<std::pair<std::int64_t, std::int64_t>, std::vector<double>> dearest_;
   Cheapest cheapest_{};
 };
 
