@@ -15,6 +15,7 @@
 #include "apps/cli/run_folder.h"
 #include "apps/cli/stop_signal.h"
 #include "apps/prune/baselines.h"
+#include "apps/prune/latency.h"
 #include "apps/prune/run.h"
 #include "kernels/runtime/error.h"
 #include "map/families.h"
@@ -74,7 +75,7 @@ bool is_second(const char* flag, const std::string& value, const char* first, co
 }
 
 struct Flags {
-  std::string stage, out, target = "0.5", width = "stream";
+  std::string stage, out, target = "0.5", width = "stream", latency_table;
   std::string round_to = "auto", path = "one-shot", held_out_from = "train", include = "*", exclude;
   std::string methods, width_scope = "group";
   std::int64_t seeds = 1;
@@ -100,8 +101,18 @@ struct Flags {
     data.add_to(app);
     app.add_option("--out", out, "Folder of the run")->required()->type_name("DIR");
     app.add_option("--target", target,
-                   "Cost that may remain (0.5), or how many times cheaper (2x)");
+                   "Cost that may remain (0.5), how many times cheaper (2x), or an amount: 20M of "
+                   "macs or params, 3.5ms of latency");
     app.add_option("--cost", o.cost, "What the target counts: " + listed(pruning::cost_models()));
+    app.add_option("--latency-batch", o.latency_batch,
+                   "--cost latency: images that are worked at once")
+        ->type_name("N");
+    app.add_option(
+           "--latency-table", latency_table,
+           "--cost latency: a table of times that runs share, made where it is missing; the "
+           "run folder keeps what this run uses either way")
+        ->transform(absolute_path())
+        ->type_name("FILE");
     app.add_option("--criterion", o.criterion,
                    "Which channels stay, by: " + listed(pruning::channel_criteria()));
     app.add_option("--block-criterion", o.block_criterion,
@@ -211,8 +222,10 @@ struct Flags {
     const nn::Dataset& train = splits.train;
     PruneOptions o = options;
     o.training = training.resolve(data.data, train);
-    o.target = parse_target(target);
     pruning::cost_model(o.cost);  // refuses an unknown one
+    const Target wanted = parse_target(target, o.cost);
+    if (!wanted.is_share) o.target_text = target;
+    o.target = wanted.value;
     o.width_mode = is_second("--width", width, "stream", "inner") ? pruning::WidthMode::inner
                                                                   : pruning::WidthMode::stream;
     o.round_to = parse_round_to(round_to, on);
@@ -275,6 +288,7 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
   nn::check_fits(model.network, data.test);
   const PruneOptions options = flags.resolved(model.network.graph(), data, ex.device);
   nlohmann::json settings = to_json(options);
+  if (options.cost == "latency") settings["latency_batch"] = options.latency_batch;
   settings["model_crc32"] = crc32_of_file(flags.model.file);
   settings["arch"] = model.info.arch;
   settings["side"] = model.info.side;
@@ -304,6 +318,8 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
                .test = std::move(data.test),
                .round_train = std::move(round_train),
                .ex = ex,
+               .latency_table = flags.latency_table,
+               .latency = nullptr,
                .journal = std::move(record),
                .times = StageTimes(folder.path() / "times.json"),
                .callbacks = {.say =
@@ -356,6 +372,7 @@ int run(int argc, char** argv) {
   const std::string config = line.resolved();
   const RunFolder folder(flags.out);
   PruneRun pruning_run = open_run(flags, folder, command_line, config, progress, stop);
+  resolve_target(pruning_run);
   flags.profile.start();
   try {
     for (const Stage& stage : stages) {
@@ -364,6 +381,7 @@ int run(int argc, char** argv) {
       if (!asked) continue;
       pruning_run.times.start(stage.name);
       stage.work(pruning_run);
+      if (pruning_run.latency) pruning_run.latency->save();
       pruning_run.times.save();
     }
     flags.profile.finish();

@@ -223,6 +223,8 @@ void measure_off_axes(PruneRun& run, pruning::Space& space) {
 DataPoint measure_candidate(PruneRun& run, const std::string& step, const std::string& dimension,
                             std::int64_t round, const Candidate& candidate,
                             std::uint64_t seed_offset) {
+  // What the candidate was chosen by, so that a resumed run sees the same costs.
+  if (run.latency) run.latency->save();
   return measure_once(
       run, {.step = step, .dimension = dimension, .round = round, .seed_offset = seed_offset}, [&] {
         return Place{.network = cut_base(run, candidate).network,

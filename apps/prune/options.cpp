@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <sstream>
 
@@ -41,18 +42,46 @@ std::vector<std::string> parse_patterns(const std::string& flag, const std::stri
   return patterns;
 }
 
-double parse_target(const std::string& text) {
-  const bool speedup = text.ends_with('x') || text.ends_with('X');
-  const char* const end = text.data() + text.size() - (speedup ? 1 : 0);
+Target parse_target(const std::string& text, const std::string& cost) {
+  struct Unit {
+    const char* name;
+    double factor;
+    bool of_time;
+  };
+  static constexpr Unit units[] = {{"us", 1e-6, true}, {"ms", 1e-3, true}, {"s", 1.0, true},
+                                   {"k", 1e3, false},  {"M", 1e6, false},  {"G", 1e9, false}};
+  const char* const end = text.data() + text.size();
   double value = 0;
   const auto [rest, error] = std::from_chars(text.data(), end, value);
+  const std::string unit(rest, end);
+  const bool speedup = unit == "x" || unit == "X";
+  if (const auto* const found = std::ranges::find(units, unit, &Unit::name);
+      error == std::errc{} && found != std::end(units)) {
+    const bool is_counted = cost == "macs" || cost == "params";
+    require<ConfigError>(found->of_time ? cost == "latency" : is_counted,
+                         "--target is '{}', but the cost {} isn't {}; give a share such as 0.5, or "
+                         "{}",
+                         text, cost, found->of_time ? "a time" : "a number",
+                         found->of_time ? "--cost latency" : "--cost macs or params");
+    require<ConfigError>(value > 0 && std::isfinite(value),
+                         "--target is '{}'; it has to be more than 0", text);
+    return {value * found->factor, false};
+  }
   const double ratio = speedup ? 1.0 / value : value;
   require<ConfigError>(
-      error == std::errc{} && rest == end && ratio > 0 && ratio < 1,
-      "--target is '{}'; give the cost that may remain, such as 0.5, or how many times "
-      "cheaper the network has to be, such as 2x",
+      error == std::errc{} && (unit.empty() || speedup) && ratio > 0 && ratio < 1,
+      "--target is '{}'; give the cost that may remain, such as 0.5, how many times cheaper the "
+      "network has to be, such as 2x, or an amount, such as 20M (macs, params) or 3.5ms (latency)",
       text);
-  return ratio;
+  return {ratio, true};
+}
+
+double share_of(const Target& target, double original, const std::string& text) {
+  require<ConfigError>(target.value < original,
+                       "--target is '{}', but the original needs no more: {:.4g} of it already; "
+                       "give less",
+                       text, original / target.value);
+  return target.value / original;
 }
 
 void check(const PruneOptions& o) {
@@ -83,6 +112,7 @@ void check(const PruneOptions& o) {
                        "--warmup is {}; it has to be less than --round-epochs and "
                        "--finetune-epochs, {} and {}",
                        o.training.schedule.warmup_epochs, o.round_epochs, o.finetune_epochs);
+  require_range("--latency-batch", static_cast<double>(o.latency_batch), 1, 1048576);
   require_range("--floor", o.floor, 0, 1);
   require_range("--resolution-step", static_cast<double>(o.resolution_step), 1, 1024);
   if (o.predictor != "auto") {
@@ -102,7 +132,9 @@ void check(const PruneOptions& o) {
 
 nlohmann::json to_json(const PruneOptions& o) {
   const nn::TrainOptions& t = o.training;
-  return {{"target", o.target},
+  nlohmann::json target = o.target;
+  if (!o.target_text.empty()) target = o.target_text;
+  return {{"target", target},
           {"cost", o.cost},
           {"width_mode", o.width_mode == pruning::WidthMode::stream ? "stream" : "inner"},
           {"width_scope", o.width_by_group ? "group" : "global"},

@@ -23,13 +23,26 @@ std::int64_t parse_round_to(const std::string& text, Device device);
 std::vector<std::string> parse_patterns(const std::string& flag, const std::string& text,
                                         const std::vector<std::string>& groups);
 
-/// "0.5" keeps half of the cost, "2x" is twice as cheap: both give 0.5.
-/// Errors    ConfigError: not a number, or not in (0, 1).
-double parse_target(const std::string& text);
+/// What may remain: a share of the original's cost, or an amount of it.
+struct Target {
+  double value;
+  bool is_share;  ///< else it is a number of what the cost counts, or seconds
+};
+
+/// "0.5" keeps half of the cost, "2x" is twice as cheap: both give 0.5. Amounts are "20M" or "1.5G"
+/// of what `cost` counts, macs or params, and "3.5ms" or "900us" of latency.
+/// Errors    ConfigError: not a number, a share not in (0, 1), a unit that doesn't fit the cost.
+Target parse_target(const std::string& text, const std::string& cost);
+
+/// An amount as a share of what the original costs.
+/// Errors    ConfigError naming both: the original costs no more.
+double share_of(const Target& target, double original, const std::string& text);
 
 struct PruneOptions {
-  double target = 0.5;        ///< cost that may remain, a fraction of the original's
-  std::string cost = "macs";  ///< of pruning::cost_models()
+  double target = 0.5;             ///< cost that may remain, a fraction of the original's
+  std::string cost = "macs";       ///< of pruning::cost_models()
+  std::string target_text;         ///< an amount as it was given, such as "20M"; empty: a share was
+  std::int64_t latency_batch = 1;  ///< images that the cost latency is the time of
   pruning::WidthMode width_mode = pruning::WidthMode::stream;
   bool width_by_group = true;  ///< the same share of every group instead of one threshold for all
   std::string criterion = "bn-scale";     ///< of pruning::channel_criteria()

@@ -1,6 +1,8 @@
 /// The space of networks, told before any training.
 #include <algorithm>
 
+#include "apps/prune/latency.h"
+#include "apps/prune/latency.h"
 #include "apps/prune/run.h"
 #include "kernels/runtime/error.h"
 #include "pruning/cost.h"
@@ -19,7 +21,7 @@ NetworkSize describe(pruning::Space& space, std::int64_t d, std::int64_t w, std:
           .ratio = space.ratio(d, w, r)};
 }
 
-PlanResult make_plan(const PruneRun& run) {
+PlanResult make_plan(PruneRun& run) {
   const PruneOptions& o = run.options;
   const std::vector<double> importance =
       measure_blocks(run, run.original.network, run.original.info.side);
@@ -34,6 +36,8 @@ PlanResult make_plan(const PruneRun& run) {
   check_determined(o, space.points());
   const std::int64_t d = std::ssize(space.blocks()), w = std::ssize(space.widths()),
                      r = std::ssize(space.sides());
+  std::optional<LatencyRecord> latency;
+  if (run.latency) latency = record_latency(run);
   return {.smallest = describe(space, least.depth, least.width, least.resolution),
           .middle = describe(space, d / 2, w / 2, r / 2),
           .original = describe(space, d - 1, w - 1, r - 1),
@@ -42,13 +46,16 @@ PlanResult make_plan(const PruneRun& run) {
           .points = {.depth = space.depth_points(),
                      .width = space.width_points(),
                      .resolution = space.resolution_points()},
-          .importance = importance};
+          .importance = importance,
+          .target = run.options.target,
+          .latency = latency};
 }
 
 }  // namespace
 
 void plan(PruneRun& run) {
   const PlanResult result = run.journal.run<PlanResult>("plan", [&] { return make_plan(run); });
+  if (result.latency) run.callbacks.say(told_of_latency(*result.latency));
   const std::pair<const char*, NetworkSize> networks[] = {
       {"smallest", result.smallest}, {"middle", result.middle}, {"original", result.original}};
   for (const auto& [name, n] : networks) {

@@ -10,6 +10,7 @@
 
 #include "apps/cli/command_line.h"
 #include "apps/cli/exit_code.h"
+#include "apps/prune/latency.h"
 #include "apps/prune/run.h"
 #include "engine/file_io.h"
 #include "nn/execute/inference_rate.h"
@@ -311,6 +312,7 @@ void summarise(PruneRun& run) {
                 "from it, is too high."),
       "Images are resized with anti-aliased bilinear interpolation (half-pixel centres)."};
   measure_speed(run, pruned, r);
+  if (run.options.cost == "latency") r.notes.push_back(latency_note(run, pruned, chosen));
   run.times.save();
   for (const StageTimes::Entry& entry : run.times.entries()) {
     r.stages.push_back({entry.stage, entry.seconds});

@@ -32,8 +32,10 @@ namespace trifold::apps {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(NetworkSize, blocks, side, macs, params, ratio)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlannedPoints, depth, width, resolution)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LatencyRecord, context, batch, measured, rows, crc32, original_s,
+                                   overhead_s, factor, error, networks)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlanResult, smallest, middle, original, block_options,
-                                   side_options, points, importance)
+                                   side_options, points, importance, target, latency)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochRecord, epoch, loss, top1, lr, held_out)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Judgement, macs, params, activations, held_out, test)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BaseResult, original_held_out, original_test, held_out, curve)

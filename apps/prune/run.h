@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "map/predictor.h"
 #include "nn/data/dataset.h"
 #include "nn/model.h"
+#include "pruning/latency/times.h"
 #include "pruning/space.h"
 #include "pruning/surgery.h"
 
@@ -47,6 +49,8 @@ struct PruneRun {
   nn::Dataset train, held_out, test;
   nn::Dataset round_train;  ///< what the data points are fine-tuned on: `train` or a part of it
   kernels::Exec ex;
+  std::filesystem::path latency_table;      ///< shared with other runs; empty: none
+  std::unique_ptr<pruning::Times> latency;  ///< where that is the cost, and as soon as it is needed
   Journal journal;
   StageTimes times;
   RunCallbacks callbacks;
@@ -87,9 +91,8 @@ std::vector<double> measure_blocks(const PruneRun& run, const nn::Network& netwo
 /// How the run scores channels; it has to outlive the result.
 pruning::ScoreUnits unit_scores(const PruneRun& run);
 /// The space that the run plans (of the original), collects in and searches (of the base). `network`
-/// has to outlive it.
-pruning::Space space_of(const PruneRun& run, const nn::Network& network,
-                        std::vector<double> importance);
+/// has to outlive it, and so has `run`, whose times a cost of latency reads.
+pruning::Space space_of(PruneRun& run, const nn::Network& network, std::vector<double> importance);
 
 /// Where a candidate lies in a space: indices into its blocks(), widths() and sides().
 struct GridIndex {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "apps/prune/latency.h"
 #include "apps/prune/run.h"
 #include "engine/safetensors.h"
 #include "kernels/runtime/error.h"
@@ -85,12 +86,15 @@ pruning::ScoreUnits unit_scores(const PruneRun& run) {
   };
 }
 
-pruning::Space space_of(const PruneRun& run, const nn::Network& network,
-                        std::vector<double> importance) {
+pruning::Space space_of(PruneRun& run, const nn::Network& network, std::vector<double> importance) {
+  open_latency(run);
   const std::int64_t side = run.original.info.side;
-  return pruning::Space(network, side,
-                        pruning::cost_model(run.options.cost).make(network.graph(), side),
-                        space_options(run), std::move(importance), unit_scores(run));
+  pruning::Space space(
+      network, side,
+      pruning::cost_model(run.options.cost).make(network.graph(), side, run.latency.get()),
+      space_options(run), std::move(importance), unit_scores(run));
+  if (run.latency) run.latency->save();
+  return space;
 }
 
 pruning::Cut cut_base(const PruneRun& run, const Candidate& candidate) {
