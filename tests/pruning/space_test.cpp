@@ -302,12 +302,13 @@ TEST(CostModels, AreKnownByName) {
   EXPECT_EQ(cost_models().front().name, "macs");
   std::set<std::string> names;
   for (const CostModelEntry& entry : cost_models()) names.insert(entry.name);
-  EXPECT_EQ(names, (std::set<std::string>{"macs", "params", "paper"}));
+  EXPECT_EQ(names, (std::set<std::string>{"macs", "params", "paper", "latency"}));
   try {
     cost_model("flops");
     FAIL();
   } catch (const ConfigError& e) {
-    EXPECT_NE(std::string(e.what()).find("macs, params, paper"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("macs, params, paper, latency"), std::string::npos)
+        << e.what();
   }
 }
 
