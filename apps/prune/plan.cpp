@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "apps/prune/latency.h"
-#include "apps/prune/latency.h"
 #include "apps/prune/run.h"
 #include "kernels/runtime/error.h"
 #include "pruning/cost.h"

@@ -28,10 +28,10 @@ struct PlannedPoints {
 
 /// The times that a run's cost of latency is made of, and how they make up a network's.
 struct LatencyRecord {
-  std::string context;  ///< the machine that they were taken on
-  std::int64_t batch = 1, measured = 0;  ///< images at once; times that no table had
-  std::uint64_t rows = 0;                ///< of latency.sqlite, which these are
-  std::string crc32;                     ///< of those rows
+  std::string context;                                ///< the machine that they were taken on
+  std::int64_t batch = 1, measured = 0;               ///< images at once; times that no table had
+  std::uint64_t rows = 0;                             ///< of latency.sqlite, which these are
+  std::string crc32;                                  ///< of those rows
   double original_s = 0, overhead_s = 0, factor = 0;  ///< as pruning::LatencyCalibration
   double error = 0;
   std::int64_t networks = 0;
@@ -42,7 +42,7 @@ struct PlanResult {
   std::vector<std::int64_t> block_options, side_options;
   PlannedPoints points;
   std::vector<double> importance;  ///< of the original's blocks
-  double target = 0;  ///< the share of the original's cost that may remain
+  double target = 0;               ///< the share of the original's cost that may remain
   std::optional<LatencyRecord> latency;
 };
 
