@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "kernels/runtime/error.h"
@@ -171,6 +172,54 @@ map::Point Space::lower() const {
   return {grid_.depth.front(), grid_.width.front(), grid_.resolution.front()};
 }
 
+GridIndex Space::whole() const {
+  return {std::ssize(blocks_) - 1, std::ssize(widths_) - 1, std::ssize(sides_) - 1};
+}
+
+map::Point Space::place(const GridIndex& at) const {
+  return {grid_.depth[static_cast<std::size_t>(at.depth)],
+          grid_.width[static_cast<std::size_t>(at.width)],
+          grid_.resolution[static_cast<std::size_t>(at.resolution)]};
+}
+
+std::vector<map::Point> Space::places(const std::vector<GridIndex>& candidates) const {
+  std::vector<map::Point> result;
+  for (const GridIndex& at : candidates) result.push_back(place(at));
+  return result;
+}
+
+std::int64_t Space::widest_within_target(std::int64_t depth, std::int64_t resolution) {
+  std::int64_t low = -1, high = std::ssize(widths_);  // fits, does not fit
+  while (high - low > 1) {
+    const std::int64_t middle = (low + high) / 2;
+    (meets_target({depth, middle, resolution}) ? low : high) = middle;
+  }
+  return low;
+}
+
+std::vector<GridIndex> Space::widest_candidates() {
+  std::vector<GridIndex> result;
+  for (std::int64_t d = 0; d < std::ssize(blocks_); ++d) {
+    for (std::int64_t r = 0; r < std::ssize(sides_); ++r) {
+      const std::int64_t w = widest_within_target(d, r);
+      if (w >= 0) result.push_back({d, w, r});
+    }
+  }
+  return result;
+}
+
+std::vector<GridIndex> Space::budget_frontier() {
+  const std::vector<GridIndex> all = widest_candidates();
+  std::vector<GridIndex> result;
+  std::ranges::copy_if(all, std::back_inserter(result), [&](const GridIndex& at) {
+    return std::ranges::none_of(all, [&](const GridIndex& other) {
+      return other != at && other.depth >= at.depth && other.width >= at.width &&
+             other.resolution >= at.resolution;
+    });
+  });
+  return result;
+}
+
 std::vector<std::int64_t> Space::depth_points() const {
   return picked(blocks_, steps_down(grid_.depth, options_.rounds));
 }
@@ -208,10 +257,8 @@ double Space::ratio(std::int64_t depth, std::int64_t width, std::int64_t resolut
 }
 
 double Space::own_ratio(std::int64_t depth, std::int64_t width, std::int64_t resolution) {
-  const map::Point at{grid_.depth[static_cast<std::size_t>(depth)],
-                      grid_.width[static_cast<std::size_t>(width)],
-                      grid_.resolution[static_cast<std::size_t>(resolution)]};
-  return cost_->ratio(at, graph(depth, width), sides_[static_cast<std::size_t>(resolution)]);
+  return cost_->ratio(place({depth, width, resolution}), graph(depth, width),
+                      sides_[static_cast<std::size_t>(resolution)]);
 }
 
 const nn::Graph& Space::graph(std::int64_t depth, std::int64_t width) {
@@ -243,10 +290,7 @@ std::vector<CostSample> Space::samples() {
   for (std::int64_t d : places(blocks_.size())) {
     for (std::int64_t w : places(widths_.size())) {
       for (std::int64_t r : places(sides_.size())) {
-        result.push_back(
-            {{grid_.depth[static_cast<std::size_t>(d)], grid_.width[static_cast<std::size_t>(w)],
-              grid_.resolution[static_cast<std::size_t>(r)]},
-             ratio(d, w, r)});
+        result.push_back({place({d, w, r}), ratio(d, w, r)});
       }
     }
   }

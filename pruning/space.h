@@ -51,6 +51,13 @@ struct WidthOption {
   double asked, kept;
 };
 
+/// A candidate: indices into a space's blocks(), widths() and sides().
+struct GridIndex {
+  std::int64_t depth = 0, width = 0, resolution = 0;
+
+  bool operator==(const GridIndex&) const = default;
+};
+
 /// All combinations of a number of blocks, a share of channels and an image side. Each dimension
 /// goes down to the first option that meets the target alone, or to its last where none does: there
 /// the data points end, and below it a predictor would extrapolate. Where one dimension alone has
@@ -77,6 +84,11 @@ class Space {
   const map::DiscreteSpace& grid() const { return grid_; }
   /// The least of each.
   map::Point lower() const;
+  /// The original.
+  GridIndex whole() const;
+  /// Where candidates lie, as shares of the original.
+  map::Point place(const GridIndex& at) const;
+  std::vector<map::Point> places(const std::vector<GridIndex>& candidates) const;
 
   /// Where the data points along each dimension are to lie, in order: at most `rounds`, in equal
   /// steps down to the end of the range, each at another option than those before it and than the
@@ -102,6 +114,16 @@ class Space {
     double ratio;
   };
   const Cheapest& cheapest() const { return cheapest_; }
+
+  bool meets_target(const GridIndex& at) {
+    return ratio(at.depth, at.width, at.resolution) <= options_.target;
+  }
+  /// The greatest index into widths() that meets the target; -1 where none does.
+  std::int64_t widest_within_target(std::int64_t depth, std::int64_t resolution);
+  /// For each depth and resolution the widest candidate that meets the target.
+  std::vector<GridIndex> widest_candidates();
+  /// Those of them that spend the budget: no other is at least as large in every dimension.
+  std::vector<GridIndex> budget_frontier();
 
  private:
   void list_options(const nn::Graph& graph);

@@ -9,27 +9,19 @@
 namespace trifold::apps {
 namespace {
 
+using pruning::GridIndex;
 using Choice = std::optional<GridIndex>;
-
-GridIndex whole(const pruning::Space& space) {
-  return {std::ssize(space.blocks()) - 1, std::ssize(space.widths()) - 1,
-          std::ssize(space.sides()) - 1};
-}
-
-bool fits(pruning::Space& space, const GridIndex& at) {
-  return space.ratio(at.depth, at.width, at.resolution) <= space.options().target;
-}
 
 // The best predicted within the target, of the candidates that `allowed` lets through.
 template <class Allowed>
 Choice best_of(pruning::Space& space, const map::Predictor& predictor, Allowed allowed) {
   Choice best;
   double best_value = 0;
-  for (GridIndex at : widest_candidates(space)) {
+  for (GridIndex at : space.widest_candidates()) {
     // Accuracy needn't rise with the width, if the data say so.
     for (; at.width >= 0; --at.width) {
       if (!allowed(at)) continue;
-      const double value = predictor.value(places_of(space, {at}).front());
+      const double value = predictor.value(space.place(at));
       if (best && value <= best_value) continue;
       best = at;
       best_value = value;
@@ -40,14 +32,14 @@ Choice best_of(pruning::Space& space, const map::Predictor& predictor, Allowed a
 
 template <std::int64_t GridIndex::*Axis>
 Choice one_dimension(pruning::Space& space, const map::Predictor&, std::uint64_t) {
-  GridIndex at = whole(space);
-  while (at.*Axis >= 0 && !fits(space, at)) --(at.*Axis);
+  GridIndex at = space.whole();
+  while (at.*Axis >= 0 && !space.meets_target(at)) --(at.*Axis);
   return at.*Axis >= 0 ? Choice(at) : std::nullopt;
 }
 
 template <std::int64_t GridIndex::*Kept>
 Choice two_dimensions(pruning::Space& space, const map::Predictor& predictor, std::uint64_t) {
-  const GridIndex all = whole(space);
+  const GridIndex all = space.whole();
   return best_of(space, predictor, [&](const GridIndex& at) { return at.*Kept == all.*Kept; });
 }
 
@@ -67,7 +59,7 @@ Choice uniform(pruning::Space& space, const map::Predictor&, std::uint64_t) {
     const GridIndex at{nearest(grid.depth, std::pow(1.2, -k)),
                        nearest(grid.width, std::pow(1.1, -k)),
                        nearest(grid.resolution, std::pow(1.15, -k))};
-    if (fits(space, at)) return at;
+    if (space.meets_target(at)) return at;
   }
   return std::nullopt;
 }
@@ -91,28 +83,30 @@ Choice tinynet(pruning::Space& space, const map::Predictor&, std::uint64_t) {
   GridIndex at{
       .depth = nearest(grid.depth, std::min(1.0, std::lerp(above.depth, below.depth, t))),
       .resolution = nearest(grid.resolution, std::lerp(above.resolution, below.resolution, t))};
-  at.width = widest_within_target(space, at.depth, at.resolution);
+  at.width = space.widest_within_target(at.depth, at.resolution);
   return at.width >= 0 ? Choice(at) : std::nullopt;
 }
 
 Choice random(pruning::Space& space, const map::Predictor&, std::uint64_t seed) {
-  const std::vector<GridIndex> candidates = budget_frontier(space);
+  const std::vector<GridIndex> candidates = space.budget_frontier();
   return candidates[map::CounterRandom(seed).below(candidates.size())];
 }
 
 }  // namespace
 
 const std::vector<Baseline>& baselines() {
-  using G = GridIndex;
   static const std::vector<Baseline> all = {
       {"joint", "all three dimensions, as predicted", false, joint},
       {"scratch", "the same structure from fresh values", true, joint},
-      {"depth", "depth alone", false, one_dimension<&G::depth>},
-      {"width", "width alone", false, one_dimension<&G::width>},
-      {"resolution", "resolution alone", false, one_dimension<&G::resolution>},
-      {"depth-width", "two dimensions, as predicted", false, two_dimensions<&G::resolution>},
-      {"depth-resolution", "two dimensions, as predicted", false, two_dimensions<&G::width>},
-      {"width-resolution", "two dimensions, as predicted", false, two_dimensions<&G::depth>},
+      {"depth", "depth alone", false, one_dimension<&GridIndex::depth>},
+      {"width", "width alone", false, one_dimension<&GridIndex::width>},
+      {"resolution", "resolution alone", false, one_dimension<&GridIndex::resolution>},
+      {"depth-width", "two dimensions, as predicted", false,
+       two_dimensions<&GridIndex::resolution>},
+      {"depth-resolution", "two dimensions, as predicted", false,
+       two_dimensions<&GridIndex::width>},
+      {"width-resolution", "two dimensions, as predicted", false,
+       two_dimensions<&GridIndex::depth>},
       {"uniform", "EfficientNet's compound rule, downwards", false, uniform},
       {"tinynet", "TinyNet's rule", false, tinynet},
       {"random", "a random network of that cost", false, random},

@@ -17,7 +17,8 @@ struct Baseline {
   bool from_scratch = false;  ///< trained from fresh values instead of what the cut leaves
   /// The network that it chooses; nothing where it can't meet the target. `seed` is for those that
   /// choose at random.
-  std::optional<GridIndex> (*choose)(pruning::Space&, const map::Predictor&, std::uint64_t seed);
+  std::optional<pruning::GridIndex> (*choose)(pruning::Space&, const map::Predictor&,
+                                              std::uint64_t seed);
 };
 
 /// | name             | choice                                                                      |

@@ -155,28 +155,28 @@ void iterate_resolution(PruneRun& run, const pruning::Space& space) {
 
 // Each point is cut from the base in one go, as the result will be.
 void cut_along_axes(PruneRun& run, pruning::Space& space) {
-  const GridIndex whole{std::ssize(space.blocks()) - 1, std::ssize(space.widths()) - 1,
-                        std::ssize(space.sides()) - 1};
-  const auto measure_at = [&](const char* dimension, std::int64_t round, const GridIndex& at) {
+  const pruning::GridIndex whole = space.whole();
+  const auto measure_at = [&](const char* dimension, std::int64_t round,
+                              const pruning::GridIndex& at) {
     measure_candidate(run, fmt::format("collect/{}-{}", dimension, round), dimension, round,
                       candidate_at(space, at, 0));
   };
   std::int64_t round = 0;
   for (std::int64_t keep : space.depth_points()) {
-    GridIndex at = whole;
+    pruning::GridIndex at = whole;
     at.depth = std::ranges::find(space.blocks(), keep) - space.blocks().begin();
     measure_at("depth", ++round, at);
   }
   round = 0;
   for (double w : space.width_points()) {
-    GridIndex at = whole;
+    pruning::GridIndex at = whole;
     at.width =
         std::ranges::find(space.widths(), w, &pruning::WidthOption::kept) - space.widths().begin();
     measure_at("width", ++round, at);
   }
   round = 0;
   for (std::int64_t side : space.resolution_points()) {
-    GridIndex at = whole;
+    pruning::GridIndex at = whole;
     at.resolution = std::ranges::find(space.sides(), side) - space.sides().begin();
     measure_at("resolution", ++round, at);
   }
@@ -193,14 +193,13 @@ void measure_off_axes(PruneRun& run, pruning::Space& space) {
     // The draws of one family share what it assumes; the others that the points allow don't.
     std::vector<std::shared_ptr<const map::Predictor>> ensemble;
     constexpr std::int64_t draws_of_each = 20;
-    std::vector<GridIndex> candidates = budget_frontier(space);
+    std::vector<pruning::GridIndex> candidates = space.budget_frontier();
     // The same training again would repeat the same bits, and look like a measurement without noise.
-    std::erase_if(candidates, [&](const GridIndex& at) {
-      return std::ranges::find(samples, places_of(space, {at}).front(), &map::Sample::at) !=
-             samples.end();
+    std::erase_if(candidates, [&](const pruning::GridIndex& at) {
+      return std::ranges::find(samples, space.place(at), &map::Sample::at) != samples.end();
     });
     if (candidates.empty()) return;
-    const std::vector<map::Point> places = places_of(space, candidates);
+    const std::vector<map::Point> places = space.places(candidates);
     for (const FamilyRecord& family : fitted.table) {
       if (!family.plausible) continue;
       const auto any = [](const map::Predictor&) { return map::Optimum{}; };

@@ -108,14 +108,13 @@ void compare(PruneRun& run) {
     for (const std::string& name : run.comparison.methods) {
       if (run.journal.has(step_of(name, seed))) continue;
       const auto baseline = std::ranges::find(baselines(), name, &Baseline::name);
-      const std::optional<GridIndex> at = baseline->choose(
+      const std::optional<pruning::GridIndex> at = baseline->choose(
           space, *predictor, run.options.training.seed + static_cast<std::uint64_t>(seed));
       if (!at) {
         run.callbacks.say(fmt::format("{}: meets the target nowhere; left out", name));
         continue;
       }
-      const Candidate chosen =
-          candidate_at(space, *at, predictor->value(places_of(space, {*at}).front()));
+      const Candidate chosen = candidate_at(space, *at, predictor->value(space.place(*at)));
       const ComparisonResult result = run.journal.run<ComparisonResult>(
           step_of(name, seed), [&] { return train_baseline(run, *baseline, seed, chosen); });
       run.times.save();

@@ -94,22 +94,8 @@ pruning::ScoreUnits unit_scores(const PruneRun& run);
 /// has to outlive it, and so has `run`, whose times a cost of latency reads.
 pruning::Space space_of(PruneRun& run, const nn::Network& network, std::vector<double> importance);
 
-/// Where a candidate lies in a space: indices into its blocks(), widths() and sides().
-struct GridIndex {
-  std::int64_t depth = 0, width = 0, resolution = 0;
-
-  bool operator==(const GridIndex&) const = default;
-};
-/// The greatest index into widths() that meets the target; -1 where none does.
-std::int64_t widest_within_target(pruning::Space& space, std::int64_t depth,
-                                  std::int64_t resolution);
-/// For each depth and resolution the widest candidate that meets the target.
-std::vector<GridIndex> widest_candidates(pruning::Space& space);
-/// Those of them that spend the budget: no other is at least as large in every dimension.
-std::vector<GridIndex> budget_frontier(pruning::Space& space);
-std::vector<map::Point> places_of(const pruning::Space& space,
-                                  const std::vector<GridIndex>& indices);
-Candidate candidate_at(pruning::Space& space, const GridIndex& at, double predicted);
+/// A candidate of the space with what it costs, and the accuracy that is predicted for it.
+Candidate candidate_at(pruning::Space& space, const pruning::GridIndex& at, double predicted);
 
 /// One training of a run.
 struct Training {

@@ -27,13 +27,12 @@ BudgetTable budget_table(pruning::Space& space, const map::Predictor& predictor)
   for (std::size_t d = 0; d < grid.depth.size(); ++d) {
     std::vector<std::optional<double>> widths, predictions;
     for (std::size_t r = 0; r < grid.resolution.size(); ++r) {
-      const std::int64_t w =
-          widest_within_target(space, static_cast<std::int64_t>(d), static_cast<std::int64_t>(r));
+      const auto depth = static_cast<std::int64_t>(d), side = static_cast<std::int64_t>(r);
+      const std::int64_t w = space.widest_within_target(depth, side);
       widths.emplace_back();
       predictions.emplace_back();
       if (w < 0) continue;
-      const map::Point at{grid.depth[d], grid.width[static_cast<std::size_t>(w)],
-                          grid.resolution[r]};
+      const map::Point at = space.place({depth, w, side});
       widths.back() = at.w;
       predictions.back() = predictor.value(at);
     }
@@ -68,7 +67,7 @@ Certainty certainty(const PruneRun& run, const FitResult& fitted, const map::Pre
                     pruning::Space& space) {
   const std::vector<map::Sample> samples = samples_of(run);
   const map::FitFunction& fit = map::predictor_family(fitted.family).fit;
-  const std::vector<map::Point> places = places_of(space, budget_frontier(space));
+  const std::vector<map::Point> places = space.places(space.budget_frontier());
   const auto solve = [&](const map::Predictor& model) {
     const auto best =
         std::ranges::max_element(places, {}, [&](const map::Point& p) { return model.value(p); });
@@ -95,53 +94,8 @@ Certainty certainty(const PruneRun& run, const FitResult& fitted, const map::Pre
 
 }  // namespace
 
-std::int64_t widest_within_target(pruning::Space& space, std::int64_t depth,
-                                  std::int64_t resolution) {
-  std::int64_t low = -1, high = std::ssize(space.widths());  // fits, does not fit
-  while (high - low > 1) {
-    const std::int64_t middle = (low + high) / 2;
-    (space.ratio(depth, middle, resolution) <= space.options().target ? low : high) = middle;
-  }
-  return low;
-}
-
-std::vector<GridIndex> widest_candidates(pruning::Space& space) {
-  std::vector<GridIndex> result;
-  for (std::int64_t d = 0; d < std::ssize(space.blocks()); ++d) {
-    for (std::int64_t r = 0; r < std::ssize(space.sides()); ++r) {
-      const std::int64_t w = widest_within_target(space, d, r);
-      if (w >= 0) result.push_back({d, w, r});
-    }
-  }
-  return result;
-}
-
-std::vector<GridIndex> budget_frontier(pruning::Space& space) {
-  const std::vector<GridIndex> all = widest_candidates(space);
-  std::vector<GridIndex> result;
-  std::ranges::copy_if(all, std::back_inserter(result), [&](const GridIndex& at) {
-    return std::ranges::none_of(all, [&](const GridIndex& other) {
-      return other != at && other.depth >= at.depth && other.width >= at.width &&
-             other.resolution >= at.resolution;
-    });
-  });
-  return result;
-}
-
-std::vector<map::Point> places_of(const pruning::Space& space,
-                                  const std::vector<GridIndex>& indices) {
-  const map::DiscreteSpace& grid = space.grid();
-  std::vector<map::Point> places;
-  for (const auto& [d, w, r] : indices) {
-    places.push_back({grid.depth[static_cast<std::size_t>(d)],
-                      grid.width[static_cast<std::size_t>(w)],
-                      grid.resolution[static_cast<std::size_t>(r)]});
-  }
-  return places;
-}
-
-Candidate candidate_at(pruning::Space& space, const GridIndex& at, double predicted) {
-  return {.at = places_of(space, {at}).front(),
+Candidate candidate_at(pruning::Space& space, const pruning::GridIndex& at, double predicted) {
+  return {.at = space.place(at),
           .blocks = space.blocks()[static_cast<std::size_t>(at.depth)],
           .width = space.widths()[static_cast<std::size_t>(at.width)].asked,
           .side = space.sides()[static_cast<std::size_t>(at.resolution)],

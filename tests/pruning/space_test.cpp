@@ -236,6 +236,42 @@ TEST(Space, EndsWhereOneDimensionIsEnough) {
   EXPECT_EQ(space_of(shallow).sides().front(), 20);
 }
 
+TEST(Space, TheFrontierIsWhatNothingLargerMeetsTheTarget) {
+  int candidates = 0;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    SCOPED_TRACE(seed);
+    const Question drawn = draw(seed);
+    Space space = space_of(drawn);
+    std::vector<GridIndex> within;
+    for (std::int64_t d = 0; d < std::ssize(space.blocks()); ++d) {
+      for (std::int64_t w = 0; w < std::ssize(space.widths()); ++w) {
+        for (std::int64_t r = 0; r < std::ssize(space.sides()); ++r) {
+          if (space.ratio(d, w, r) <= drawn.options.target) within.push_back({d, w, r});
+        }
+      }
+    }
+    std::vector<GridIndex> frontier;
+    for (const GridIndex& a : within) {
+      bool dominated = false;
+      for (const GridIndex& b : within) {
+        dominated |=
+            !(a == b) && b.depth >= a.depth && b.width >= a.width && b.resolution >= a.resolution;
+      }
+      if (!dominated) frontier.push_back(a);
+    }
+    EXPECT_EQ(space.budget_frontier(), frontier);
+    for (const GridIndex& at : frontier) {
+      const map::Point place = space.place(at);
+      EXPECT_EQ(place.w, space.widths()[static_cast<std::size_t>(at.width)].kept);
+      EXPECT_LE(place.d, 1.0);
+      EXPECT_EQ(place.r * static_cast<double>(drawn.side),
+                static_cast<double>(space.sides()[static_cast<std::size_t>(at.resolution)]));
+    }
+    candidates += static_cast<int>(frontier.size());
+  }
+  EXPECT_GT(candidates, 100);
+}
+
 TEST(Space, SidesThatTheNetworkCannotTakeAreNoOptions) {
   // Two poolings of 2 x 2 leave nothing of an image of 3 x 3.
   Question drawn(nn::densenet({.layers_per_block = 2, .growth = 4}, 3, 10));
