@@ -140,10 +140,10 @@ struct BatchNorm {
   bool operator==(const BatchNorm&) const = default;
 };
 
-/// kernels/elementwise.h; one input.
-struct Relu {
-  static const char* name() { return "relu"; }
-  static constexpr Arity arity{1, 1};
+/// What the ops share that work each element alone, with nothing to choose or to learn.
+template <std::size_t Inputs>
+struct Elementwise {
+  static constexpr Arity arity{Inputs, Inputs};
   static constexpr ChannelFlow channel_flow = ChannelFlow::passed;
   static bool is_valid() { return true; }
   static void attributes(auto&, auto&&) {}
@@ -151,34 +151,24 @@ struct Relu {
   static Extent output_extent(InputExtents in, std::int64_t c) { return common_extent(in, c); }
   static OpParameters parameters(std::int64_t) { return {}; }
   static std::int64_t macs(const Extent&, const Extent&) { return 0; }
+  bool operator==(const Elementwise&) const = default;
+};
+
+/// kernels/elementwise.h; one input.
+struct Relu : Elementwise<1> {
+  static const char* name() { return "relu"; }
   bool operator==(const Relu&) const = default;
 };
 
 /// kernels/elementwise.h; one input.
-struct Relu6 {
+struct Relu6 : Elementwise<1> {
   static const char* name() { return "relu6"; }
-  static constexpr Arity arity{1, 1};
-  static constexpr ChannelFlow channel_flow = ChannelFlow::passed;
-  static bool is_valid() { return true; }
-  static void attributes(auto&, auto&&) {}
-  static std::int64_t output_channels(InputChannels in) { return common_channels(in); }
-  static Extent output_extent(InputExtents in, std::int64_t c) { return common_extent(in, c); }
-  static OpParameters parameters(std::int64_t) { return {}; }
-  static std::int64_t macs(const Extent&, const Extent&) { return 0; }
   bool operator==(const Relu6&) const = default;
 };
 
 /// The sum of two inputs.
-struct Add {
+struct Add : Elementwise<2> {
   static const char* name() { return "add"; }
-  static constexpr Arity arity{2, 2};
-  static constexpr ChannelFlow channel_flow = ChannelFlow::passed;
-  static bool is_valid() { return true; }
-  static void attributes(auto&, auto&&) {}
-  static std::int64_t output_channels(InputChannels in) { return common_channels(in); }
-  static Extent output_extent(InputExtents in, std::int64_t c) { return common_extent(in, c); }
-  static OpParameters parameters(std::int64_t) { return {}; }
-  static std::int64_t macs(const Extent&, const Extent&) { return 0; }
   bool operator==(const Add&) const = default;
 };
 

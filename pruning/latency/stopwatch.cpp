@@ -121,6 +121,7 @@ std::function<void()> operation(const kernels::Exec& ex, std::int64_t batch, con
   const engine::PoolGeometry pool{layer.window, layer.window, layer.stride,
                                   layer.stride, layer.pad,    layer.pad};
   if (layer.op == "relu") return on_tape([=](auto& tape) { engine::relu(tape, x); });
+  if (layer.op == "relu6") return on_tape([=](auto& tape) { engine::relu6(tape, x); });
   if (layer.op == "add") return on_tape([=](auto& tape) { engine::add(tape, x, x); });
   if (layer.op == "concat") {
     return on_tape([=](auto& tape) { engine::concat(tape, std::vector<Var>{x}); });

@@ -6,56 +6,18 @@
 #include <set>
 
 #include "pruning/criterion.h"
-#include "tests/apps/programs.h"
+#include "tests/apps/prune_fixture.h"
 
 namespace trifold::apps_test {
 namespace {
 
 using nlohmann::json;
 
-struct Criteria : testing::Test {
-  TempFolder folder;
-  std::string data = tiny_idx(folder);
-
-  void SetUp() override {
-    const Result trained =
-        run_program("train", {"--arch", "resnet14", "--data", data, "--epochs", "1", "--batch",
-                              "12", "--threads", "1", "--out", (folder / "train").string()});
-    ASSERT_EQ(trained.code, 0) << trained.err;
-  }
-
+struct Criteria : Prune {
   Result prune(const std::string& channels, const std::string& blocks, const fs::path& out) const {
-    return run_program("prune", {"run",
-                                 "--model",
-                                 (folder / "train/model.safetensors").string(),
-                                 "--data",
-                                 data,
-                                 "--out",
-                                 out.string(),
-                                 "--target",
-                                 "0.6",
-                                 "--dimensions",
-                                 "depth,width",
-                                 "--criterion",
-                                 channels,
-                                 "--block-criterion",
-                                 blocks,
-                                 "--rounds",
-                                 "2",
-                                 "--round-epochs",
-                                 "1",
-                                 "--finetune-epochs",
-                                 "1",
-                                 "--held-out",
-                                 "8",
-                                 "--batch",
-                                 "20",
-                                 "--bn-batches",
-                                 "1",
-                                 "--probe-images",
-                                 "100",
-                                 "--threads",
-                                 "1"});
+    return run_program("prune", arguments("run", out,
+                                          {"--target", "0.6", "--dimensions", "depth,width",
+                                           "--criterion", channels, "--block-criterion", blocks}));
   }
 };
 

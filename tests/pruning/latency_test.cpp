@@ -291,6 +291,20 @@ TEST(CostModels, LatencyNeedsTimes) {
   EXPECT_THROW(cost_model("latency").make(graph, 32), ConfigError);
 }
 
+template <std::size_t... I>
+std::vector<nn::Op> one_of_each(std::index_sequence<I...>) {
+  return {nn::Op(std::in_place_index<I>)...};
+}
+
+TEST_F(LatencyTest, TheDeviceKnowsEveryOp) {
+  DeviceStopwatch device({}, 2);
+  for (const nn::Op& op : one_of_each(std::make_index_sequence<std::variant_size_v<nn::Op>>())) {
+    if (std::holds_alternative<nn::Input>(op)) continue;
+    const Layer layer{.op = nn::op_name(op), .h = 4, .w = 4, .in = 8, .out = 8};
+    EXPECT_GT(device.seconds(layer), 0.0) << to_string(layer);
+  }
+}
+
 // Every operation of every architecture can be timed; what the times are is the machine's matter.
 TEST_F(LatencyTest, TheDeviceTakesTheTimeOfEveryLayer) {
   DeviceStopwatch device({}, 2);
