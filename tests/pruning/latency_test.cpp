@@ -144,9 +144,10 @@ TEST_F(LatencyTest, FallsWithBlocksChannelsAndPixels) {
   for (std::int64_t i = 0; i < w; ++i) EXPECT_LE(space.ratio(d, i, r), space.ratio(d, i + 1, r));
   EXPECT_LE(space.cheapest().ratio, space.ratio(0, 0, 0));
 
+  // A sketch of a device whose layers are bound by arithmetic here and by memory there.
   const map::CostModel smooth = space.cost().continuous(space.samples());
   for (const CostSample& s : space.samples()) {
-    EXPECT_NEAR(smooth.ratio(s.at) / s.ratio, 1.0, 0.2) << s.at.d << " " << s.at.w << " " << s.at.r;
+    EXPECT_NEAR(smooth.ratio(s.at) / s.ratio, 1.0, 0.3) << s.at.d << " " << s.at.w << " " << s.at.r;
   }
   for (const double e : smooth.elasticities({0.8, 0.8, 0.8})) EXPECT_GT(e, 0.0);
 }
