@@ -102,7 +102,7 @@ TEST(Text, IsCutByColumns) {
 
 TEST(Messages, ThatCannotBeWrittenEndNothing) {
   const TempFolder folder;
-  const std::string data = tiny_cifar(folder), bin = TRIFOLD_BIN_DIR;
+  const std::string data = tiny_cifar(folder), bin = "'" TRIFOLD_BIN_DIR "'";
   int run = 0;
   for (const std::string to : {"2>/dev/full", "2>&-", "2>&- >&- <&-"}) {
     const std::string out = (folder / std::to_string(run++)).string();
@@ -144,7 +144,7 @@ TEST(Threads, ThatDoNotFitIntoMemoryAreASentence) {
 #endif
   const TempFolder folder;
   const int code =
-      shell("ulimit -v 4000000; " TRIFOLD_BIN_DIR "/train --threads 1000 --arch resnet8 --data " +
+      shell("ulimit -v 4000000; '" TRIFOLD_BIN_DIR "'/train --threads 1000 --arch resnet8 --data " +
             tiny_cifar(folder) + " --out " + (folder / "run").string() + " 2>" +
             (folder / "err").string());
   EXPECT_EQ(code, 1);
