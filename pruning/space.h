@@ -74,6 +74,9 @@ class Space {
         SpaceOptions options, std::vector<double> importance, ScoreUnits score);
 
   const SpaceOptions& options() const { return options_; }
+  /// Asks for another share of the cost. What there is to choose from stays as it is, since data
+  /// points lie in it.
+  void set_target(double target) { options_.target = target; }
   const CostModel& cost() const { return *cost_; }
 
   /// Ascending; the last is the original's.
