@@ -15,6 +15,7 @@
 #include "apps/cli/run_folder.h"
 #include "apps/cli/stop_signal.h"
 #include "apps/prune/baselines.h"
+#include "apps/prune/budget.h"
 #include "apps/prune/latency.h"
 #include "apps/prune/run.h"
 #include "kernels/runtime/error.h"
@@ -46,7 +47,15 @@ constexpr Stage stages[] = {
     {"report", "write the report", apps::summarise},
     {"compare", "train other choices of the same cost by the same recipe (not part of run)",
      apps::compare},
+    {"ablate",
+     "say what other predictors, fewer points and fewer dimensions would choose (not part of run)",
+     apps::ablate},
 };
+
+// Stages that a run leaves out.
+bool is_extra(const Stage& stage) {
+  return stage.work == apps::compare || stage.work == apps::ablate;
+}
 
 // "macs (counted multiply-accumulates), ..."
 template <class Entry>
@@ -77,7 +86,7 @@ bool is_second(const char* flag, const std::string& value, const char* first, co
 struct Flags {
   std::string stage, out, target = "0.5", width = "stream", latency_table;
   std::string round_to = "auto", path = "one-shot", held_out_from = "train", include = "*", exclude;
-  std::string methods, width_scope = "group";
+  std::string methods, width_scope = "group", validation;
   std::int64_t seeds = 1;
   std::string dimensions = "depth,width,resolution";
   bool resume = false;
@@ -104,8 +113,17 @@ struct Flags {
                    "Cost that may remain (0.5), how many times cheaper (2x), or an amount: 20M of "
                    "macs or params, 3.5ms of latency");
     app.add_option("--cost", o.cost, "What the target counts: " + listed(pruning::cost_models()));
+    app.add_option("--max-drop", o.max_drop,
+                   "Finds the cheapest network that is predicted to lose at most so many points of "
+                   "accuracy; --target is then the least cost that is considered; 0: --target "
+                   "decides")
+        ->type_name("POINTS");
+    app.add_option("--trade", o.trade,
+                   "Predicted accuracy that may go for speed: of the candidates so close to the "
+                   "best, the one is taken that is measured to be the fastest here")
+        ->type_name("POINTS");
     app.add_option("--latency-batch", o.latency_batch,
-                   "--cost latency: images that are worked at once")
+                   "--cost latency, --trade: images that are worked at once")
         ->type_name("N");
     app.add_option(
            "--latency-table", latency_table,
@@ -140,6 +158,10 @@ struct Flags {
     app.add_option("--round-images", o.round_images,
                    "Training images of a data point's epoch; 0 is all")
         ->type_name("N");
+    app.add_option("--budget", o.budget_hours,
+                   "Time that the run may take; by the speed measured here it decides "
+                   "--round-images, --round-epochs and --finetune-epochs; 0: they decide")
+        ->type_name("HOURS");
     app.add_option("--finalists", o.finalists,
                    "Best networks that are trained like data points before one is chosen")
         ->type_name("N");
@@ -169,6 +191,11 @@ struct Flags {
     app.add_option("--held-out-from", held_out_from,
                    "train: they are training images; test: they are test images, which the last "
                    "figure then leaves out, for networks that were trained on all training images");
+    app.add_option("--validation", validation,
+                   "Images that decide instead of a held-out share: those that evaluate takes of "
+                   "them, in the forms of --data")
+        ->transform(absolute_data())
+        ->type_name("DATA");
     app.add_option("--round-to", round_to,
                    "Channels stay in multiples of this; auto: of what the device computes at once")
         ->type_name("N");
@@ -183,6 +210,10 @@ struct Flags {
     app.add_option("--predictor", o.predictor, predictor_help());
     app.add_option("--bn-batches", o.bn_batches, "For re-estimating batch norms")->type_name("N");
     app.add_option("--probe-images", o.probe_images, "For judging blocks")->type_name("N");
+    app.add_option("--probe-seeds", o.probe_seeds, "Judgements of each block; their mean counts")
+        ->type_name("N");
+    app.add_flag("--reprobe", o.reprobe,
+                 "Judges the blocks that are left anew after each one that goes");
     app.add_option("--methods", methods,
                    "compare: which choices; all by default: " + listed(baselines()))
         ->type_name("LIST")
@@ -218,6 +249,15 @@ struct Flags {
     return result;
   }
 
+  nn::Dataset load_validation(const nn::Model& of) const {
+    DataOptions source = data;
+    source.data = validation;
+    nn::Dataset images = source.load(&of, nn::Splits::test).test;
+    require_fits_model(model.file, of.info, validation, images);
+    nn::check_fits(of.network, images);
+    return images;
+  }
+
   PruneOptions resolved(const nn::Graph& graph, const nn::DataSplits& splits, Device on) const {
     const nn::Dataset& train = splits.train;
     PruneOptions o = options;
@@ -231,7 +271,14 @@ struct Flags {
     o.round_to = parse_round_to(round_to, on);
     o.iterative = is_second("--path", path, "one-shot", "iterative");
     o.width_by_group = is_second("--width-scope", width_scope, "global", "group");
-    o.held_out_from_test = is_second("--held-out-from", held_out_from, "train", "test");
+    o.held_out_from = is_second("--held-out-from", held_out_from, "train", "test") ? HeldOut::test
+                                                                                   : HeldOut::train;
+    if (!validation.empty()) {
+      require<ConfigError>(o.held_out == 0 && o.held_out_from == HeldOut::train,
+                           "--validation names images that decide, so that none are set aside: "
+                           "leave out --held-out and --held-out-from");
+      o.held_out_from = HeldOut::validation;
+    }
     const bool without_norm = pruning::channel_criterion(o.criterion)->judges_without_norm();
     pruning::block_criterion(o.block_criterion);  // refuses an unknown one
     const std::vector<std::string> groups =
@@ -249,8 +296,10 @@ struct Flags {
                            "--dimensions names '{}'; it takes depth, width and resolution", name);
       *dimension = true;
     }
-    o.held_out =
-        held_out_count(o.held_out, (o.held_out_from_test ? splits.test : splits.train).count);
+    if (o.held_out_from != HeldOut::validation) {
+      const bool from_test = o.held_out_from == HeldOut::test;
+      o.held_out = held_out_count(o.held_out, (from_test ? splits.test : train).count);
+    }
     check(o);
     return o;
   }
@@ -288,22 +337,24 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
   nn::check_fits(model.network, data.test);
   const PruneOptions options = flags.resolved(model.network.graph(), data, ex.device);
   nlohmann::json settings = to_json(options);
-  if (options.cost == "latency") settings["latency_batch"] = options.latency_batch;
+  if (measures_time(options)) settings["latency_batch"] = options.latency_batch;
   settings["model_crc32"] = crc32_of_file(flags.model.file);
   settings["arch"] = model.info.arch;
   settings["side"] = model.info.side;
   settings["data"] = data.train.name;
   settings["data_crc32"] = nn::checksum(data.train);
-  if (options.held_out_from_test) settings["test_crc32"] = nn::checksum(data.test);
-  // What is set aside decides; what is left of its set trains, or gives the last figure.
-  nn::HeldOutSplit split = nn::split_held_out(options.held_out_from_test ? data.test : data.train,
-                                              options.held_out, options.training.seed);
-  nn::Dataset& rest = options.held_out_from_test ? data.test : data.train;
-  rest = std::move(split.train);
-  nn::Dataset round_train =
-      options.round_images > 0 && options.round_images < data.train.count
-          ? nn::split_held_out(data.train, options.round_images, options.training.seed).held_out
-          : data.train;
+  if (options.held_out_from == HeldOut::test) settings["test_crc32"] = nn::checksum(data.test);
+  nn::Dataset held_out;
+  if (options.held_out_from == HeldOut::validation) {
+    held_out = flags.load_validation(model);
+    settings["validation_crc32"] = nn::checksum(held_out);
+  } else {
+    // What is left of the set that it is taken from trains, or gives the last figure.
+    nn::Dataset& from = options.held_out_from == HeldOut::test ? data.test : data.train;
+    nn::HeldOutSplit split = nn::split_held_out(from, options.held_out, options.training.seed);
+    from = std::move(split.train);
+    held_out = std::move(split.held_out);
+  }
   Journal record(folder.path() / "journal.json", settings);
   folder.write_config(config);
   nn::Network base = model.network.clone();
@@ -314,12 +365,13 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
                .original = std::move(model),
                .base = std::move(base),
                .train = std::move(data.train),
-               .held_out = std::move(split.held_out),
+               .held_out = std::move(held_out),
                .test = std::move(data.test),
-               .round_train = std::move(round_train),
+               .round_train = {},
                .ex = ex,
                .latency_table = flags.latency_table,
                .latency = nullptr,
+               .schedule = {},
                .journal = std::move(record),
                .times = StageTimes(folder.path() / "times.json"),
                .callbacks = {.say =
@@ -363,7 +415,7 @@ int run(int argc, char** argv) {
       flags.stage == "run" ||
           std::ranges::any_of(stages, [&](const Stage& s) { return flags.stage == s.name; }),
       "unknown stage '{}'; the stages are run, plan, sparsify, collect, fit, solve, apply, "
-      "finetune, report and compare",
+      "finetune, report, compare and ablate",
       flags.stage);
   std::string command_line = "prune";
   for (int i = 1; i < argc; ++i) command_line += " " + nn::as_utf8(argv[i]);
@@ -373,12 +425,11 @@ int run(int argc, char** argv) {
   const RunFolder folder(flags.out);
   PruneRun pruning_run = open_run(flags, folder, command_line, config, progress, stop);
   resolve_target(pruning_run);
+  resolve_schedule(pruning_run);
   flags.profile.start();
   try {
     for (const Stage& stage : stages) {
-      const bool asked =
-          flags.stage == "run" ? stage.work != apps::compare : flags.stage == stage.name;
-      if (!asked) continue;
+      if (flags.stage == "run" ? is_extra(stage) : flags.stage != stage.name) continue;
       pruning_run.times.start(stage.name);
       stage.work(pruning_run);
       if (pruning_run.latency) pruning_run.latency->save();

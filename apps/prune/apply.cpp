@@ -76,6 +76,18 @@ void apply(PruneRun& run) {
   });
 }
 
+std::string broken_promise(const PruneRun& run, const FinetuneResult& trained) {
+  const double allowed = run.options.max_drop;
+  const double original = run.journal.at<ApplyResult>("apply").original.test;
+  const double drop = original - trained.finetuned.test;
+  if (allowed == 0 || drop <= allowed) return {};
+  return fmt::format(
+      "the result lost {:.2f} points of test accuracy, more than --max-drop {:g}: what data points "
+      "of a short training predict does not hold here; train the result longer "
+      "(--finetune-epochs), or give a higher --target",
+      drop, allowed);
+}
+
 void finetune(PruneRun& run) {
   run.journal.at<ApplyResult>("apply");
   const FinetuneResult done = run.journal.run<FinetuneResult>("finetune", [&] {
@@ -86,6 +98,9 @@ void finetune(PruneRun& run) {
     nn::save_model(run.folder / "model.safetensors", model);
     return result;
   });
+  if (const std::string broken = broken_promise(run, done); !broken.empty()) {
+    run.callbacks.say("warning: " + broken);
+  }
   run.callbacks.say(fmt::format("fine-tuned: test top-1 {:.2f} % at {:.2f} M MACs",
                                 done.finetuned.test,
                                 static_cast<double>(done.finetuned.macs) / 1e6));

@@ -15,15 +15,15 @@ struct Baseline {
   const char* name;
   const char* help;           ///< a line for people
   bool from_scratch = false;  ///< trained from fresh values instead of what the cut leaves
-  /// The network that it chooses; nothing where it can't meet the target. `seed` is for those that
-  /// choose at random.
+  /// The network that it chooses; nothing where it can't meet the target. Null: what `solve` chose.
+  /// `seed` is for those that choose at random.
   std::optional<pruning::GridIndex> (*choose)(pruning::Space&, const map::Predictor&,
                                               std::uint64_t seed);
 };
 
 /// | name             | choice                                                                      |
 /// |------------------|-----------------------------------------------------------------------------|
-/// | joint            | the best predicted of all three dimensions: what `solve` chooses            |
+/// | joint            | what `solve` chose, of all three dimensions                                 |
 /// | scratch          | the same structure, trained from fresh values                               |
 /// | depth, width, resolution | the largest within the target in one dimension                      |
 /// | depth-width, depth-resolution, width-resolution | the best predicted of two            |

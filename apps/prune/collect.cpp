@@ -116,7 +116,7 @@ void iterate_depth(PruneRun& run, const pruning::Space& space) {
     points.step(0.0, [&](Place& p) {
       const pruning::CutPlan plan{
           .keep_block = pruning::select_blocks(p.network.graph(),
-                                               measure_blocks(run, p.network, p.side), keep)};
+                                               measure_blocks(run, p.network, p.side).mean, keep)};
       p.network = std::move(pruning::cut(p.network, plan).network);
       p.d = static_cast<double>(keep) / all;
     });

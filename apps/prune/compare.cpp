@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "apps/prune/baselines.h"
+#include "apps/prune/latency.h"
 #include "engine/file_io.h"
 #include "kernels/runtime/error.h"
 #include "nn/io/model_file.h"
@@ -15,6 +16,15 @@ namespace {
 
 std::string step_of(const std::string& method, std::int64_t seed) {
   return fmt::format("compare/{}/{}", method, seed);
+}
+
+std::optional<Candidate> chosen_by(PruneRun& run, const Baseline& baseline, pruning::Space& space,
+                                   const map::Predictor& predictor, std::int64_t seed) {
+  if (baseline.choose == nullptr) return chosen_candidate(run);
+  const std::optional<pruning::GridIndex> at = baseline.choose(
+      space, predictor, run.options.training.seed + static_cast<std::uint64_t>(seed));
+  if (!at) return std::nullopt;
+  return candidate_at(space, *at, predictor.value(space.place(*at)));
 }
 
 ComparisonResult train_baseline(PruneRun& run, const Baseline& baseline, std::int64_t seed,
@@ -30,7 +40,8 @@ ComparisonResult train_baseline(PruneRun& run, const Baseline& baseline, std::in
   ComparisonResult result{.method = baseline.name,
                           .seed = seed,
                           .chosen = chosen,
-                          .training = train_result(run, step, network, chosen.side, offset)};
+                          .training = train_result(run, step, network, chosen.side, offset),
+                          .time = measured_share(run, network.graph(), chosen.side)};
   nn::ModelInfo info = run.original.info;
   info.side = chosen.side;
   info.provenance.push_back({{"step", "compare"},
@@ -46,49 +57,58 @@ ComparisonResult train_baseline(PruneRun& run, const Baseline& baseline, std::in
 // One line a method: the mean over its seeds, and their spread.
 std::string table(const std::vector<ComparisonResult>& results) {
   std::string text =
-      fmt::format("{:<17} {:>6} {:>6} {:>6} {:>9} {:>5} {:>9} {:>6} {:>14}\n", "method", "d", "w",
-                  "r", "M MACs", "seeds", "test", "+-", "held-out top-1");
-  for (const Baseline& baseline : baselines()) {
-    std::vector<double> test, held_out;
-    const ComparisonResult* first = nullptr;
-    for (const ComparisonResult& r : results) {
-      if (r.method != baseline.name) continue;
-      if (first == nullptr) first = &r;
-      test.push_back(r.training.finetuned.test);
-      held_out.push_back(r.training.finetuned.held_out);
-    }
-    if (first == nullptr) continue;
-    const auto n = static_cast<double>(test.size());
-    const auto mean = [&](const std::vector<double>& v) {
-      return std::accumulate(v.begin(), v.end(), 0.0) / n;
-    };
-    double squares = 0;
-    for (double x : test) squares += (x - mean(test)) * (x - mean(test));
-    const std::string spread =
-        test.size() > 1 ? fmt::format("{:.2f}", std::sqrt(squares / (n - 1))) : "-";
+      fmt::format("{:<17} {:>6} {:>6} {:>6} {:>9} {:>6} {:>5} {:>9} {:>6} {:>14}\n", "method", "d",
+                  "w", "r", "M MACs", "time", "seeds", "test", "+-", "held-out top-1");
+  for (const MethodSummary& m : by_method(results)) {
     text += fmt::format(
-        "{:<17} {:>6.3f} {:>6.3f} {:>6.3f} {:>9.2f} {:>5} {:>7.2f} % {:>6} {:>12.2f} %\n",
-        baseline.name, first->chosen.at.d, first->chosen.at.w, first->chosen.at.r,
-        static_cast<double>(first->training.finetuned.macs) / 1e6, test.size(), mean(test), spread,
-        mean(held_out));
+        "{:<17} {:>6.3f} {:>6.3f} {:>6.3f} {:>9.2f} {:>6.3f} {:>5} {:>7.2f} % {:>6} {:>12.2f} %\n",
+        m.method, m.chosen.at.d, m.chosen.at.w, m.chosen.at.r, static_cast<double>(m.macs) / 1e6,
+        m.time, m.trainings, m.test, m.spread ? fmt::format("{:.2f}", *m.spread) : "-", m.held_out);
   }
   return text;
 }
 
 std::string csv(const std::vector<ComparisonResult>& results) {
-  std::string text = "method,seed,d,w,r,side,macs,params,test_top1,heldout_top1,file\n";
+  std::string text = "method,seed,d,w,r,side,macs,params,time,test_top1,heldout_top1,file\n";
   for (const ComparisonResult& r : results) {
     text += fmt::format(
-        "{0},{1},{2:.4f},{3:.4f},{4:.4f},{5},{6},{7},{8:.2f},{9:.2f},"
+        "{0},{1},{2:.4f},{3:.4f},{4:.4f},{5},{6},{7},{8:.4f},{9:.2f},{10:.2f},"
         "compare/{0}-{1}.safetensors\n",
         r.method, r.seed, r.chosen.at.d, r.chosen.at.w, r.chosen.at.r, r.chosen.side,
-        r.training.finetuned.macs, r.training.finetuned.params, r.training.finetuned.test,
+        r.training.finetuned.macs, r.training.finetuned.params, r.time, r.training.finetuned.test,
         r.training.finetuned.held_out);
   }
   return text;
 }
 
 }  // namespace
+
+std::vector<MethodSummary> by_method(const std::vector<ComparisonResult>& results) {
+  std::vector<MethodSummary> rows;
+  for (const Baseline& baseline : baselines()) {
+    std::vector<double> test;
+    MethodSummary row{.method = baseline.name};
+    for (const ComparisonResult& r : results) {
+      if (r.method != baseline.name) continue;
+      if (test.empty()) row.chosen = r.chosen;
+      test.push_back(r.training.finetuned.test);
+      row.macs = r.training.finetuned.macs;
+      row.held_out += r.training.finetuned.held_out;
+      row.time += r.time;
+    }
+    if (test.empty()) continue;
+    const auto n = static_cast<double>(test.size());
+    row.trainings = std::ssize(test);
+    row.test = std::reduce(test.begin(), test.end()) / n;
+    row.held_out /= n;
+    row.time /= n;
+    double squares = 0;
+    for (double x : test) squares += (x - row.test) * (x - row.test);
+    if (test.size() > 1) row.spread = std::sqrt(squares / (n - 1));
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
 
 std::vector<ComparisonResult> comparison(const PruneRun& run) {
   std::vector<ComparisonResult> results;
@@ -101,22 +121,21 @@ std::vector<ComparisonResult> comparison(const PruneRun& run) {
 
 void compare(PruneRun& run) {
   const FitResult fitted = run.journal.at<FitResult>("fit");
-  run.journal.at<Solution>("solve");
+  const Solution solution = run.journal.at<Solution>("solve");
   const std::unique_ptr<map::Predictor> predictor = map::make_predictor(fitted.data);
   pruning::Space space = space_of(run, run.base, block_importance(run));
+  space.set_target(solution.budget);
   for (std::int64_t seed = 0; seed < run.comparison.seeds; ++seed) {
     for (const std::string& name : run.comparison.methods) {
       if (run.journal.has(step_of(name, seed))) continue;
       const auto baseline = std::ranges::find(baselines(), name, &Baseline::name);
-      const std::optional<pruning::GridIndex> at = baseline->choose(
-          space, *predictor, run.options.training.seed + static_cast<std::uint64_t>(seed));
-      if (!at) {
+      const std::optional<Candidate> choice = chosen_by(run, *baseline, space, *predictor, seed);
+      if (!choice) {
         run.callbacks.say(fmt::format("{}: meets the target nowhere; left out", name));
         continue;
       }
-      const Candidate chosen = candidate_at(space, *at, predictor->value(space.place(*at)));
       const ComparisonResult result = run.journal.run<ComparisonResult>(
-          step_of(name, seed), [&] { return train_baseline(run, *baseline, seed, chosen); });
+          step_of(name, seed), [&] { return train_baseline(run, *baseline, seed, *choice); });
       run.times.save();
       run.callbacks.say(fmt::format("{}, seed {}: test top-1 {:.2f} % at {:.2f} M MACs", name, seed,
                                     result.training.finetuned.test,

@@ -37,11 +37,12 @@ std::string difference(const std::string& key, const json& found, const json& wa
         "{}); give that file as --model",
         found.dump(), wanted.dump());
   }
-  if (key == "data_crc32" || key == "test_crc32") {
+  if (key == "data_crc32" || key == "test_crc32" || key == "validation_crc32") {
     return fmt::format(
-        "the run was started with other {} images; give the same --data, with the same files and "
+        "the run was started with other {} images; give the same {}, with the same files and "
         "options of reading them",
-        key == "data_crc32" ? "training" : "test");
+        key == "data_crc32" ? "training" : key.substr(0, key.find('_')),
+        key == "validation_crc32" ? "--validation" : "--data");
   }
   return fmt::format("the run was started with {} = {}, not {}; give the same {}", key,
                      found.dump(), wanted.dump(), deciding_options(key));

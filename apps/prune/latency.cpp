@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
 #include "kernels/runtime/error.h"
 #include "pruning/cost.h"
 #include "pruning/costs/latency.h"
@@ -86,6 +90,22 @@ std::string told_of_latency(const LatencyRecord& record) {
       "{:.3f} ms + {:.3f} times the sum of the layers, off by at most {:.1f} % for {} networks",
       1e3 * record.original_s, record.context, record.measured, 1e3 * record.overhead_s,
       record.factor, 100 * record.error, record.networks);
+}
+
+double measured_share(const PruneRun& run, const nn::Graph& graph, std::int64_t side) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds enough(500);
+  constexpr std::size_t least_rounds = 3;
+  pruning::DeviceStopwatch stopwatch(run.ex, run.options.latency_batch);
+  std::vector<double> shares;
+  const auto start = Clock::now();
+  while (shares.size() < least_rounds || Clock::now() - start < enough) {
+    const double original = stopwatch.seconds(run.original.network.graph(), run.original.info.side);
+    shares.push_back(stopwatch.seconds(graph, side) / original);
+  }
+  const auto middle = shares.begin() + std::ssize(shares) / 2;
+  std::ranges::nth_element(shares, middle);
+  return *middle;
 }
 
 std::string latency_note(const PruneRun& run, const nn::Model& pruned, const Candidate& chosen) {

@@ -24,6 +24,10 @@ LatencyRecord record_latency(PruneRun& run);
 /// The record in a sentence.
 std::string told_of_latency(const LatencyRecord& record);
 
+/// Time of a network's inference here as a share of the original's, both in turn: the median of as
+/// many rounds as half a second takes, at least three, so that what else the machine does hits both.
+double measured_share(const PruneRun& run, const nn::Graph& graph, std::int64_t side);
+
 /// Predicted and measured time of the original and of the pruned network, which was cut to `chosen`,
 /// for the report.
 std::string latency_note(const PruneRun& run, const nn::Model& pruned, const Candidate& chosen);

@@ -112,6 +112,10 @@ void check(const PruneOptions& o) {
                        "--warmup is {}; it has to be less than --round-epochs and "
                        "--finetune-epochs, {} and {}",
                        o.training.schedule.warmup_epochs, o.round_epochs, o.finetune_epochs);
+  require_range("--budget", o.budget_hours, 0, 1e6);
+  require_range("--probe-seeds", static_cast<double>(o.probe_seeds), 1, 1000);
+  require_range("--max-drop", o.max_drop, 0, 100);
+  require_range("--trade", o.trade, 0, 100);
   require_range("--latency-batch", static_cast<double>(o.latency_batch), 1, 1048576);
   require_range("--floor", o.floor, 0, 1);
   require_range("--resolution-step", static_cast<double>(o.resolution_step), 1, 1024);
@@ -136,6 +140,8 @@ nlohmann::json to_json(const PruneOptions& o) {
   if (!o.target_text.empty()) target = o.target_text;
   return {{"target", target},
           {"cost", o.cost},
+          {"max_drop", o.max_drop},
+          {"trade", o.trade},
           {"width_mode", o.width_mode == pruning::WidthMode::stream ? "stream" : "inner"},
           {"width_scope", o.width_by_group ? "group" : "global"},
           {"criterion", o.criterion},
@@ -151,6 +157,7 @@ nlohmann::json to_json(const PruneOptions& o) {
           {"repeats", o.repeats},
           {"round_epochs", o.round_epochs},
           {"round_images", o.round_images},
+          {"budget", o.budget_hours},
           {"finalists", o.finalists},
           {"heal_epochs", o.heal_epochs},
           {"heal_lr", o.heal_lr},
@@ -161,7 +168,9 @@ nlohmann::json to_json(const PruneOptions& o) {
           {"finetune_lr", o.finetune_lr},
           {"bn_l1", o.bn_l1},
           {"held_out", o.held_out},
-          {"held_out_from", o.held_out_from_test ? "test" : "train"},
+          {"held_out_from", o.held_out_from == HeldOut::train  ? "train"
+                            : o.held_out_from == HeldOut::test ? "test"
+                                                               : "validation"},
           {"round_to", o.round_to},
           {"floor", o.floor},
           {"include", o.include},
@@ -170,6 +179,8 @@ nlohmann::json to_json(const PruneOptions& o) {
           {"predictor", o.predictor},
           {"bn_batches", o.bn_batches},
           {"probe_images", o.probe_images},
+          {"probe_seeds", o.probe_seeds},
+          {"reprobe", o.reprobe},
           {"batch", t.batch},
           {"momentum", t.momentum},
           {"nesterov", t.nesterov},

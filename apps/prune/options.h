@@ -38,10 +38,20 @@ Target parse_target(const std::string& text, const std::string& cost);
 /// Errors    ConfigError naming both: the original costs no more.
 double share_of(const Target& target, double original, const std::string& text);
 
+/// Where the images that decide come from.
+enum class HeldOut {
+  train,      ///< set aside from the training images
+  test,       ///< set aside from the test images
+  validation  ///< a set of their own
+};
+
 struct PruneOptions {
-  double target = 0.5;             ///< cost that may remain, a fraction of the original's
-  std::string cost = "macs";       ///< of pruning::cost_models()
-  std::string target_text;         ///< an amount as it was given, such as "20M"; empty: a share was
+  double target = 0.5;        ///< cost that may remain, a fraction of the original's
+  std::string cost = "macs";  ///< of pruning::cost_models()
+  std::string target_text;    ///< an amount as it was given, such as "20M"; empty: a share was
+  double max_drop = 0;        ///< predicted loss, in points, that decides instead of the target,
+                              ///< which is then the least cost; 0: the target decides
+  double trade = 0;  ///< points of predicted accuracy that may go for a shorter measured time
   std::int64_t latency_batch = 1;  ///< images that the cost latency is the time of
   pruning::WidthMode width_mode = pruning::WidthMode::stream;
   bool width_by_group = true;  ///< the same share of every group instead of one threshold for all
@@ -57,6 +67,7 @@ struct PruneOptions {
   std::int64_t repeats = 0;   ///< of the first point, with other seeds, to see the noise
   std::int64_t round_epochs = 1;
   std::int64_t round_images = 0;  ///< training images of a round's epoch; 0: all
+  double budget_hours = 0;        ///< decides the three of results.h's Schedule; 0: they are given
   std::int64_t finalists = 1;     ///< candidates that are trained like points before one is chosen
   std::int64_t heal_epochs = 1;   ///< at heal_lr, between the final cut and the fine-tuning
   double heal_lr = 0.02;
@@ -68,7 +79,7 @@ struct PruneOptions {
   double bn_l1 = 1e-5;  ///< sparsity term of the sparsity training, and of iterative width rounds
   std::int64_t held_out = 0;  ///< images for decisions; 0: a tenth of the set that they are taken
                               ///< from, at most 5,000
-  bool held_out_from_test = false;
+  HeldOut held_out_from = HeldOut::train;
   std::int64_t round_to = 1;  ///< channels of a group are kept in multiples of this
   double floor = 0.1;         ///< least fraction of a group's channels that stays
   std::vector<std::string> include = {"*"}, exclude = {};  ///< groups of channels, by patterns
@@ -76,8 +87,15 @@ struct PruneOptions {
   std::string predictor = "auto";    ///< of map::predictor_families(); auto: chosen by error
   std::int64_t bn_batches = 20;      ///< for re-estimating batch norm statistics
   std::int64_t probe_images = 10000;
-  nn::TrainOptions training;  ///< batch, momentum, weight decay, augmentation, schedule, seed
+  std::int64_t probe_seeds = 1;  ///< whose mean judges the blocks
+  bool reprobe = false;          ///< judges the rest anew after each block that goes
+  nn::TrainOptions training;     ///< batch, momentum, weight decay, augmentation, schedule, seed
 };
+
+/// Whether anything in the run is decided by measured time.
+inline bool measures_time(const PruneOptions& options) {
+  return options.cost == "latency" || options.trade > 0;
+}
 
 /// Errors    ConfigError naming the option: a value out of range.
 void check(const PruneOptions& options);

@@ -22,9 +22,9 @@ NetworkSize describe(pruning::Space& space, std::int64_t d, std::int64_t w, std:
 
 PlanResult make_plan(PruneRun& run) {
   const PruneOptions& o = run.options;
-  const std::vector<double> importance =
+  const BlockImportance importance =
       measure_blocks(run, run.original.network, run.original.info.side);
-  pruning::Space space = space_of(run, run.original.network, importance);
+  pruning::Space space = space_of(run, run.original.network, importance.mean);
   const pruning::Space::Cheapest& least = space.cheapest();
   require<TargetError>(
       least.ratio <= o.target,
@@ -45,9 +45,11 @@ PlanResult make_plan(PruneRun& run) {
           .points = {.depth = space.depth_points(),
                      .width = space.width_points(),
                      .resolution = space.resolution_points()},
-          .importance = importance,
+          .importance = importance.mean,
+          .importance_spread = importance.spread,
           .target = run.options.target,
-          .latency = latency};
+          .latency = latency,
+          .schedule = run.schedule};
 }
 
 }  // namespace
@@ -63,6 +65,12 @@ void plan(PruneRun& run) {
         "cost",
         name, n.blocks, n.side, static_cast<double>(n.macs) / 1e6,
         static_cast<double>(n.params) / 1e6, n.ratio));
+  }
+  if (result.schedule) {
+    run.callbacks.say(fmt::format(
+        "--budget {:g} allows {} epochs of {} images a data point and {} of fine-tuning",
+        run.options.budget_hours, result.schedule->round_epochs, run.round_train.count,
+        result.schedule->finetune_epochs));
   }
   run.callbacks.say(fmt::format(
       "the target, {:.4f} of the cost, can be met; data points besides the original: {} in depth, "

@@ -209,6 +209,58 @@ report::Certainty certainty(const Certainty& found) {
   return result;
 }
 
+std::string note_on_held_out(const PruneRun& run) {
+  switch (run.options.held_out_from) {
+    case HeldOut::test:
+      return fmt::format(
+          "{} test images are set aside and decide everything; the last column is of the other {}.",
+          run.held_out.count, run.test.count);
+    case HeldOut::validation:
+      return fmt::format(
+          "{} images of a set of their own (--validation) decide everything; they stand as "
+          "held-out, and the test set is for the last column alone.",
+          run.held_out.count);
+    case HeldOut::train:
+      break;
+  }
+  return "Held-out images are set aside from the training set and decide everything; the test set "
+         "is for the last column alone. Where the original was trained on the held-out images too, "
+         "its held-out accuracy, and to a smaller degree that of the networks cut from it, is too "
+         "high.";
+}
+
+std::vector<report::BlockRow> block_rows(const PlanResult& plan, const nn::Graph& before,
+                                         const nn::Graph& after) {
+  std::vector<report::BlockRow> rows;
+  // Where the depth has no options no block was judged.
+  if (plan.block_options.size() < 2) return rows;
+  for (std::size_t i = 0; i < before.blocks.size(); ++i) {
+    const std::string& name = before.blocks[i].name;
+    rows.push_back(
+        {.name = name,
+         .importance = plan.importance[i],
+         .spread = plan.importance_spread.empty() ? std::nullopt
+                                                  : std::optional(plan.importance_spread[i]),
+         .kept = std::ranges::find(after.blocks, name, &nn::Block::name) != after.blocks.end()});
+  }
+  return rows;
+}
+
+std::vector<report::ComparisonRow> comparison_rows(const PruneRun& run) {
+  std::vector<report::ComparisonRow> rows;
+  for (const MethodSummary& m : by_method(comparison(run))) {
+    rows.push_back({.method = m.method,
+                    .at = ratios(m.chosen.at),
+                    .macs = m.macs,
+                    .trainings = m.trainings,
+                    .time = m.time,
+                    .held_out_top1 = m.held_out,
+                    .test_top1 = m.test,
+                    .spread = m.spread});
+  }
+  return rows;
+}
+
 // One line an epoch, over all steps; and one line a network.
 void write_logs(const PruneRun& run, const report::Report& r) {
   std::string metrics;
@@ -270,10 +322,16 @@ void summarise(PruneRun& run) {
   r.gap = r.continuous->predicted - r.chosen->predicted;
   r.predictor = quality(fitted);
   r.certainty = certainty(solution.certainty);
+  if (std::string broken = broken_promise(run, trained); !broken.empty()) {
+    r.warnings.push_back(std::move(broken));
+  }
   if (!solution.certainty.determined) r.warnings.push_back(solution.certainty.reason);
   r.summary = {summary_row("original", applied.original), summary_row("pruned", applied.raw),
                summary_row("batch norms re-estimated", applied.reestimated),
                summary_row("fine-tuned", trained.finetuned)};
+  r.comparison = comparison_rows(run);
+  r.blocks = block_rows(run.journal.at<PlanResult>("plan"), run.original.network.graph(),
+                        pruned.network.graph());
   r.layers = layer_rows(run.original.network.graph(), run.original.info.side,
                         pruned.network.graph(), pruned.info.side);
   for (const DataPoint& p : data_points(run)) {
@@ -299,17 +357,7 @@ void summarise(PruneRun& run) {
                       ? "all channels, those of the residual stream too"
                       : "the channels inside the blocks",
                   run.options.round_to, run.options.cost, exponents.d, exponents.w, exponents.r),
-      run.options.held_out_from_test
-          ? fmt::format("{} test images are set aside and decide everything; the last column is of "
-                        "the other {}.",
-                        run.held_out.count, run.test.count)
-          : std::string(
-                "Held-out images are set aside from the training set and decide everything; the "
-                "test "
-                "set is for the last column alone. Where the original was trained on the held-out "
-                "images too, its held-out accuracy, and to a smaller degree that of the networks "
-                "cut "
-                "from it, is too high."),
+      note_on_held_out(run),
       "Images are resized with anti-aliased bilinear interpolation (half-pixel centres)."};
   measure_speed(run, pruned, r);
   if (run.options.cost == "latency") r.notes.push_back(latency_note(run, pruned, chosen));

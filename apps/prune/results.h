@@ -37,13 +37,20 @@ struct LatencyRecord {
   std::int64_t networks = 0;
 };
 
+/// What the hours of --budget come to.
+struct Schedule {
+  std::int64_t round_images = 0, round_epochs = 1, finetune_epochs = 1;  ///< as the options
+};
+
 struct PlanResult {
   NetworkSize smallest, middle, original;
   std::vector<std::int64_t> block_options, side_options;
   PlannedPoints points;
-  std::vector<double> importance;  ///< of the original's blocks
-  double target = 0;               ///< the share of the original's cost that may remain
+  std::vector<double> importance;         ///< of the original's blocks
+  std::vector<double> importance_spread;  ///< standard deviation over the seeds; empty for one
+  double target = 0;                      ///< the share of the original's cost that may remain
   std::optional<LatencyRecord> latency;
+  std::optional<Schedule> schedule;
 };
 
 /// One epoch of a training.
@@ -108,6 +115,8 @@ struct Candidate {
   double width = 1;  ///< as pruning::select_units() takes it
   std::int64_t side = 0;
   double cost = 0, predicted = 0;
+  std::optional<double>
+      time;  ///< measured here, as a share of the original's; where it was asked for
 };
 
 /// For every (blocks, side), the widest candidate within the target and its prediction, by rows of
@@ -149,6 +158,8 @@ struct Certainty {
 };
 
 struct Solution {
+  double budget = 0;  ///< share of the cost that was solved for, as predicted; else than the target
+                      ///< where a latency was measured to be another, or by --max-drop
   ContinuousResult continuous;
   std::vector<Candidate> candidates;  ///< the best first
   BudgetTable surface;
@@ -175,6 +186,7 @@ struct ComparisonResult {
   std::int64_t seed = 0;  ///< added to the run's
   Candidate chosen;
   FinetuneResult training;
+  double time = 0;  ///< measured, as a share of the original's
 };
 
 }  // namespace trifold::apps

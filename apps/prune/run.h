@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "map/predictor.h"
 #include "nn/data/dataset.h"
 #include "nn/model.h"
+#include "pruning/criterion.h"
 #include "pruning/latency/times.h"
 #include "pruning/space.h"
 #include "pruning/surgery.h"
@@ -51,6 +53,7 @@ struct PruneRun {
   kernels::Exec ex;
   std::filesystem::path latency_table;      ///< shared with other runs; empty: none
   std::unique_ptr<pruning::Times> latency;  ///< where that is the cost, and as soon as it is needed
+  std::optional<Schedule> schedule;         ///< where --budget decides it
   Journal journal;
   StageTimes times;
   RunCallbacks callbacks;
@@ -75,6 +78,9 @@ void apply(PruneRun& run);
 void finetune(PruneRun& run);
 /// compare: trains what other ways to spend the budget choose; writes compare.csv and the networks.
 void compare(PruneRun& run);
+/// ablate: what other predictors, fewer points and fewer dimensions would choose; writes
+/// ablation.csv.
+void ablate(PruneRun& run);
 /// summarise: report.html, report.md, report.json, metrics.jsonl and summary.csv.
 void summarise(PruneRun& run);
 
@@ -84,10 +90,16 @@ void summarise(PruneRun& run);
 pruning::SpaceOptions space_options(const PruneRun& run);
 /// How important each block of the original is, as `plan` recorded it.
 std::vector<double> block_importance(const PruneRun& run);
+/// What the criteria look at, for images of side x side.
+pruning::Evidence evidence(const PruneRun& run, std::int64_t side);
+
+struct BlockImportance {
+  std::vector<double> mean;    ///< over the seeds
+  std::vector<double> spread;  ///< their standard deviation; empty for one seed
+};
 /// Measures how important each block of a network is, for images of side x side; zeros where the
 /// depth has no options.
-std::vector<double> measure_blocks(const PruneRun& run, const nn::Network& network,
-                                   std::int64_t side);
+BlockImportance measure_blocks(const PruneRun& run, const nn::Network& network, std::int64_t side);
 /// How the run scores channels; it has to outlive the result.
 pruning::ScoreUnits unit_scores(const PruneRun& run);
 /// The space that the run plans (of the original), collects in and searches (of the base). `network`
@@ -101,14 +113,16 @@ Candidate candidate_at(pruning::Space& space, const pruning::GridIndex& at, doub
 struct Training {
   std::string step;  ///< whose checkpoint it is
   const nn::Dataset& data;
-  std::int64_t side, epochs;
-  double lr;
+  std::int64_t side = 0, epochs = 1;
+  double lr = 0;
   double bn_l1 = 0;
   bool taught = false;             ///< by the original, as the options say
   bool warms_up = true;            ///< as the options say; low rates don't need it
   bool judge_every_epoch = false;  ///< on the held-out images
   std::uint64_t seed_offset = 0;   ///< added to the run's seed
 };
+/// What the run's options and the training say to the trainer.
+nn::TrainOptions training_options(const PruneRun& run, const Training& training);
 /// Trains `network` with a checkpoint in the run folder that a resumed run goes on from. Where the
 /// run's options ask for an average, that is what `network` holds at the end.
 /// Errors    Stopped, DivergedError.
@@ -136,8 +150,22 @@ DataPoint measure_candidate(PruneRun& run, const std::string& step, const std::s
 FinetuneResult train_result(PruneRun& run, const std::string& step, nn::Network& network,
                             std::int64_t side, std::uint64_t seed_offset = 0);
 
+/// Where the trained result lost more than --max-drop allows: a sentence that says so; else nothing.
+std::string broken_promise(const PruneRun& run, const FinetuneResult& trained);
+
 /// What `compare` has done so far.
 std::vector<ComparisonResult> comparison(const PruneRun& run);
+
+/// A method's trainings in one: means, and the standard deviation of the test accuracy.
+struct MethodSummary {
+  std::string method;
+  Candidate chosen = {};  ///< of the first seed
+  std::int64_t macs = 0, trainings = 0;
+  double time = 0, held_out = 0, test = 0;
+  std::optional<double> spread = {};
+};
+/// In the order of baselines(); those without a training are left out.
+std::vector<MethodSummary> by_method(const std::vector<ComparisonResult>& results);
 
 /// The candidate that is applied: the best, or the best of the finalists, which are trained shortly
 /// unless the journal has them.

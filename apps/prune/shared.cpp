@@ -9,13 +9,19 @@
 #include "nn/train/evaluate.h"
 #include "nn/train/reestimate.h"
 #include "pruning/criterion.h"
-#include "pruning/depth.h"
 
 namespace trifold::apps {
 
 using nlohmann::json;
 
 namespace {
+
+std::filesystem::path file_of(const PruneRun& run, std::string step) {
+  std::ranges::replace(step, '/', '-');
+  return run.folder / "points" / (step + ".safetensors");
+}
+
+}  // namespace
 
 pruning::Evidence evidence(const PruneRun& run, std::int64_t side) {
   return {.train = run.train,
@@ -26,13 +32,6 @@ pruning::Evidence evidence(const PruneRun& run, std::int64_t side) {
           .seed = run.options.training.seed,
           .images = run.options.probe_images};
 }
-
-std::filesystem::path file_of(const PruneRun& run, std::string step) {
-  std::ranges::replace(step, '/', '-');
-  return run.folder / "points" / (step + ".safetensors");
-}
-
-}  // namespace
 
 void store_network(const PruneRun& run, const std::string& step, const nn::Network& network,
                    std::int64_t side) {
@@ -66,17 +65,6 @@ std::vector<double> block_importance(const PruneRun& run) {
   return run.journal.at<PlanResult>("plan").importance;
 }
 
-std::vector<double> measure_blocks(const PruneRun& run, const nn::Network& network,
-                                   std::int64_t side) {
-  const nn::Graph& graph = network.graph();
-  if (!run.options.prune_depth || graph.blocks.empty() ||
-      pruning::min_depth(graph) == std::ssize(graph.blocks)) {
-    return std::vector<double>(graph.blocks.size(), 0.0);
-  }
-  return pruning::block_criterion(run.options.block_criterion)
-      ->importance(network, evidence(run, side));
-}
-
 pruning::ScoreUnits unit_scores(const PruneRun& run) {
   return [&run, criterion = std::shared_ptr(pruning::channel_criterion(run.options.criterion))](
              const nn::Network& network, const pruning::Units& units) {
@@ -102,7 +90,7 @@ pruning::Cut cut_base(const PruneRun& run, const Candidate& candidate) {
                          candidate.blocks, candidate.width);
 }
 
-std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Training& training) {
+nn::TrainOptions training_options(const PruneRun& run, const Training& training) {
   nn::TrainOptions options = run.options.training;
   options.epochs = training.epochs;
   options.lr = training.lr;
@@ -116,6 +104,11 @@ std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Traini
                        .weight = run.options.teacher_weight,
                        .temperature = run.options.teacher_temperature};
   }
+  return options;
+}
+
+std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Training& training) {
+  const nn::TrainOptions options = training_options(run, training);
   nn::Trainer trainer(network, training.data, run.original.info.normalisation, training.side,
                       options, run.ex);
   const std::filesystem::path checkpoint = run.folder / "checkpoint.safetensors";

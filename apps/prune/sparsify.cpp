@@ -25,7 +25,7 @@ void warn_of_memory(const PruneRun& run, const BaseResult& result) {
   run.callbacks.say(fmt::format(
       "warning: the network scores {:.2f} % on the held-out images, but {:.2f} % on the test set: "
       "it was probably trained on the former, so that they show forgetting as lost accuracy; "
-      "--held-out-from test decides on images that it never saw",
+      "--held-out-from test, or --validation, decides on images that it never saw",
       result.original_held_out, result.original_test));
 }
 

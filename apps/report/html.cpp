@@ -191,6 +191,10 @@ std::string to_html(const Report& report) {
                  grid("two", {table_element(predictor_table(report), "wrap"), samples}) +
                      card(table_element(families_table(report))));
   out += section("Training", grid("two", training_plots(report)));
+  out +=
+      section("Other choices of the same cost", grid("two", comparison_plots(report)) +
+                                                    card(table_element(comparison_table(report))));
+  out += section("Blocks", card(table_element(blocks_table(report))));
   out += section("Layers", card(layer_plot(report)) + card(table_element(layers_table(report))));
   out += section("Notes", card(bullets(report.notes)));
   out += section("Provenance", card(table_element(facts_table(report), "wrap")));

@@ -114,6 +114,20 @@ Json layer_row(const LayerRow& row) {
           {"removed", row.removed}};
 }
 
+Json comparison_row(const ComparisonRow& row) {
+  return {{"method", row.method},       {"at", point(row.at)},
+          {"macs", row.macs},           {"time", row.time},
+          {"trainings", row.trainings}, {"held_out_top1", row.held_out_top1},
+          {"test_top1", row.test_top1}, {"spread", or_null(row.spread)}};
+}
+
+Json block_row(const BlockRow& row) {
+  return {{"name", row.name},
+          {"importance", row.importance},
+          {"spread", or_null(row.spread)},
+          {"kept", row.kept}};
+}
+
 Json sample(const Sample& s) {
   return {{"dimension", s.dimension},
           {"round", s.round},
@@ -156,6 +170,8 @@ std::string to_json(const Report& report) {
   out.update(plan(report));
   out["certainty"] = report.certainty ? certainty(*report.certainty) : Json(nullptr);
   out["summary"] = list(report.summary, summary_row);
+  out["comparison"] = list(report.comparison, comparison_row);
+  out["blocks"] = list(report.blocks, block_row);
   out["layers"] = list(report.layers, layer_row);
   out["samples"] = list(report.samples, sample);
   out["axes"] = list(report.axes, axis);

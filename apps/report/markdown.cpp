@@ -73,6 +73,8 @@ std::string to_markdown(const Report& report) {
   out += section(certainty_table(report));
   out += section(predictor_table(report));
   out += section(families_table(report));
+  out += section(comparison_table(report));
+  out += section(blocks_table(report));
   out += section(layers_table(report));
   out += section(samples_table(report));
   out += bullets("Notes", report.notes);

@@ -1,6 +1,7 @@
 #include "apps/report/plots.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -110,6 +111,38 @@ std::vector<std::string> training_plots(const Report& report) {
   std::vector<std::string> plots;
   for (const svg::Chart& chart : {loss, accuracy}) {
     if (chart.lines.empty()) continue;
+    plots.push_back(
+        svg::document(width, height, chart.title, svg::draw(chart, {0, 0, width, height})));
+  }
+  return plots;
+}
+
+std::vector<std::string> comparison_plots(const Report& report) {
+  if (report.comparison.empty()) return {};
+  constexpr double width = 480, height = 340;
+  svg::Chart macs{.title = "Test accuracy against MACs",
+                  .x_label = "MACs",
+                  .y_label = "test top-1",
+                  .x_unit = svg::Unit::count,
+                  .y_unit = svg::Unit::percent};
+  svg::Chart time{.title = "Test accuracy against measured time",
+                  .x_label = "time, as a share of the original's",
+                  .y_label = "test top-1",
+                  .y_unit = svg::Unit::percent};
+  constexpr std::array marks = {svg::Mark::circle, svg::Mark::diamond, svg::Mark::cross};
+  for (std::size_t i = 0; i < report.comparison.size(); ++i) {
+    const ComparisonRow& row = report.comparison[i];
+    svg::Scatter place{.name = row.method,
+                       .x = {static_cast<double>(row.macs)},
+                       .y = {row.test_top1},
+                       .color = static_cast<int>(i),
+                       .mark = marks[i % marks.size()]};
+    macs.scatters.push_back(place);
+    place.x = {row.time};
+    time.scatters.push_back(std::move(place));
+  }
+  std::vector<std::string> plots;
+  for (const svg::Chart& chart : {macs, time}) {
     plots.push_back(
         svg::document(width, height, chart.title, svg::draw(chart, {0, 0, width, height})));
   }

@@ -13,6 +13,8 @@ std::vector<std::string> axis_plots(const Report& report);
 std::string surface_plot(const Report& report);
 /// Training loss and held-out accuracy.
 std::vector<std::string> training_plots(const Report& report);
+/// Test accuracy against MACs, and against measured time.
+std::vector<std::string> comparison_plots(const Report& report);
 std::string layer_plot(const Report& report);
 
 }  // namespace trifold::apps::report

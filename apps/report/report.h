@@ -107,6 +107,24 @@ struct LayerRow {
   bool removed = false;  ///< with its whole block; the "after" fields then mean nothing
 };
 
+/// How important a block of the original was judged to be.
+struct BlockRow {
+  std::string name;
+  double importance = 0;
+  std::optional<double> spread;  ///< standard deviation over the seeds
+  bool kept = true;
+};
+
+/// Another way to spend the budget, by the same recipe; the mean of its trainings.
+struct ComparisonRow {
+  std::string method;
+  Ratios at;
+  std::int64_t macs = 0, trainings = 0;
+  double time = 0;  ///< measured, as a share of the original's
+  double held_out_top1 = 0, test_top1 = 0;
+  std::optional<double> spread;  ///< standard deviation of test_top1
+};
+
 /// One measured point that the predictor was fitted to.
 struct Sample {
   std::string dimension;  ///< that was pruned last: "depth", "width", "resolution", "original"
@@ -176,6 +194,8 @@ struct Report {
   std::optional<Certainty> certainty;
 
   std::vector<SummaryRow> summary;
+  std::vector<ComparisonRow> comparison;
+  std::vector<BlockRow> blocks;
   std::vector<LayerRow> layers;
   std::vector<Sample> samples;
   std::vector<AxisCurve> axes;

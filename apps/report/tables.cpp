@@ -160,6 +160,43 @@ Table certainty_table(const Report& report) {
   return table;
 }
 
+Table comparison_table(const Report& report) {
+  Table table{"Other ways to spend the budget, trained by the same recipe",
+              {{"method"},
+               {"d", true},
+               {"w", true},
+               {"r", true},
+               {"MACs", true},
+               {"time", true},
+               {"trainings", true},
+               {"held-out top-1", true},
+               {"test top-1", true},
+               {"spread", true}},
+              {},
+              {}};
+  for (const ComparisonRow& row : report.comparison) {
+    table.rows.push_back({row.method, share(row.at.d), share(row.at.w), share(row.at.r),
+                          counted(row.macs), share(row.time), std::to_string(row.trainings),
+                          percent_text(row.held_out_top1), percent_text(row.test_top1),
+                          or_dash(row.spread, [](double x) { return fmt::format("{:.2f}", x); })});
+  }
+  return table;
+}
+
+Table blocks_table(const Report& report) {
+  Table table{"What each block adds, as the criterion judges it",
+              {{"block"}, {"importance", true}, {"spread", true}, {"kept"}},
+              {},
+              {}};
+  const auto number = [](double x) { return fmt::format("{:.2f}", x); };
+  for (const BlockRow& row : report.blocks) {
+    table.struck.push_back(!row.kept);
+    table.rows.push_back(
+        {row.name, number(row.importance), or_dash(row.spread, number), row.kept ? "yes" : "no"});
+  }
+  return table;
+}
+
 Table layers_table(const Report& report) {
   Table table{"Every layer, before and after",
               {{"layer"}, {"op"}, {"output"}, {"channels", true}, {"MACs", true}, {"params", true}},

@@ -28,6 +28,8 @@ Table points_table(const Report& report);
 Table predictor_table(const Report& report);
 Table families_table(const Report& report);
 Table certainty_table(const Report& report);
+Table comparison_table(const Report& report);
+Table blocks_table(const Report& report);
 Table layers_table(const Report& report);
 Table samples_table(const Report& report);
 

@@ -36,8 +36,9 @@ TEST(ReportPage, IsBalancedAndSelfContained) {
     EXPECT_EQ(occurrences(page, outside), 0U) << outside;
   }
   EXPECT_EQ(occurrences(page, "prefers-color-scheme:dark"), 1U);
-  EXPECT_EQ(occurrences(page, "<svg"), 7U) << "3 axes, surface, 2 of training, layers";
-  EXPECT_GE(occurrences(page, "<title>"), 8U);
+  EXPECT_EQ(occurrences(page, "<svg"), 9U)
+      << "3 axes, surface, 2 of training, 2 of the comparison, layers";
+  EXPECT_GE(occurrences(page, "<title>"), 10U);
   EXPECT_EQ(occurrences(page, "<table"), occurrences(page, "<caption>"));
   EXPECT_EQ(occurrences(page, "\"nan"), 0U);
   EXPECT_EQ(occurrences(page, ">nan"), 0U);
@@ -60,6 +61,7 @@ TEST(ReportPage, EscapesEveryText) {
   report.summary[0].network = evil;
   report.layers[0].name = report.layers[0].op = report.layers[0].output_before = evil;
   report.samples[0].dimension = report.axes[0].dimension = report.training[0].series = evil;
+  report.comparison[0].method = report.blocks[0].name = evil;
   report.notes = report.warnings = {evil};
   EXPECT_EQ(markup_defect(to_html(report)), "");
   EXPECT_EQ(occurrences(to_html(report), "<b on"), 0U);
@@ -127,6 +129,9 @@ TEST(ReportJson, KeepsEveryValue) {
   ASSERT_EQ(json["layers"].size(), report.layers.size());
   EXPECT_EQ(json["layers"][16]["removed"], true);
   EXPECT_EQ(json["samples"][5]["accuracy"], report.samples[5].accuracy);
+  EXPECT_EQ(json["comparison"][0]["time"], 0.55);
+  EXPECT_TRUE(json["comparison"][1]["spread"].is_null());
+  EXPECT_EQ(json["blocks"][1]["kept"], false);
   EXPECT_EQ(json["axes"][2]["x"].get<std::vector<double>>(), report.axes[2].x);
   EXPECT_EQ(json["axes"][1]["measured"][3]["accuracy"], report.axes[1].measured[3].accuracy);
   EXPECT_EQ(json["training"][1]["train_loss"].get<std::vector<double>>(),
