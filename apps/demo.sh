@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 
 out=${1:-runs/demo}
 prepare release
-cmake --build --preset release -j "$(nproc)" --target train prune evaluate inspect >&2
+cmake --build --preset release -j "$(nproc)" --target train prune evaluate inspect export-model >&2
 bin=build/release/bin
 
 echo "== Training ResNet-14 on Fashion-MNIST" >&2

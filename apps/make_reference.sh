@@ -51,7 +51,7 @@ still does: the error then names the file to remove. `evaluate` and `inspect` re
 
 Those of the CUDA backend are in `kernels/cuda/README.md`, those of the emulator in `kernels/simt/README.md`.
 TEXT
-for program in train prune evaluate inspect; do
+for program in train prune evaluate inspect export-model; do
   printf '\n## %s\n\n```\n' "$program"
   "$bin/$program" --help | sed 's/[[:space:]]*$//' | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}'
   printf '```\n'

@@ -89,7 +89,7 @@ struct Flags {
   std::string methods, width_scope = "group", validation;
   std::int64_t seeds = 1;
   std::string dimensions = "depth,width,resolution";
-  bool resume = false;
+  bool resume = false, onnx = false;
   double minutes = 0;
   PruneOptions options;
   ModelOptions model;
@@ -222,6 +222,7 @@ struct Flags {
         ->check(CLI::Range(1, 1000))
         ->type_name("N")
         ->configurable(false);
+    app.add_flag("--onnx", onnx, "Writes the result as model.onnx, too")->configurable(false);
     app.add_flag("--resume", resume, "Goes on with the run in --out")->configurable(false);
     app.add_option("--time-limit", minutes,
                    "Stops after a checkpoint when the time is up; 0: never")
@@ -371,6 +372,7 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
                .ex = ex,
                .latency_table = flags.latency_table,
                .latency = nullptr,
+               .writes_onnx = flags.onnx,
                .schedule = {},
                .journal = std::move(record),
                .times = StageTimes(folder.path() / "times.json"),

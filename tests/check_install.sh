@@ -16,7 +16,7 @@ configure() {  # FOLDER OPTIONS...
 cmake --install "$build" --prefix "$work/first" >/dev/null
 mv "$work/first" "$work/a prefix"  # nothing installed may know where it was put
 prefix="$work/a prefix"
-for program in train prune evaluate inspect; do
+for program in train prune evaluate inspect export-model; do
   "$prefix/bin/trifold-$program" --version | grep -q "(Trifold)" || fail "trifold-$program doesn't run"
 done
 others=$(find "$prefix/bin" -type f ! -name 'trifold-*')

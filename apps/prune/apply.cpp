@@ -5,7 +5,9 @@
 
 #include "apps/cli/exit_code.h"
 #include "apps/prune/run.h"
+#include "engine/file_io.h"
 #include "nn/io/model_file.h"
+#include "nn/onnx/export.h"
 #include "nn/train/evaluate.h"
 #include "pruning/cost.h"
 
@@ -98,6 +100,11 @@ void finetune(PruneRun& run) {
     nn::save_model(run.folder / "model.safetensors", model);
     return result;
   });
+  if (run.writes_onnx) {
+    engine::write_file_atomically(
+        run.folder / "model.onnx",
+        nn::to_onnx(nn::load_model(run.folder / "model.safetensors", {}, run.ex.device)));
+  }
   if (const std::string broken = broken_promise(run, done); !broken.empty()) {
     run.callbacks.say("warning: " + broken);
   }

@@ -53,6 +53,7 @@ struct PruneRun {
   kernels::Exec ex;
   std::filesystem::path latency_table;      ///< shared with other runs; empty: none
   std::unique_ptr<pruning::Times> latency;  ///< where that is the cost, and as soon as it is needed
+  bool writes_onnx = false;                 ///< beside the result
   std::optional<Schedule> schedule;         ///< where --budget decides it
   Journal journal;
   StageTimes times;
@@ -74,7 +75,7 @@ void fit(PruneRun& run);
 void solve(PruneRun& run);
 /// apply: cuts the base to the chosen point; writes pruned.safetensors.
 void apply(PruneRun& run);
-/// finetune: trains the pruned network; writes model.safetensors.
+/// finetune: trains the pruned network; writes model.safetensors, and model.onnx where asked to.
 void finetune(PruneRun& run);
 /// compare: trains what other ways to spend the budget choose; writes compare.csv and the networks.
 void compare(PruneRun& run);

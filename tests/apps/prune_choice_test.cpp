@@ -19,8 +19,9 @@ nlohmann::json steps_of(const fs::path& out) {
 TEST_F(Prune, FindsTheCheapestNetworkWithinALoss) {
   const fs::path out = folder / "run";
   // All the accuracy there is may go: the cheapest network of the space will do.
-  const Result all = run_program("prune", arguments("run", out, {"--max-drop", "100"}));
+  const Result all = run_program("prune", arguments("run", out, {"--max-drop", "100", "--onnx"}));
   ASSERT_EQ(all.code, 0) << all.err;
+  EXPECT_TRUE(fs::exists(out / "model.onnx"));
   const nlohmann::json steps = steps_of(out);
   EXPECT_DOUBLE_EQ(steps.at("solve").at("budget").get<double>(),
                    steps.at("plan").at("smallest").at("ratio").get<double>());
