@@ -11,6 +11,7 @@
 #include "apps/cli/exit_code.h"
 #include "bench/kernels/conv2d_shapes.h"
 #include "bench/kernels/rows.h"
+#include "kernels/runtime/error.h"
 
 namespace {
 
@@ -78,7 +79,13 @@ int run(int argc, char** argv) {
   add_classifier_rows(suite);
   add_optimizer_rows(suite);
   add_augment_rows(suite);
-  benchmark::RunSpecifiedBenchmarks();
+  // What made these figures, beside them in JSON and CSV.
+  std::string build = apps::version_text("bench_kernels");
+  std::ranges::replace(build, '\n', ';');
+  benchmark::AddCustomContext("build", build);
+  require<ConfigError>(benchmark::RunSpecifiedBenchmarks() > 0,
+                       "no row has a name that --benchmark_filter matches; "
+                       "--benchmark_list_tests=true lists the names");
   return apps::exit_ok;
 }
 
