@@ -11,6 +11,7 @@
 #include "nn/io/graph_json.h"
 #include "nn/io/parameters.h"
 #include "nn/io/weight_names.h"
+#include "nn/onnx/import.h"
 
 namespace trifold::nn {
 namespace {
@@ -242,10 +243,21 @@ Model load_plain(SafetensorsFile& file, const ModelHints& hints) {
 }  // namespace
 
 Model load_model(const std::filesystem::path& path, const ModelHints& hints, Device device) {
-  SafetensorsFile file = engine::read_safetensors(path);
   const std::string where = path.string();
-  const bool own = file.metadata.contains(info_key) && file.metadata.contains(graph_key);
-  Model model = own ? load_own(file, hints) : load_plain(file, hints);
+  SafetensorsFile file;
+  const auto load = [&]() -> Model {
+    if (path.extension() == ".onnx") {
+      OnnxNetwork network = import_onnx(path, hints);
+      file = std::move(network.weights);
+      override_facts(network.info, hints, where);
+      check_shapes(network.graph, "", file);
+      return {Network(std::move(network.graph)), std::move(network.info)};
+    }
+    file = engine::read_safetensors(path);
+    const bool own = file.metadata.contains(info_key) && file.metadata.contains(graph_key);
+    return own ? load_own(file, hints) : load_plain(file, hints);
+  };
+  Model model = load();
   check_info(model.network, model.info, hints, where);
   if (device != Device{}) model.network = Network(model.network.graph(), device);
   restore_parameters(model.network, "", file);

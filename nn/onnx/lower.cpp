@@ -1,0 +1,593 @@
+#include "nn/onnx/lower.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+#include <numeric>
+#include <set>
+#include <sstream>
+
+#include "kernels/runtime/error.h"
+
+namespace trifold::nn {
+namespace {
+
+// Why a node can't be lowered.
+struct NotUnderstood {
+  std::string reason;
+};
+
+// A node that reads what wasn't understood is none of the reasons.
+struct FollowsAnother {};
+
+void need(bool condition, const char* reason) {
+  if (!condition) throw NotUnderstood{reason};
+}
+
+using Integers = std::vector<std::int64_t>;
+
+bool all_equal(const Integers& values) {
+  return std::ranges::all_of(values, [&](std::int64_t v) { return v == values.front(); });
+}
+
+// "layer1.0.conv1" of "layer1.0.conv1.weight".
+std::string owner_of(const std::string& weight) {
+  constexpr std::string_view suffix = ".weight";
+  return weight.size() > suffix.size() && weight.ends_with(suffix)
+             ? weight.substr(0, weight.size() - suffix.size())
+             : "";
+}
+
+// A name of letters, digits and "._-". PyTorch's exporter calls what a module's convolution does
+// "/layer1/layer1.0/conv1/Conv": that is layer1.0.conv1.
+std::string readable(std::string name) {
+  if (name.starts_with('/')) {
+    std::vector<std::string> modules;
+    std::istringstream parts(name.substr(1));
+    for (std::string part; std::getline(parts, part, '/');) {
+      const bool repeats = !modules.empty() && part.starts_with(modules.back() + ".");
+      if (repeats) modules.pop_back();
+      modules.push_back(part);
+    }
+    if (modules.size() > 1) modules.pop_back();  // the op
+    name = fmt::format("{}", fmt::join(modules, "."));
+  }
+  for (char& c : name) {
+    const bool plain =
+        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '-';
+    if (!plain) c = '_';
+  }
+  return name;
+}
+
+class Lowering {
+ public:
+  Lowering(const OnnxFile& file, const std::string& image, std::int64_t channels, std::string where)
+      : file_(file), where_(std::move(where)) {
+    for (const OnnxNode& node : file.nodes) {
+      for (const std::string& input : node.inputs) ++uses_[input];
+    }
+    for (const std::string& output : file.outputs) ++uses_[output];
+    add("input", Input{channels}, {}, image);
+  }
+
+  LoweredOnnx run() {
+    for (const OnnxNode& node : file_.nodes) {
+      try {
+        lower(node);
+      } catch (const NotUnderstood& e) {
+        const std::string& name =
+            node.name.empty() && !node.outputs.empty() ? node.outputs.front() : node.name;
+        refused_[{node.op, e.reason}].push_back(name);
+        unknown_.insert(node.outputs.begin(), node.outputs.end());
+      } catch (const FollowsAnother&) {
+        unknown_.insert(node.outputs.begin(), node.outputs.end());
+      }
+    }
+    std::vector<std::string> problems;
+    for (const auto& [problem, names] : refused_) {
+      problems.push_back(fmt::format("{} {} ({}; the first is '{}')", names.size(), problem.first,
+                                     problem.second, names.front()));
+    }
+    require<FileError>(problems.empty(), "{}: some of its nodes are not understood: {}", where_,
+                       fmt::join(problems, ", "));
+    const auto output = values_.find(file_.outputs.front());
+    require<FileError>(output != values_.end(), "{}: nothing makes its output '{}'", where_,
+                       file_.outputs.front());
+    return {reached_from(output->second), std::move(weights_)};
+  }
+
+ private:
+  // A node of the graph as it grows; one that another took over is `gone`.
+  struct Draft {
+    Node node;
+    std::int64_t channels;
+    int readers;  // of its value in the file
+    bool gone = false;
+  };
+
+  Draft& draft(NodeId id) { return drafts_[static_cast<std::size_t>(id)]; }
+
+  void add(std::string name, Op op, std::vector<NodeId> inputs, const std::string& value) {
+    Integers channels;
+    for (NodeId in : inputs) channels.push_back(draft(in).channels);
+    std::int64_t made = 0;
+    try {
+      made = std::visit([&](const auto& o) { return o.output_channels(channels); }, op);
+      need(std::visit([](const auto& o) { return o.is_valid(); }, op),
+           "an attribute is out of range");
+    } catch (const ShapeError& e) {
+      throw NotUnderstood{e.what()};
+    }
+    name = readable(name.empty() ? value : name);
+    while (!names_.insert(name).second) name += "_";
+    values_[value] = std::ssize(drafts_);
+    drafts_.push_back({{std::move(name), std::move(op), std::move(inputs)}, made, uses(value)});
+  }
+  int uses(const std::string& value) const {
+    const auto found = uses_.find(value);
+    return found == uses_.end() ? 0 : found->second;
+  }
+  void alias(const OnnxNode& node, NodeId id) {
+    values_[node.outputs.front()] = id;
+    draft(id).readers += uses(node.outputs.front()) - 1;
+  }
+
+  NodeId value(const OnnxNode& node, std::size_t i) {
+    need(i < node.inputs.size(), "an input is missing");
+    const std::string& name = node.inputs[i];
+    if (unknown_.contains(name)) throw FollowsAnother{};
+    const auto found = values_.find(name);
+    need(found != values_.end(),
+         constant(name) != nullptr ? "it reads a constant as an image" : "nothing makes its input");
+    return found->second;
+  }
+  const OnnxTensor* constant(const std::string& name) const {
+    if (const auto found = file_.constants.find(name); found != file_.constants.end()) {
+      return &found->second;
+    }
+    const auto made = made_constants_.find(name);
+    return made == made_constants_.end() ? nullptr : made->second;
+  }
+  const OnnxTensor* optional_constant(const OnnxNode& node, std::size_t i) const {
+    if (i >= node.inputs.size() || node.inputs[i].empty()) return nullptr;
+    const OnnxTensor* found = constant(node.inputs[i]);
+    need(found != nullptr, "an input is not a constant");
+    return found;
+  }
+  const OnnxTensor& required_constant(const OnnxNode& node, std::size_t i) const {
+    const OnnxTensor* found = optional_constant(node, i);
+    need(found != nullptr, "an input is missing");
+    return *found;
+  }
+  const Integers& integers(const OnnxNode& node, std::size_t i) const {
+    const OnnxTensor& found = required_constant(node, i);
+    need(std::ssize(found.integers) == found.shape.size(), "an input is not of integers");
+    return found.integers;
+  }
+  // The numbers that a node has as an input, or as an attribute in older versions.
+  Integers integers_or_list(const OnnxNode& node, std::size_t i, const std::string& attribute,
+                            const Integers& otherwise = {}) const {
+    if (i < node.inputs.size() && !node.inputs[i].empty()) return integers(node, i);
+    return node.list(attribute, otherwise);
+  }
+
+  // Handlers say what they don't understand before they read their inputs: so that a node is told of
+  // even where one in front of it isn't understood, either.
+  void lower(const OnnxNode& node) {
+    need(!node.outputs.empty(), "it has no output");
+    using Handler = void (Lowering::*)(const OnnxNode&);
+    static const std::map<std::string, Handler> handlers = {
+        {"Constant", &Lowering::make_constant},
+        {"Identity", &Lowering::pass},
+        {"Dropout", &Lowering::pass},
+        {"Flatten", &Lowering::flatten},
+        {"Reshape", &Lowering::flatten},
+        {"Squeeze", &Lowering::flatten},
+        {"Conv", &Lowering::conv},
+        {"BatchNormalization", &Lowering::batch_norm},
+        {"Relu", &Lowering::relu},
+        {"Clip", &Lowering::clip},
+        {"Add", &Lowering::add_values},
+        {"Concat", &Lowering::concat},
+        {"MaxPool", &Lowering::pool},
+        {"AveragePool", &Lowering::pool},
+        {"GlobalAveragePool", &Lowering::global_pool},
+        {"ReduceMean", &Lowering::global_pool},
+        {"Gemm", &Lowering::gemm},
+        {"MatMul", &Lowering::matmul},
+        {"Slice", &Lowering::slice},
+        {"Pad", &Lowering::pad},
+        {"Gather", &Lowering::gather}};
+    const auto handler = handlers.find(node.op);
+    need(handler != handlers.end(), "unknown op");
+    (this->*handler->second)(node);
+  }
+
+  void make_constant(const OnnxNode& node) {
+    const auto found = node.tensors.find("value");
+    need(found != node.tensors.end(), "not a constant tensor");
+    made_constants_[node.outputs.front()] = &found->second;
+  }
+
+  void pass(const OnnxNode& node) {
+    if (!node.inputs.empty() && constant(node.inputs.front()) != nullptr) {
+      made_constants_[node.outputs.front()] = constant(node.inputs.front());
+      return;
+    }
+    alias(node, value(node, 0));
+  }
+
+  void flatten(const OnnxNode& node) {
+    const NodeId x = value(node, 0);
+    need(std::holds_alternative<GlobalAvgPool>(draft(x).node.op) ||
+             std::holds_alternative<Linear>(draft(x).node.op),
+         "only behind global pooling");
+    alias(node, x);
+  }
+
+  // A parameter of the node that is added next, under the suffix that model files have.
+  std::string name_by(const OnnxNode& node, std::size_t weight) const {
+    const std::string name = owner_of(node.inputs[weight]);
+    return name.empty() || names_.contains(readable(name)) ? node.name : name;
+  }
+  void keep(const std::string& suffix, const OnnxTensor& tensor) {
+    need(std::ssize(tensor.floats) == tensor.shape.size(), "a parameter is not of 32-bit floats");
+    weights_[drafts_.back().node.name + suffix] = tensor;
+  }
+
+  // Square windows, equal strides and pads of one size.
+  struct Window {
+    std::int64_t extent, stride, pad;
+  };
+  static Window window(const OnnxNode& node, const Integers& kernel) {
+    const Integers strides = node.list("strides", {1, 1}), pads = node.list("pads", {0, 0, 0, 0}),
+                   dilations = node.list("dilations", {1, 1});
+    const auto auto_pad = node.texts.find("auto_pad");
+    need(
+        auto_pad == node.texts.end() || auto_pad->second == "NOTSET" || auto_pad->second == "VALID",
+        "auto_pad");
+    need(kernel.size() == 2 && all_equal(kernel), "a window that is not square");
+    need(strides.size() == 2 && all_equal(strides), "strides that differ");
+    need(pads.size() == 4 && all_equal(pads), "pads that differ");
+    need(dilations == Integers({1, 1}), "dilation");
+    need(node.integer("ceil_mode", 0) == 0, "ceil_mode");
+    return {kernel[0], strides[0], pads[0]};
+  }
+
+  void conv(const OnnxNode& node) {
+    const OnnxTensor& weight = required_constant(node, 1);
+    const OnnxTensor* const bias = optional_constant(node, 2);
+    need(weight.shape.rank() == 4, "only images of two dimensions");
+    need(node.integer("group", 1) == 1, "groups");
+    const Window w = window(node, node.list("kernel_shape", {weight.shape[2], weight.shape[3]}));
+    const NodeId x = value(node, 0);
+    add(name_by(node, 1),
+        Conv2d{.filters = weight.shape[0],
+               .window = w.extent,
+               .stride = w.stride,
+               .pad = w.pad,
+               .bias = bias != nullptr},
+        {x}, node.outputs.front());
+    keep(".weight", weight);
+    if (bias != nullptr) keep(".bias", *bias);
+  }
+
+  void batch_norm(const OnnxNode& node) {
+    const NodeId x = value(node, 0);
+    need(node.integer("training_mode", 0) == 0, "training mode");
+    const auto eps = node.floats.find("epsilon");
+    const OnnxTensor* parameters[4];
+    for (std::size_t i = 0; i < 4; ++i) parameters[i] = &required_constant(node, i + 1);
+    add(name_by(node, 1), BatchNorm{.eps = eps == node.floats.end() ? 1e-5f : eps->second}, {x},
+        node.outputs.front());
+    constexpr const char* suffixes[] = {".weight", ".bias", ".running_mean", ".running_var"};
+    for (std::size_t i = 0; i < 4; ++i) keep(suffixes[i], *parameters[i]);
+  }
+
+  // Whether a batch norm can take over what alone reads it.
+  BatchNorm* open_norm(NodeId id) {
+    Draft& d = draft(id);
+    auto* norm = std::get_if<BatchNorm>(&d.node.op);
+    return norm != nullptr && d.readers == 1 && !norm->relu ? norm : nullptr;
+  }
+  // Puts a batch norm at the place of what it took over, behind all of its inputs.
+  void move_here(NodeId norm, Op op, std::vector<NodeId> inputs, const std::string& value) {
+    Draft& old = draft(norm);
+    old.gone = true;
+    Draft moved{{old.node.name, std::move(op), std::move(inputs)}, old.channels, uses(value)};
+    values_[value] = std::ssize(drafts_);
+    drafts_.push_back(std::move(moved));
+  }
+
+  void relu(const OnnxNode& node) {
+    const NodeId x = value(node, 0);
+    if (BatchNorm* norm = open_norm(x)) {
+      BatchNorm fused = *norm;
+      fused.relu = true;
+      move_here(x, fused, draft(x).node.inputs, node.outputs.front());
+      return;
+    }
+    add(node.name, Relu{}, {x}, node.outputs.front());
+  }
+
+  void clip(const OnnxNode& node) {
+    const auto bound = [&](std::size_t i, const char* attribute, float otherwise) {
+      if (const OnnxTensor* t = optional_constant(node, i)) {
+        need(t->floats.size() == 1, "a bound that is not a number");
+        return t->floats[0];
+      }
+      const auto found = node.floats.find(attribute);
+      return found == node.floats.end() ? otherwise : found->second;
+    };
+    need(bound(1, "min", -1.0f) == 0.0f && bound(2, "max", 0.0f) == 6.0f,
+         "bounds other than 0 and 6");
+    const NodeId x = value(node, 0);
+    add(node.name, Relu6{}, {x}, node.outputs.front());
+  }
+
+  void add_values(const OnnxNode& node) {
+    need(node.inputs.size() == 2, "it doesn't add two values");
+    for (std::size_t i : {0, 1}) {
+      if (constant(node.inputs[i]) != nullptr) {
+        add_bias(node, 1 - i, *constant(node.inputs[i]));
+        return;
+      }
+    }
+    const NodeId a = value(node, 0), b = value(node, 1);
+    for (const auto& [norm, other] : {std::pair(a, b), std::pair(b, a)}) {
+      if (a == b || open_norm(norm) == nullptr || draft(norm).node.inputs.size() != 1) continue;
+      if (draft(norm).channels != draft(other).channels) continue;
+      move_here(norm, draft(norm).node.op, {draft(norm).node.inputs[0], other},
+                node.outputs.front());
+      return;
+    }
+    add(node.name, Add{}, {a, b}, node.outputs.front());
+  }
+
+  // The constant behind a MatMul.
+  void add_bias(const OnnxNode& node, std::size_t operand, const OnnxTensor& bias) {
+    const NodeId x = value(node, operand);
+    auto* const linear = std::get_if<Linear>(&draft(x).node.op);
+    need(linear != nullptr && !linear->bias && draft(x).readers == 1,
+         "a constant is added to an image");
+    need(bias.shape.size() == linear->outputs, "a bias of another size");
+    linear->bias = true;
+    OnnxTensor flat = bias;
+    flat.shape = engine::Shape{bias.shape.size()};
+    weights_[draft(x).node.name + ".bias"] = std::move(flat);
+    alias(node, x);
+  }
+
+  void concat(const OnnxNode& node) {
+    std::vector<NodeId> inputs;
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) inputs.push_back(value(node, i));
+    need(node.integer("axis", 0) == 1, "not along the channels");
+    // What an earlier one has joined already is read from there, so that a dense block grows by one
+    // layer at a time.
+    const auto shorter = joined_.find(std::vector<NodeId>(inputs.begin(), inputs.end() - 1));
+    const std::vector<NodeId> whole = inputs;
+    if (inputs.size() > 2 && shorter != joined_.end()) inputs = {shorter->second, inputs.back()};
+    add(node.name, Concat{}, inputs, node.outputs.front());
+    joined_[whole] = std::ssize(drafts_) - 1;
+  }
+
+  void pool(const OnnxNode& node) {
+    const bool max = node.op == "MaxPool";
+    const Window w = window(node, node.list("kernel_shape", {}));
+    need(max || w.pad == 0 || node.integer("count_include_pad", 0) == 1,
+         "padding that isn't counted");
+    const NodeId x = value(node, 0);
+    add(node.name, Pool{max ? PoolKind::max : PoolKind::average, w.extent, w.stride, w.pad}, {x},
+        node.outputs.front());
+  }
+
+  void global_pool(const OnnxNode& node) {
+    const NodeId x = value(node, 0);
+    if (node.op == "ReduceMean") {
+      Integers axes = integers_or_list(node, 1, "axes");
+      for (std::int64_t& axis : axes) axis += axis < 0 ? 4 : 0;
+      std::ranges::sort(axes);
+      need(axes == Integers({2, 3}), "not the mean of the image");
+    }
+    add(node.name, GlobalAvgPool{}, {x}, node.outputs.front());
+  }
+
+  static OnnxTensor transposed(const OnnxTensor& t) {
+    OnnxTensor result = t;
+    const std::int64_t rows = t.shape[0], columns = t.shape[1];
+    result.shape = {columns, rows};
+    for (std::int64_t i = 0; i < rows; ++i) {
+      for (std::int64_t j = 0; j < columns; ++j) {
+        result.floats[static_cast<std::size_t>(j * rows + i)] =
+            t.floats[static_cast<std::size_t>(i * columns + j)];
+      }
+    }
+    return result;
+  }
+
+  void linear(const OnnxNode& node, bool is_transposed, const OnnxTensor* bias) {
+    const NodeId x = value(node, 0);
+    const OnnxTensor& weight = required_constant(node, 1);
+    need(weight.shape.rank() == 2 && std::ssize(weight.floats) == weight.shape.size(),
+         "weights that are not a matrix of 32-bit floats");
+    const OnnxTensor stored = is_transposed ? weight : transposed(weight);
+    add(name_by(node, 1), Linear{stored.shape[0], bias != nullptr}, {x}, node.outputs.front());
+    keep(".weight", stored);
+    if (bias != nullptr) keep(".bias", *bias);
+  }
+
+  void gemm(const OnnxNode& node) {
+    const auto factor = [&](const char* name) {
+      const auto found = node.floats.find(name);
+      return found == node.floats.end() ? 1.0f : found->second;
+    };
+    need(factor("alpha") == 1.0f && factor("beta") == 1.0f, "factors other than 1");
+    need(node.integer("transA", 0) == 0, "a transposed input");
+    linear(node, node.integer("transB", 0) != 0, optional_constant(node, 2));
+  }
+
+  void matmul(const OnnxNode& node) { linear(node, false, nullptr); }
+
+  // A selection of channels takes over another one that it alone reads.
+  void add_gather(const OnnxNode& node, NodeId x, std::vector<std::int32_t> source,
+                  std::int64_t stride) {
+    const auto* before = std::get_if<ChannelGather>(&draft(x).node.op);
+    if (before != nullptr && draft(x).readers == 1) {
+      for (std::int32_t& c : source) c = c < 0 ? -1 : before->source[static_cast<std::size_t>(c)];
+      stride *= before->stride;
+      draft(x).gone = true;
+      x = draft(x).node.inputs[0];
+    }
+    add(node.name, ChannelGather{std::move(source), stride}, {x}, node.outputs.front());
+  }
+
+  std::vector<std::int32_t> all_channels(NodeId x) {
+    std::vector<std::int32_t> source(static_cast<std::size_t>(draft(x).channels));
+    std::iota(source.begin(), source.end(), 0);
+    return source;
+  }
+
+  void slice(const OnnxNode& node) {
+    const NodeId x = value(node, 0);
+    const Integers starts = integers_or_list(node, 1, "starts"),
+                   ends = integers_or_list(node, 2, "ends");
+    Integers counted(starts.size());
+    std::iota(counted.begin(), counted.end(), std::int64_t{0});
+    const Integers axes = integers_or_list(node, 3, "axes", counted);
+    const Integers steps = integers_or_list(node, 4, "", Integers(starts.size(), 1));
+    need(ends.size() == starts.size() && axes.size() == starts.size() &&
+             steps.size() == starts.size(),
+         "starts, ends, axes and steps of different lengths");
+    std::vector<std::int32_t> source = all_channels(x);
+    Integers strides = {1, 1};
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      const std::int64_t axis = axes[i] < 0 ? axes[i] + 4 : axes[i];
+      if (axis == 1) {
+        const auto count = std::ssize(source);
+        const auto place = [&](std::int64_t p) {
+          return std::clamp<std::int64_t>(p < 0 ? p + count : p, 0, count);
+        };
+        const std::int64_t first = place(starts[i]), last = place(ends[i]);
+        need(steps[i] == 1 && first < last, "a part of the channels that is not a range");
+        source = {source.begin() + first, source.begin() + last};
+        continue;
+      }
+      // Whatever the extent is, it goes to its end.
+      need((axis == 2 || axis == 3) && starts[i] == 0 && steps[i] >= 1 && ends[i] >= max_extent,
+           "a part of the image");
+      strides[static_cast<std::size_t>(axis - 2)] = steps[i];
+    }
+    if (all_equal(strides)) {
+      add_gather(node, x, std::move(source), strides[0]);
+      return;
+    }
+    // One axis here and the other in the next node.
+    need(strides[0] == 1 || strides[1] == 1, "strides that differ");
+    half_strided(node, x, strides[0] > 1 ? strides[0] : strides[1], strides[0] > 1 ? 0 : 1);
+  }
+
+  // Exporters write x[:, :, ::2, ::2] as two slices, of which the first alone has no equal here.
+  void half_strided(const OnnxNode& node, NodeId x, std::int64_t stride, std::size_t axis) {
+    const auto half = halves_.find(x);
+    if (half == halves_.end() || node.inputs[0] != half->second.value) {
+      need(uses(node.outputs.front()) == 1, "strides that differ");
+      halves_[x] = {node.outputs.front(), stride, axis};
+      values_[node.outputs.front()] = x;
+      return;
+    }
+    const Half first = half->second;
+    halves_.erase(half);
+    need(first.stride == stride && first.axis != axis, "strides that differ");
+    add(node.name, ChannelGather{all_channels(x), stride}, {x}, node.outputs.front());
+  }
+
+  void pad(const OnnxNode& node) {
+    const NodeId x = value(node, 0);
+    const auto mode = node.texts.find("mode");
+    need(mode == node.texts.end() || mode->second == "constant", "padding that is not constant");
+    if (const OnnxTensor* filler = optional_constant(node, 2)) {
+      need(filler->floats.size() == 1 && filler->floats[0] == 0.0f, "padding that is not 0");
+    }
+    const Integers pads = integers_or_list(node, 1, "pads");
+    need(pads.size() == 8, "not an image's pads");
+    for (std::size_t i = 0; i < pads.size(); ++i) {
+      need(i % 4 == 1 ? pads[i] >= 0 && pads[i] <= max_extent : pads[i] == 0,
+           "padding other than of channels");
+    }
+    std::vector<std::int32_t> source = all_channels(x);
+    source.insert(source.begin(), static_cast<std::size_t>(pads[1]), -1);
+    source.insert(source.end(), static_cast<std::size_t>(pads[5]), -1);
+    add_gather(node, x, std::move(source), 1);
+  }
+
+  void gather(const OnnxNode& node) {
+    const NodeId x = value(node, 0);
+    need(node.integer("axis", 0) == 1, "not along the channels");
+    const Integers& indices = integers(node, 1);
+    std::vector<std::int32_t> source;
+    for (std::int64_t i : indices) {
+      const std::int64_t channel = i < 0 ? i + draft(x).channels : i;
+      need(channel >= 0 && channel < draft(x).channels, "a channel that there isn't");
+      source.push_back(static_cast<std::int32_t>(channel));
+    }
+    need(!source.empty(), "no channels");
+    add_gather(node, x, std::move(source), 1);
+  }
+
+  // The nodes that the output needs, in their order, the output last.
+  Graph reached_from(NodeId output) {
+    require<FileError>(halves_.empty(), "{}: a slice strides over one side of the image alone",
+                       where_);
+    std::vector<bool> needed(drafts_.size(), false);
+    needed[static_cast<std::size_t>(output)] = needed[0] = true;
+    for (NodeId id = output; id >= 0; --id) {
+      if (!needed[static_cast<std::size_t>(id)]) continue;
+      for (NodeId in : draft(id).node.inputs) needed[static_cast<std::size_t>(in)] = true;
+    }
+    Graph graph;
+    std::vector<NodeId> moved(drafts_.size(), -1);
+    std::set<std::string> kept;
+    for (NodeId id = 0; id <= output; ++id) {
+      if (!needed[static_cast<std::size_t>(id)]) continue;
+      Node node = draft(id).node;
+      for (NodeId& in : node.inputs) in = moved[static_cast<std::size_t>(in)];
+      kept.insert(node.name);
+      moved[static_cast<std::size_t>(id)] = graph.add(node.name, node.op, node.inputs);
+    }
+    std::erase_if(weights_, [&](const auto& weight) {
+      return !kept.contains(weight.first.substr(0, weight.first.rfind('.')));
+    });
+    return graph;
+  }
+
+  const OnnxFile& file_;
+  std::string where_;
+  std::map<std::string, int> uses_;
+  std::vector<Draft> drafts_;
+  std::set<std::string> names_;
+  std::map<std::string, NodeId> values_;
+  std::map<std::string, const OnnxTensor*> made_constants_;
+  std::map<std::vector<NodeId>, NodeId> joined_;
+  struct Half {
+    std::string value;
+    std::int64_t stride;
+    std::size_t axis;
+  };
+  std::map<NodeId, Half> halves_;
+  std::map<std::string, OnnxTensor> weights_;
+  std::set<std::string> unknown_;
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>>
+      refused_;  // by op, reason
+};
+
+}  // namespace
+
+LoweredOnnx lower_onnx(const OnnxFile& file, const std::string& image, std::int64_t channels,
+                       const std::string& where) {
+  return Lowering(file, image, channels, where).run();
+}
+
+}  // namespace trifold::nn

@@ -1,0 +1,338 @@
+#include "nn/onnx/onnx_file.h"
+
+#include <bit>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <protozero/pbf_reader.hpp>
+
+#include "kernels/runtime/error.h"
+#include "nn/onnx/onnx_model.h"
+
+namespace trifold::nn {
+namespace {
+
+using protozero::pbf_reader;
+
+constexpr std::int32_t type_int32 = 6;
+
+// Repeated numbers, packed into one field or each in its own.
+template <class T, class Single, class Packed>
+void append(std::vector<T>& values, pbf_reader& message, Single single, Packed packed) {
+  if (message.wire_type() != protozero::pbf_wire_type::length_delimited) {
+    values.push_back(static_cast<T>(single(message)));
+    return;
+  }
+  for (auto value : packed(message)) values.push_back(static_cast<T>(value));
+}
+
+void append_int64(std::vector<std::int64_t>& values, pbf_reader& message) {
+  append(
+      values, message, [](pbf_reader& m) { return m.get_int64(); },
+      [](pbf_reader& m) { return m.get_packed_int64(); });
+}
+
+template <class T, class Wide>
+std::vector<Wide> unpack(const std::string& raw, std::int64_t count, const std::string& what) {
+  require<FileError>(raw.size() == static_cast<std::size_t>(count) * sizeof(T),
+                     "{} has {} bytes for {} elements", what, raw.size(), count);
+  std::vector<Wide> values(static_cast<std::size_t>(count));
+  static_assert(std::endian::native == std::endian::little, "raw_data is little-endian");
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    T value;
+    std::memcpy(&value, raw.data() + i * sizeof(T), sizeof(T));
+    values[i] = value;
+  }
+  return values;
+}
+
+struct NamedTensor {
+  std::string name;
+  OnnxTensor tensor;
+};
+
+NamedTensor read_tensor(pbf_reader message, const std::string& where) {
+  NamedTensor result;
+  OnnxTensor& t = result.tensor;
+  std::vector<std::int64_t> extents;
+  std::optional<std::string> raw;
+  bool external = false;
+  while (message.next()) {
+    switch (message.tag()) {
+      case 1:
+        append_int64(extents, message);
+        break;
+      case 2:
+        t.type = message.get_int32();
+        break;
+      case 4:
+        append(
+            t.floats, message, [](pbf_reader& m) { return m.get_float(); },
+            [](pbf_reader& m) { return m.get_packed_float(); });
+        break;
+      case 5:
+        append(
+            t.integers, message, [](pbf_reader& m) { return m.get_int32(); },
+            [](pbf_reader& m) { return m.get_packed_int32(); });
+        break;
+      case 7:
+        append_int64(t.integers, message);
+        break;
+      case 8:
+        result.name = message.get_string();
+        break;
+      case 9:
+        raw = message.get_bytes();
+        break;
+      case 14:
+        external = message.get_enum() != 0;
+        break;
+      default:
+        message.skip();
+    }
+  }
+  const std::string what = fmt::format("{}: tensor '{}'", where, result.name);
+  require<FileError>(
+      !external, "{} lies in another file; export the network again with all its weights in one",
+      what);
+  try {
+    t.shape = engine::Shape(extents);
+  } catch (const ShapeError& e) {
+    throw FileError(fmt::format("{} has no shape that can be: {}", what, e.what()));
+  }
+  const std::int64_t count = t.shape.size();
+  if (t.type == static_cast<std::int32_t>(OnnxType::float32)) {
+    if (raw) t.floats = unpack<float, float>(*raw, count, what);
+    require<FileError>(std::ssize(t.floats) == count, "{} has {} of its {} elements", what,
+                       t.floats.size(), count);
+  } else if (t.type == static_cast<std::int32_t>(OnnxType::int64) || t.type == type_int32) {
+    if (raw && t.type == type_int32) {
+      t.integers = unpack<std::int32_t, std::int64_t>(*raw, count, what);
+    } else if (raw) {
+      t.integers = unpack<std::int64_t, std::int64_t>(*raw, count, what);
+    }
+    require<FileError>(std::ssize(t.integers) == count, "{} has {} of its {} elements", what,
+                       t.integers.size(), count);
+  }
+  return result;
+}
+
+void read_attribute(pbf_reader message, OnnxNode& node, const std::string& where) {
+  std::string name, text;
+  std::optional<std::int64_t> integer;
+  std::optional<float> number;
+  std::optional<std::string> string;
+  std::optional<OnnxTensor> tensor;
+  std::vector<std::int64_t> list;
+  while (message.next()) {
+    switch (message.tag()) {
+      case 1:
+        name = message.get_string();
+        break;
+      case 2:
+        number = message.get_float();
+        break;
+      case 3:
+        integer = message.get_int64();
+        break;
+      case 4:
+        string = message.get_string();
+        break;
+      case 5:
+        tensor = read_tensor(message.get_message(), where).tensor;
+        break;
+      case 6:
+      case 11:
+        throw FileError(fmt::format("{}: node '{}' ({}) holds a graph of its own, which isn't read",
+                                    where, node.name, node.op));
+      case 8:
+        append_int64(list, message);
+        break;
+      default:
+        message.skip();
+    }
+  }
+  if (integer) node.integers[name] = *integer;
+  if (number) node.floats[name] = *number;
+  if (string) node.texts[name] = *string;
+  if (tensor) node.tensors[name] = std::move(*tensor);
+  if (!list.empty()) node.lists[name] = std::move(list);
+}
+
+OnnxNode read_node(pbf_reader message, const std::string& where) {
+  OnnxNode node;
+  std::vector<pbf_reader> attributes;  // read last, for their errors name the node
+  while (message.next()) {
+    switch (message.tag()) {
+      case 1:
+        node.inputs.push_back(message.get_string());
+        break;
+      case 2:
+        node.outputs.push_back(message.get_string());
+        break;
+      case 3:
+        node.name = message.get_string();
+        break;
+      case 4:
+        node.op = message.get_string();
+        break;
+      case 5:
+        attributes.push_back(message.get_message());
+        break;
+      case 7: {
+        const std::string domain = message.get_string();
+        if (!domain.empty() && domain != "ai.onnx") node.op = domain + "." + node.op;
+        break;
+      }
+      default:
+        message.skip();
+    }
+  }
+  for (const pbf_reader& attribute : attributes) read_attribute(attribute, node, where);
+  return node;
+}
+
+OnnxInput read_input(pbf_reader message) {
+  OnnxInput input;
+  while (message.next()) {
+    if (message.tag() == 1) {
+      input.name = message.get_string();
+    } else if (message.tag() == 2) {
+      pbf_reader type = message.get_message();
+      while (type.next(1)) {
+        pbf_reader tensor = type.get_message();
+        while (tensor.next()) {
+          if (tensor.tag() == 1) {
+            input.type = tensor.get_int32();
+          } else if (tensor.tag() == 2) {
+            pbf_reader shape = tensor.get_message();
+            while (shape.next(1)) {
+              pbf_reader dim = shape.get_message();
+              std::int64_t extent = -1;
+              while (dim.next()) {
+                if (dim.tag() == 1) {
+                  extent = dim.get_int64();
+                } else {
+                  dim.skip();
+                }
+              }
+              input.extents.push_back(extent);
+            }
+          } else {
+            tensor.skip();
+          }
+        }
+      }
+    } else {
+      message.skip();
+    }
+  }
+  return input;
+}
+
+void read_graph(pbf_reader message, OnnxFile& file, const std::string& where) {
+  std::vector<OnnxInput> inputs;
+  while (message.next()) {
+    switch (message.tag()) {
+      case 1:
+        file.nodes.push_back(read_node(message.get_message(), where));
+        break;
+      case 5: {
+        NamedTensor constant = read_tensor(message.get_message(), where);
+        file.constants[constant.name] = std::move(constant.tensor);
+        break;
+      }
+      case 11:
+        inputs.push_back(read_input(message.get_message()));
+        break;
+      case 12:
+        file.outputs.push_back(read_input(message.get_message()).name);
+        break;
+      default:
+        message.skip();
+    }
+  }
+  for (OnnxInput& input : inputs) {
+    if (!file.constants.contains(input.name)) file.inputs.push_back(std::move(input));
+  }
+}
+
+void read_model(const std::string& bytes, OnnxFile& file, const std::string& where) {
+  pbf_reader message(bytes);
+  while (message.next()) {
+    switch (message.tag()) {
+      case 7:
+        read_graph(message.get_message(), file, where);
+        break;
+      case 8: {
+        pbf_reader set = message.get_message();
+        std::string domain;
+        std::int64_t version = 0;
+        while (set.next()) {
+          if (set.tag() == 1) {
+            domain = set.get_string();
+          } else if (set.tag() == 2) {
+            version = set.get_int64();
+          } else {
+            set.skip();
+          }
+        }
+        if (domain.empty() || domain == "ai.onnx") file.opset = version;
+        break;
+      }
+      case 14: {
+        pbf_reader entry = message.get_message();
+        std::string key, value;
+        while (entry.next()) {
+          if (entry.tag() == 1) {
+            key = entry.get_string();
+          } else if (entry.tag() == 2) {
+            value = entry.get_string();
+          } else {
+            entry.skip();
+          }
+        }
+        file.metadata[key] = value;
+        break;
+      }
+      default:
+        message.skip();
+    }
+  }
+}
+
+}  // namespace
+
+std::int64_t OnnxNode::integer(const std::string& attribute, std::int64_t otherwise) const {
+  const auto found = integers.find(attribute);
+  return found == integers.end() ? otherwise : found->second;
+}
+
+std::vector<std::int64_t> OnnxNode::list(const std::string& attribute,
+                                         const std::vector<std::int64_t>& otherwise) const {
+  const auto found = lists.find(attribute);
+  return found == lists.end() ? otherwise : found->second;
+}
+
+OnnxFile read_onnx(const std::filesystem::path& path) {
+  const std::string where = path.string();
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(path, error);
+  std::ifstream stream(path, std::ios::binary);
+  require<FileError>(!error && stream.is_open(), "{}: the file can't be opened for reading", where);
+  require<FileError>(size <= static_cast<std::uintmax_t>(std::numeric_limits<std::int32_t>::max()),
+                     "{}: it has {} bytes, but an ONNX file holds at most 2 GiB", where, size);
+  const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
+  OnnxFile file;
+  try {
+    read_model(bytes, file, where);
+  } catch (const protozero::exception& e) {
+    throw FileError(
+        fmt::format("{}: this is not an ONNX file, or it is damaged ({})", where, e.what()));
+  }
+  require<FileError>(!file.nodes.empty(), "{}: this is not an ONNX file: it holds no graph", where);
+  return file;
+}
+
+}  // namespace trifold::nn
