@@ -4,27 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 #include <numeric>
-#include <set>
-#include <sstream>
 
 #include "kernels/runtime/error.h"
+#include "nn/onnx/drafts.h"
 
 namespace trifold::nn {
 namespace {
-
-// Why a node can't be lowered.
-struct NotUnderstood {
-  std::string reason;
-};
-
-// A node that reads what wasn't understood is none of the reasons.
-struct FollowsAnother {};
-
-void need(bool condition, const char* reason) {
-  if (!condition) throw NotUnderstood{reason};
-}
 
 using Integers = std::vector<std::int64_t>;
 
@@ -32,44 +18,10 @@ bool all_equal(const Integers& values) {
   return std::ranges::all_of(values, [&](std::int64_t v) { return v == values.front(); });
 }
 
-// "layer1.0.conv1" of "layer1.0.conv1.weight".
-std::string owner_of(const std::string& weight) {
-  constexpr std::string_view suffix = ".weight";
-  return weight.size() > suffix.size() && weight.ends_with(suffix)
-             ? weight.substr(0, weight.size() - suffix.size())
-             : "";
-}
-
-// A name of letters, digits and "._-". PyTorch's exporter calls what a module's convolution does
-// "/layer1/layer1.0/conv1/Conv": that is layer1.0.conv1.
-std::string readable(std::string name) {
-  if (name.starts_with('/')) {
-    std::vector<std::string> modules;
-    std::istringstream parts(name.substr(1));
-    for (std::string part; std::getline(parts, part, '/');) {
-      const bool repeats = !modules.empty() && part.starts_with(modules.back() + ".");
-      if (repeats) modules.pop_back();
-      modules.push_back(part);
-    }
-    if (modules.size() > 1) modules.pop_back();  // the op
-    name = fmt::format("{}", fmt::join(modules, "."));
-  }
-  for (char& c : name) {
-    const bool plain =
-        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '-';
-    if (!plain) c = '_';
-  }
-  return name;
-}
-
-class Lowering {
+class Lowering : private OnnxDrafts {
  public:
   Lowering(const OnnxFile& file, const std::string& image, std::int64_t channels, std::string where)
-      : file_(file), where_(std::move(where)) {
-    for (const OnnxNode& node : file.nodes) {
-      for (const std::string& input : node.inputs) ++uses_[input];
-    }
-    for (const std::string& output : file.outputs) ++uses_[output];
+      : OnnxDrafts(file), file_(file), where_(std::move(where)) {
     add("input", Input{channels}, {}, image);
   }
 
@@ -81,9 +33,9 @@ class Lowering {
         const std::string& name =
             node.name.empty() && !node.outputs.empty() ? node.outputs.front() : node.name;
         refused_[{node.op, e.reason}].push_back(name);
-        unknown_.insert(node.outputs.begin(), node.outputs.end());
+        give_up(node);
       } catch (const FollowsAnother&) {
-        unknown_.insert(node.outputs.begin(), node.outputs.end());
+        give_up(node);
       }
     }
     std::vector<std::string> problems;
@@ -93,87 +45,15 @@ class Lowering {
     }
     require<FileError>(problems.empty(), "{}: some of its nodes are not understood: {}", where_,
                        fmt::join(problems, ", "));
-    const auto output = values_.find(file_.outputs.front());
-    require<FileError>(output != values_.end(), "{}: nothing makes its output '{}'", where_,
+    require<FileError>(halves_.empty(), "{}: a slice strides over one side of the image alone",
+                       where_);
+    const std::optional<NodeId> output = find(file_.outputs.front());
+    require<FileError>(output.has_value(), "{}: nothing makes its output '{}'", where_,
                        file_.outputs.front());
-    return {reached_from(output->second), std::move(weights_)};
+    return reached_from(*output);
   }
 
  private:
-  // A node of the graph as it grows; one that another took over is `gone`.
-  struct Draft {
-    Node node;
-    std::int64_t channels;
-    int readers;  // of its value in the file
-    bool gone = false;
-  };
-
-  Draft& draft(NodeId id) { return drafts_[static_cast<std::size_t>(id)]; }
-
-  void add(std::string name, Op op, std::vector<NodeId> inputs, const std::string& value) {
-    Integers channels;
-    for (NodeId in : inputs) channels.push_back(draft(in).channels);
-    std::int64_t made = 0;
-    try {
-      made = std::visit([&](const auto& o) { return o.output_channels(channels); }, op);
-      need(std::visit([](const auto& o) { return o.is_valid(); }, op),
-           "an attribute is out of range");
-    } catch (const ShapeError& e) {
-      throw NotUnderstood{e.what()};
-    }
-    name = readable(name.empty() ? value : name);
-    while (!names_.insert(name).second) name += "_";
-    values_[value] = std::ssize(drafts_);
-    drafts_.push_back({{std::move(name), std::move(op), std::move(inputs)}, made, uses(value)});
-  }
-  int uses(const std::string& value) const {
-    const auto found = uses_.find(value);
-    return found == uses_.end() ? 0 : found->second;
-  }
-  void alias(const OnnxNode& node, NodeId id) {
-    values_[node.outputs.front()] = id;
-    draft(id).readers += uses(node.outputs.front()) - 1;
-  }
-
-  NodeId value(const OnnxNode& node, std::size_t i) {
-    need(i < node.inputs.size(), "an input is missing");
-    const std::string& name = node.inputs[i];
-    if (unknown_.contains(name)) throw FollowsAnother{};
-    const auto found = values_.find(name);
-    need(found != values_.end(),
-         constant(name) != nullptr ? "it reads a constant as an image" : "nothing makes its input");
-    return found->second;
-  }
-  const OnnxTensor* constant(const std::string& name) const {
-    if (const auto found = file_.constants.find(name); found != file_.constants.end()) {
-      return &found->second;
-    }
-    const auto made = made_constants_.find(name);
-    return made == made_constants_.end() ? nullptr : made->second;
-  }
-  const OnnxTensor* optional_constant(const OnnxNode& node, std::size_t i) const {
-    if (i >= node.inputs.size() || node.inputs[i].empty()) return nullptr;
-    const OnnxTensor* found = constant(node.inputs[i]);
-    need(found != nullptr, "an input is not a constant");
-    return found;
-  }
-  const OnnxTensor& required_constant(const OnnxNode& node, std::size_t i) const {
-    const OnnxTensor* found = optional_constant(node, i);
-    need(found != nullptr, "an input is missing");
-    return *found;
-  }
-  const Integers& integers(const OnnxNode& node, std::size_t i) const {
-    const OnnxTensor& found = required_constant(node, i);
-    need(std::ssize(found.integers) == found.shape.size(), "an input is not of integers");
-    return found.integers;
-  }
-  // The numbers that a node has as an input, or as an attribute in older versions.
-  Integers integers_or_list(const OnnxNode& node, std::size_t i, const std::string& attribute,
-                            const Integers& otherwise = {}) const {
-    if (i < node.inputs.size() && !node.inputs[i].empty()) return integers(node, i);
-    return node.list(attribute, otherwise);
-  }
-
   // Handlers say what they don't understand before they read their inputs: so that a node is told of
   // even where one in front of it isn't understood, either.
   void lower(const OnnxNode& node) {
@@ -209,12 +89,12 @@ class Lowering {
   void make_constant(const OnnxNode& node) {
     const auto found = node.tensors.find("value");
     need(found != node.tensors.end(), "not a constant tensor");
-    made_constants_[node.outputs.front()] = &found->second;
+    name_constant(node.outputs.front(), &found->second);
   }
 
   void pass(const OnnxNode& node) {
     if (!node.inputs.empty() && constant(node.inputs.front()) != nullptr) {
-      made_constants_[node.outputs.front()] = constant(node.inputs.front());
+      name_constant(node.outputs.front(), constant(node.inputs.front()));
       return;
     }
     alias(node, value(node, 0));
@@ -226,16 +106,6 @@ class Lowering {
              std::holds_alternative<Linear>(draft(x).node.op),
          "only behind global pooling");
     alias(node, x);
-  }
-
-  // A parameter of the node that is added next, under the suffix that model files have.
-  std::string name_by(const OnnxNode& node, std::size_t weight) const {
-    const std::string name = owner_of(node.inputs[weight]);
-    return name.empty() || names_.contains(readable(name)) ? node.name : name;
-  }
-  void keep(const std::string& suffix, const OnnxTensor& tensor) {
-    need(std::ssize(tensor.floats) == tensor.shape.size(), "a parameter is not of 32-bit floats");
-    weights_[drafts_.back().node.name + suffix] = tensor;
   }
 
   // Square windows, equal strides and pads of one size.
@@ -271,8 +141,8 @@ class Lowering {
                .pad = w.pad,
                .bias = bias != nullptr},
         {x}, node.outputs.front());
-    keep(".weight", weight);
-    if (bias != nullptr) keep(".bias", *bias);
+    keep(last(), ".weight", weight);
+    if (bias != nullptr) keep(last(), ".bias", *bias);
   }
 
   void batch_norm(const OnnxNode& node) {
@@ -284,27 +154,12 @@ class Lowering {
     add(name_by(node, 1), BatchNorm{.eps = eps == node.floats.end() ? 1e-5f : eps->second}, {x},
         node.outputs.front());
     constexpr const char* suffixes[] = {".weight", ".bias", ".running_mean", ".running_var"};
-    for (std::size_t i = 0; i < 4; ++i) keep(suffixes[i], *parameters[i]);
-  }
-
-  // Whether a batch norm can take over what alone reads it.
-  BatchNorm* open_norm(NodeId id) {
-    Draft& d = draft(id);
-    auto* norm = std::get_if<BatchNorm>(&d.node.op);
-    return norm != nullptr && d.readers == 1 && !norm->relu ? norm : nullptr;
-  }
-  // Puts a batch norm at the place of what it took over, behind all of its inputs.
-  void move_here(NodeId norm, Op op, std::vector<NodeId> inputs, const std::string& value) {
-    Draft& old = draft(norm);
-    old.gone = true;
-    Draft moved{{old.node.name, std::move(op), std::move(inputs)}, old.channels, uses(value)};
-    values_[value] = std::ssize(drafts_);
-    drafts_.push_back(std::move(moved));
+    for (std::size_t i = 0; i < 4; ++i) keep(last(), suffixes[i], *parameters[i]);
   }
 
   void relu(const OnnxNode& node) {
     const NodeId x = value(node, 0);
-    if (BatchNorm* norm = open_norm(x)) {
+    if (const BatchNorm* norm = open_norm(x)) {
       BatchNorm fused = *norm;
       fused.relu = true;
       move_here(x, fused, draft(x).node.inputs, node.outputs.front());
@@ -357,7 +212,7 @@ class Lowering {
     linear->bias = true;
     OnnxTensor flat = bias;
     flat.shape = engine::Shape{bias.shape.size()};
-    weights_[draft(x).node.name + ".bias"] = std::move(flat);
+    keep(x, ".bias", flat);
     alias(node, x);
   }
 
@@ -371,7 +226,7 @@ class Lowering {
     const std::vector<NodeId> whole = inputs;
     if (inputs.size() > 2 && shorter != joined_.end()) inputs = {shorter->second, inputs.back()};
     add(node.name, Concat{}, inputs, node.outputs.front());
-    joined_[whole] = std::ssize(drafts_) - 1;
+    joined_[whole] = last();
   }
 
   void pool(const OnnxNode& node) {
@@ -415,8 +270,8 @@ class Lowering {
          "weights that are not a matrix of 32-bit floats");
     const OnnxTensor stored = is_transposed ? weight : transposed(weight);
     add(name_by(node, 1), Linear{stored.shape[0], bias != nullptr}, {x}, node.outputs.front());
-    keep(".weight", stored);
-    if (bias != nullptr) keep(".bias", *bias);
+    keep(last(), ".weight", stored);
+    if (bias != nullptr) keep(last(), ".bias", *bias);
   }
 
   void gemm(const OnnxNode& node) {
@@ -438,7 +293,6 @@ class Lowering {
     if (before != nullptr && draft(x).readers == 1) {
       for (std::int32_t& c : source) c = c < 0 ? -1 : before->source[static_cast<std::size_t>(c)];
       stride *= before->stride;
-      draft(x).gone = true;
       x = draft(x).node.inputs[0];
     }
     add(node.name, ChannelGather{std::move(source), stride}, {x}, node.outputs.front());
@@ -495,7 +349,7 @@ class Lowering {
     if (half == halves_.end() || node.inputs[0] != half->second.value) {
       need(uses(node.outputs.front()) == 1, "strides that differ");
       halves_[x] = {node.outputs.front(), stride, axis};
-      values_[node.outputs.front()] = x;
+      rename(node.outputs.front(), x);
       return;
     }
     const Half first = half->second;
@@ -537,39 +391,8 @@ class Lowering {
     add_gather(node, x, std::move(source), 1);
   }
 
-  // The nodes that the output needs, in their order, the output last.
-  Graph reached_from(NodeId output) {
-    require<FileError>(halves_.empty(), "{}: a slice strides over one side of the image alone",
-                       where_);
-    std::vector<bool> needed(drafts_.size(), false);
-    needed[static_cast<std::size_t>(output)] = needed[0] = true;
-    for (NodeId id = output; id >= 0; --id) {
-      if (!needed[static_cast<std::size_t>(id)]) continue;
-      for (NodeId in : draft(id).node.inputs) needed[static_cast<std::size_t>(in)] = true;
-    }
-    Graph graph;
-    std::vector<NodeId> moved(drafts_.size(), -1);
-    std::set<std::string> kept;
-    for (NodeId id = 0; id <= output; ++id) {
-      if (!needed[static_cast<std::size_t>(id)]) continue;
-      Node node = draft(id).node;
-      for (NodeId& in : node.inputs) in = moved[static_cast<std::size_t>(in)];
-      kept.insert(node.name);
-      moved[static_cast<std::size_t>(id)] = graph.add(node.name, node.op, node.inputs);
-    }
-    std::erase_if(weights_, [&](const auto& weight) {
-      return !kept.contains(weight.first.substr(0, weight.first.rfind('.')));
-    });
-    return graph;
-  }
-
-  const OnnxFile& file_;
-  std::string where_;
-  std::map<std::string, int> uses_;
-  std::vector<Draft> drafts_;
-  std::set<std::string> names_;
-  std::map<std::string, NodeId> values_;
-  std::map<std::string, const OnnxTensor*> made_constants_;
+  // By refused op and reason: the nodes.
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>> refused_;
   std::map<std::vector<NodeId>, NodeId> joined_;
   struct Half {
     std::string value;
@@ -577,10 +400,8 @@ class Lowering {
     std::size_t axis;
   };
   std::map<NodeId, Half> halves_;
-  std::map<std::string, OnnxTensor> weights_;
-  std::set<std::string> unknown_;
-  std::map<std::pair<std::string, std::string>, std::vector<std::string>>
-      refused_;  // by op, reason
+  const OnnxFile& file_;
+  std::string where_;
 };
 
 }  // namespace
