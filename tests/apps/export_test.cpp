@@ -1,6 +1,8 @@
 /// The program export-model.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "tests/apps/programs.h"
 
 namespace trifold::apps_test {
@@ -37,6 +39,37 @@ TEST(ExportModel, WritesWhatIsAskedForOrNothing) {
                                                   (folder / "bad.onnx").string()});
   EXPECT_EQ(bad.code, 3);
   EXPECT_FALSE(fs::exists(folder / "bad.onnx"));
+}
+
+TEST(ExportModel, WhatIsWrittenCanBePruned) {
+  TempFolder folder;
+  const std::string data = tiny_cifar(folder);
+  ASSERT_EQ(run_program("train", tiny_training(data, folder / "train", {"--epochs", "1"})).code, 0);
+  const std::string model = (folder / "train" / "model.safetensors").string(),
+                    kept = (folder / "kept.onnx").string(),
+                    folded = (folder / "folded.onnx").string();
+  ASSERT_EQ(
+      run_program("export-model", {"--model", model, "--out", kept, "--keep-batch-norm"}).code, 0);
+  ASSERT_EQ(run_program("export-model", {"--model", model, "--out", folded}).code, 0);
+  const auto evaluated = [&](const std::string& file) {
+    const Result result = run_program("evaluate", {"--model", file, "--data", data, "--json"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    return nlohmann::json::parse(result.out).at("loss").get<double>();
+  };
+  EXPECT_EQ(evaluated(kept), evaluated(model));
+  EXPECT_NEAR(evaluated(folded), evaluated(model), 1e-4);
+  const auto plan = [&](const std::string& file, const std::string& out,
+                        const std::string& criterion) {
+    return run_program(
+        "prune", {"plan", "--model", file, "--data", data, "--out", (folder / out).string(),
+                  "--criterion", criterion, "--held-out", "10", "--batch", "8", "--round-to", "1",
+                  "--probe-images", "100", "--rounds", "1"});
+  };
+  for (const auto& [file, criterion] : {std::pair(kept, "bn-scale"), std::pair(folded, "l1")}) {
+    const Result planned = plan(file, criterion, criterion);
+    ASSERT_EQ(planned.code, 0) << planned.err;
+    EXPECT_NE(planned.err.find("3 blocks"), std::string::npos) << planned.err;
+  }
 }
 
 }  // namespace

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Checks that networks which PyTorch exports as ONNX are read, computed and written as they were.
+
+    tests/check_import.py [build/release]     a finished build
+
+torchvision's ResNets and a DenseNet with random values, by both of torch.onnx's exporters, batch norms
+folded and kept: read by this project and written again, they give PyTorch's logits in ONNX Runtime, and
+their blocks are found. Needs the packages torch, torchvision, onnx, onnxscript and
+onnxruntime; not part of .ci/run, for their size.
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import warnings
+
+import numpy
+import onnxruntime
+import torch
+import torchvision
+
+BOUND = 1e-4  # of the largest logit
+NORMALISATION = ["--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
+BLOCKS = {"resnet18": 8, "resnet50": 16, "densenet121": 58}
+
+
+def network(name):
+    torch.manual_seed(0)
+    result = getattr(torchvision.models, name)(weights=None)
+    for module in result.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.3, 0.3)
+            module.running_var.uniform_(0.5, 1.5)
+    return result.eval()
+
+
+def export(model, images, path, form):
+    if form == "dynamo":
+        torch.onnx.export(model, (images,), path, dynamo=True, external_data=False, verbose=False,
+                          dynamic_shapes=({0: torch.export.Dim("N")},))
+        return
+    kept = {} if form == "folded" else {"do_constant_folding": False,
+                                        "training": torch.onnx.TrainingMode.PRESERVE}
+    torch.onnx.export(model, images, path, dynamo=False, opset_version=17, input_names=["x"],
+                      dynamic_axes={"x": {0: "N"}}, **kept)
+
+
+def main():
+    warnings.filterwarnings("ignore")
+    build = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/release")
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for arch, blocks in BLOCKS.items():
+            model = network(arch)
+            with torch.no_grad():
+                wanted = model(images).numpy()
+            for form in ("folded", "kept", "dynamo"):
+                path, again = folder / f"{arch}-{form}.onnx", folder / "again.onnx"
+                export(model, images, str(path), form)
+                subprocess.run([build / "bin" / "export-model", "--model", path, *NORMALISATION,
+                                "--out", again], check=True, capture_output=True)
+                session = onnxruntime.InferenceSession(str(again), providers=["CPUExecutionProvider"])
+                found = session.run(None, {"images": images.numpy()})[0]
+                error = float(numpy.abs(found - wanted).max() / numpy.abs(wanted).max())
+                assert error < BOUND, f"{arch}, {form}: logits differ by {error:.2e}"
+                shown = json.loads(subprocess.run(
+                    [build / "bin" / "inspect", path, *NORMALISATION, "--json"],
+                    check=True, capture_output=True).stdout)
+                assert len(shown["blocks"]) == blocks, (arch, form, len(shown["blocks"]))
+                print(f"{arch}, {form}: logits differ by {error:.1e}, {blocks} blocks, "
+                      f"{shown['macs']} MACs")
+
+
+if __name__ == "__main__":
+    main()
