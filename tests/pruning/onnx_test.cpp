@@ -1,14 +1,13 @@
 /// Networks that go out as ONNX and come in again.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
 #include "engine/file_io.h"
-#include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 #include "nn/io/model_file.h"
 #include "nn/onnx/export.h"
-#include "nn/onnx/onnx_model.h"
 #include "pruning/cost.h"
 #include "surgery_support.h"
 #include "tests/nn/relu6_network.h"
@@ -87,67 +86,6 @@ TEST_F(OnnxTest, FoldedNetworksComeBackWithoutBatchNorms) {
   EXPECT_EQ(again.network.graph().blocks.size(), 9u);
   // Where no batch norm scales channels, they can be judged by their weights.
   EXPECT_FALSE(find_units(again.network.graph(), WidthMode::stream, true).units.empty());
-}
-
-// What a file of these nodes is refused with.
-std::string refusal(const OnnxTest& test, const nn::OnnxModel& onnx) {
-  nn::ModelHints hints;
-  hints.normalisation = nn::no_normalisation(3);
-  try {
-    test.back(onnx.bytes("graph"), hints);
-  } catch (const Error& e) {
-    EXPECT_NE(dynamic_cast<const FileError*>(&e), nullptr) << e.what();
-    return e.what();
-  }
-  return "";
-}
-
-TEST_F(OnnxTest, ListsAllThatIsNotUnderstood) {
-  nn::OnnxModel onnx;
-  onnx.add_input("x", nn::OnnxType::float32, {-1, 3, 8, 8});
-  onnx.add_node("Tanh", "first", {"x"});
-  onnx.add_floats("w", {4, 1, 3, 3}, std::vector<float>(36));
-  onnx.add_node("Conv", "second", {"x", "w"}, {{"group", std::int64_t{3}}});
-  onnx.add_node("Relu", "third", {"first"});
-  onnx.add_output("third", nn::OnnxType::float32, {-1, 3, 8, 8});
-  const std::string text = refusal(*this, onnx);
-  EXPECT_NE(text.find(path.string()), std::string::npos) << text;
-  EXPECT_NE(text.find("1 Tanh (unknown op; the first is 'first')"), std::string::npos) << text;
-  EXPECT_EQ(text.find("third"), std::string::npos) << text;
-  EXPECT_NE(text.find("1 Conv (groups; the first is 'second')"), std::string::npos) << text;
-}
-
-TEST_F(OnnxTest, RefusesWhatIsNoNetwork) {
-  EXPECT_THROW(back("no protobuf at all, surely"), FileError);
-  EXPECT_THROW(back(""), FileError);
-  nn::OnnxModel wrong;  // a weight that doesn't fit
-  wrong.add_input("x", nn::OnnxType::float32, {-1, 3, 8, 8});
-  wrong.add_floats("w", {4, 5, 3, 3}, std::vector<float>(180));
-  wrong.add_node("Conv", "y", {"x", "w"});
-  wrong.add_node("GlobalAveragePool", "z", {"y"});
-  wrong.add_output("z", nn::OnnxType::float32, {-1, 4});
-  EXPECT_NE(refusal(*this, wrong).find("w"), std::string::npos);
-  nn::OnnxModel cycle;
-  cycle.add_input("x", nn::OnnxType::float32, {-1, 3, 8, 8});
-  cycle.add_node("Relu", "a", {"b"});
-  cycle.add_node("Relu", "b", {"a"});
-  cycle.add_output("b", nn::OnnxType::float32, {-1, 3, 8, 8});
-  EXPECT_NE(refusal(*this, cycle).find("nothing makes its input"), std::string::npos);
-  // Whatever byte of a good file is another, or missing, the answer is a network or a FileError.
-  const nn::Model model =
-      model_of(testing::random_network(nn::make_architecture("resnet8", 3, 4), 3), 32);
-  const std::string good = nn::to_onnx(model, {.fold = false});
-  for (std::size_t i = 0; i < good.size(); i += 1 + i / 40) {
-    std::string bad = good;
-    bad[i] = static_cast<char>(bad[i] ^ (1 << (i % 8)));
-    for (const std::string& bytes : {bad, good.substr(0, i)}) {
-      try {
-        back(bytes);
-      } catch (const FileError&) {
-      } catch (const ConfigError&) {
-      }
-    }
-  }
 }
 
 }  // namespace

@@ -1,0 +1,103 @@
+/// ONNX files that are no networks of ours; those that are, tests/pruning/onnx_test.cpp has.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "engine/file_io.h"
+#include "kernels/runtime/error.h"
+#include "nn/arch/architectures.h"
+#include "nn/io/model_file.h"
+#include "nn/onnx/export.h"
+#include "nn/onnx/onnx_model.h"
+
+namespace trifold::nn {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct OnnxImport : ::testing::Test {
+  fs::path path =
+      fs::temp_directory_path() / ("trifold_import_" + std::to_string(::getpid()) + ".onnx");
+  ~OnnxImport() override { fs::remove(path); }
+
+  Model back(const std::string& bytes, const ModelHints& hints = {}) const {
+    engine::write_file_atomically(path, bytes);
+    return load_model(path, hints);
+  }
+};
+
+Model initialised(const std::string& arch) {
+  Model model{Network(make_architecture(arch, 3, 4)),
+              {.arch = arch,
+               .side = 32,
+               .data_side = 32,
+               .normalisation = no_normalisation(3),
+               .class_names = {},
+               .original_channels = {}}};
+  initialise(model.network, 1);
+  return model;
+}
+
+// What a file of these nodes is refused with.
+std::string refusal(const OnnxImport& test, const OnnxModel& onnx) {
+  ModelHints hints;
+  hints.normalisation = no_normalisation(3);
+  try {
+    test.back(onnx.bytes("graph"), hints);
+  } catch (const Error& e) {
+    EXPECT_NE(dynamic_cast<const FileError*>(&e), nullptr) << e.what();
+    return e.what();
+  }
+  return "";
+}
+
+TEST_F(OnnxImport, ListsAllThatIsNotUnderstood) {
+  OnnxModel onnx;
+  onnx.add_input("x", OnnxType::float32, {-1, 3, 8, 8});
+  onnx.add_node("Tanh", "first", {"x"});
+  onnx.add_floats("w", {4, 1, 3, 3}, std::vector<float>(36));
+  onnx.add_node("Conv", "second", {"x", "w"}, {{"group", std::int64_t{3}}});
+  onnx.add_node("Relu", "third", {"first"});
+  onnx.add_output("third", OnnxType::float32, {-1, 3, 8, 8});
+  const std::string text = refusal(*this, onnx);
+  EXPECT_NE(text.find(path.string()), std::string::npos) << text;
+  EXPECT_NE(text.find("1 Tanh (unknown op; the first is 'first')"), std::string::npos) << text;
+  EXPECT_EQ(text.find("third"), std::string::npos) << text;
+  EXPECT_NE(text.find("1 Conv (groups; the first is 'second')"), std::string::npos) << text;
+}
+
+TEST_F(OnnxImport, RefusesWhatIsNoNetwork) {
+  EXPECT_THROW(back("no protobuf at all, surely"), FileError);
+  EXPECT_THROW(back(""), FileError);
+  OnnxModel wrong;  // a weight that doesn't fit
+  wrong.add_input("x", OnnxType::float32, {-1, 3, 8, 8});
+  wrong.add_floats("w", {4, 5, 3, 3}, std::vector<float>(180));
+  wrong.add_node("Conv", "y", {"x", "w"});
+  wrong.add_node("GlobalAveragePool", "z", {"y"});
+  wrong.add_output("z", OnnxType::float32, {-1, 4});
+  EXPECT_NE(refusal(*this, wrong).find("w"), std::string::npos);
+  OnnxModel cycle;
+  cycle.add_input("x", OnnxType::float32, {-1, 3, 8, 8});
+  cycle.add_node("Relu", "a", {"b"});
+  cycle.add_node("Relu", "b", {"a"});
+  cycle.add_output("b", OnnxType::float32, {-1, 3, 8, 8});
+  EXPECT_NE(refusal(*this, cycle).find("nothing makes its input"), std::string::npos);
+  // Whatever byte of a good file is another, or missing, the answer is a network or a FileError.
+  const Model model = initialised("resnet8");
+  const std::string good = to_onnx(model, {.fold = false});
+  for (std::size_t i = 0; i < good.size(); i += 1 + i / 15) {
+    std::string bad = good;
+    bad[i] = static_cast<char>(bad[i] ^ (1 << (i % 8)));
+    for (const std::string& bytes : {bad, good.substr(0, i)}) {
+      try {
+        back(bytes);
+      } catch (const FileError&) {
+      } catch (const ConfigError&) {
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace trifold::nn
