@@ -26,9 +26,10 @@ struct FusedInput {
 };
 
 /// The factors of a block's filters and channels in shared memory; zero where there are none. Read
-/// from global memory a tile at a time, their addresses alone would take 16 registers.
+/// from global memory a tile at a time, their addresses alone would take 16 registers. Aligned, as
+/// shared memory puts an array where its type allows, and these are read four floats at a time.
 template <class Tile>
-struct FusedFactors {
+struct alignas(16) FusedFactors {
   float mean[Tile::k], scale[Tile::k], coefficient[Tile::k], constant[Tile::k];
   float input_mean[Tile::c], input_scale[Tile::c], input_shift[Tile::c];
 
@@ -237,9 +238,9 @@ __device__ void load_filters(const Conv2dExtents& e, const float* w, bool vector
 }
 
 /// The sums of g and of g (x - mean), of each thread's channels over its rows: (lanes, c) in shared
-/// memory, for registers are short.
+/// memory, for registers are short. Aligned to be read and written four floats at a time.
 template <class Tile>
-struct FusedSums {
+struct alignas(16) FusedSums {
   static constexpr int lanes = FusedShare<Tile>::lanes, size = lanes * Tile::c;
   float first[size], second[size];
 };
