@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -293,6 +295,34 @@ TEST(Conv2dPrecision, ChoosesTheArithmeticOfADevice) {
       EXPECT_TRUE(same_bits(results[0].db, results[other].db)) << "sums stay in float32";
     }
     EXPECT_EQ(same_bits(results[1].y, results[2].y), same);
+  }
+}
+
+/// A NaN reaches what it has a share in, so that a run that diverges is seen to. A GPU's has all
+/// bits set but the sign: what rounds it as a number would make it -0.
+TEST(Conv2dPrecision, KeepsNaN) {
+  const Conv2dShape s{
+      .n = 1, .h = 8, .w = 8, .c = 16, .k = 16, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1};
+  for (const std::uint32_t bits : {0x7fffffffu, 0xffffffffu, 0x7fc00000u, 0x7f800001u}) {
+    Inputs in = reals(s);
+    in.x[0] = in.dy[0] = std::bit_cast<float>(bits);
+    for (const Device device : devices()) {
+      for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
+        SCOPED_TRACE(to_string(device) + ", precision " +
+                     std::to_string(static_cast<int>(precision)) + ", " + std::to_string(bits));
+        Trial trial(device);
+        trial.precision = precision;
+        const Results r = run_all(trial, s, in);
+        // The first pixel's first channel and filter, by the middle tap.
+        const std::size_t middle = index(4 * s.c * s.k);
+        for (std::size_t i = 0; i < 16; ++i) {
+          EXPECT_TRUE(std::isnan(r.y[i])) << "y " << i;
+          EXPECT_TRUE(std::isnan(r.dx[i])) << "dx " << i;
+          EXPECT_TRUE(std::isnan(r.dw[middle + i])) << "dw, filter " << i;
+          EXPECT_TRUE(std::isnan(r.dw[middle + 16 * i])) << "dw, channel " << i;
+        }
+      }
+    }
   }
 }
 

@@ -51,10 +51,15 @@ struct Tf32Fragments {
   }
 
  private:
-  /// To nearest, ties away from zero: the tensor core would drop the low 13 bits.
+  /// To nearest, ties away from zero: the tensor core drops the low 13 bits. A NaN stays one: the
+  /// addition could carry into its sign, and low bits may be all that it has, which cvt.rna.tf32
+  /// would drop at the same cost.
   static __device__ void round(std::uint32_t (&bits)[4]) {
 #pragma unroll
-    for (std::uint32_t& b : bits) b = (b + 0x1000u) & 0xffffe000u;
+    for (std::uint32_t& b : bits) {
+      const float value = __uint_as_float(b);
+      b = value == value ? b + 0x1000u : 0x7fffffffu;
+    }
   }
 };
 
