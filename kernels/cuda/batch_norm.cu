@@ -100,8 +100,8 @@ struct CombineGradients {
     const Floats<V> a = load<V>(x + j);
     for (int v = 0; v < V; ++v) {
       const float mean_part =
-          p.scaled_coefficient.v[v] * (a.v[v] - p.mean.v[v]) + p.scaled_constant.v[v];
-      g.v[v] = p.scale.v[v] * g.v[v] + mean_part;
+          fmaf(p.scaled_coefficient.v[v], a.v[v] - p.mean.v[v], p.scaled_constant.v[v]);
+      g.v[v] = fmaf(p.scale.v[v], g.v[v], mean_part);
     }
     if (accumulate) {
       const Floats<V> before = load<V>(dx + j);

@@ -1,4 +1,5 @@
-/// What the passes of batch_norm compute for one thread: V channels of some rows.
+/// What the passes of batch_norm compute for one thread: V channels of some rows. Products are
+/// fused by name: kernels that have to find the same bits mustn't hang on what the compiler fuses.
 #pragma once
 
 #include "kernels/batch_norm.h"
@@ -41,12 +42,12 @@ struct StatisticsTerms {
       for (int r = 0; r < batch; ++r) {
         const float d = r < count ? a[r].v[v] - centre : 0;
         off += d;
-        squares += d * d;
+        squares = fmaf(d, d, squares);
       }
       const double shift = static_cast<double>(centre) - static_cast<double>(first.v[v]);
-      sum[v] += count * shift + static_cast<double>(off);
-      sum[V + v] +=
-          static_cast<double>(squares) + shift * (2 * static_cast<double>(off) + count * shift);
+      const double of_batch = fma(static_cast<double>(count), shift, static_cast<double>(off));
+      sum[v] += of_batch;
+      sum[V + v] += fma(shift, static_cast<double>(off) + of_batch, static_cast<double>(squares));
     }
   }
 };
@@ -65,7 +66,7 @@ struct StatisticsOfSums {
 
   __device__ void operator()(std::int64_t c, const double (&sum)[2]) const {
     const double off = sum[0] / rows, centre = static_cast<double>(first[c]) + off;
-    const double difference = sum[1] - off * sum[0];
+    const double difference = fma(-off, sum[0], sum[1]);
     const double squares = difference < 0 ? 0 : difference;  // NaN stays NaN
     const float mean = static_cast<float>(centre);
     next(c, ChannelStatistics{mean, static_cast<float>(centre - static_cast<double>(mean)),
@@ -97,14 +98,14 @@ struct StoreFactors {
     inv_std[c] = static_cast<float>(inv);
     scale[c] = static_cast<float>(factor);
     // The shift takes up the low part of the mean.
-    shift[c] = static_cast<float>(static_cast<double>(beta[c]) - mean_low * factor);
+    shift[c] = static_cast<float>(fma(-mean_low, factor, static_cast<double>(beta[c])));
     if (running_mean == nullptr) return;
     // A single sample has no unbiased variance: its biased one, 0, stands in.
     const double unbiased = rows > 1 ? var * rows / (rows - 1) : 0.0;
-    running_mean[c] = static_cast<float>((1 - momentum) * static_cast<double>(running_mean[c]) +
-                                         momentum * (static_cast<double>(m.mean) + mean_low));
-    running_var[c] = static_cast<float>((1 - momentum) * static_cast<double>(running_var[c]) +
-                                        momentum * unbiased);
+    running_mean[c] = static_cast<float>(fma(1 - momentum, static_cast<double>(running_mean[c]),
+                                             momentum * (static_cast<double>(m.mean) + mean_low)));
+    running_var[c] = static_cast<float>(
+        fma(1 - momentum, static_cast<double>(running_var[c]), momentum * unbiased));
   }
 };
 
@@ -153,7 +154,7 @@ struct GradientTerms {
     for (int r = 0; r < batch; ++r) {
       for (int v = 0; v < V; ++v) {
         of_g.v[v] += g[r].v[v];
-        of_product.v[v] += g[r].v[v] * (a[r].v[v] - p.mean.v[v]);
+        of_product.v[v] = fmaf(g[r].v[v], a[r].v[v] - p.mean.v[v], of_product.v[v]);
       }
       if (r >= count) continue;
       const std::int64_t i = (row + std::int64_t{r} * step) * channels + c;

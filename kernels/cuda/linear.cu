@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(tile* tile) product_kernel(Product p, float* c
     }
     __syncthreads();
 #pragma unroll
-    for (int k = 0; k < depth; ++k) sum += a_slice[row][k] * b_slice[k][column];
+    for (int k = 0; k < depth; ++k) sum = fmaf(a_slice[row][k], b_slice[k][column], sum);
     __syncthreads();
   }
   const std::int64_t i = first_row + row, j = first_column + column;

@@ -9,21 +9,25 @@
 namespace trifold::kernels::cuda {
 namespace {
 
+// Products are fused by name, so that all kernels and both widths find the same bits.
+
 template <int V>
 __device__ void descend(const SgdParams& params, float lr, const Floats<V>& gradient,
                         Floats<V>& velocity, Floats<V>& weight) {
   for (int k = 0; k < V; ++k) {
     const float l1 = weight.v[k] == 0 ? 0 : copysignf(params.l1, weight.v[k]);
-    const float g = params.weight_decay * weight.v[k] + gradient.v[k] + l1;
-    velocity.v[k] = params.momentum * velocity.v[k] + g;
-    const float step = params.nesterov ? params.momentum * velocity.v[k] + g : velocity.v[k];
-    weight.v[k] -= lr * step;
+    const float g = fmaf(params.weight_decay, weight.v[k], gradient.v[k]) + l1;
+    velocity.v[k] = fmaf(params.momentum, velocity.v[k], g);
+    const float step = params.nesterov ? fmaf(params.momentum, velocity.v[k], g) : velocity.v[k];
+    weight.v[k] = fmaf(-lr, step, weight.v[k]);
   }
 }
 
 template <int V>
 __device__ void follow(float share, const Floats<V>& weight, Floats<V>& average) {
-  for (int k = 0; k < V; ++k) average.v[k] += share * (weight.v[k] - average.v[k]);
+  for (int k = 0; k < V; ++k) {
+    average.v[k] = fmaf(share, weight.v[k] - average.v[k], average.v[k]);
+  }
 }
 
 struct SgdStep {

@@ -53,10 +53,10 @@ __device__ __forceinline__ Floats<V> splat(float value) {
   return f;
 }
 
-/// sum += factor value.
+/// sum += factor value, fused by name, so that both widths find the same bits.
 template <int V>
 __device__ __forceinline__ void add_product(Floats<V>& sum, float factor, const Floats<V>& value) {
-  for (int v = 0; v < V; ++v) sum.v[v] += factor * value.v[v];
+  for (int v = 0; v < V; ++v) sum.v[v] = fmaf(factor, value.v[v], sum.v[v]);
 }
 
 /// sum += value.

@@ -39,8 +39,8 @@ struct TileStatisticsTerms {
       for (int v = 0; v < V; ++v) {
         const double off = static_cast<double>(reference[r].v[v]) -
                            static_cast<double>(first.v[v]) + static_cast<double>(mean[r].v[v]);
-        sum[v] += samples * off;
-        sum[V + v] += static_cast<double>(squares[r].v[v]) + samples * off * off;
+        sum[v] = fma(samples, off, sum[v]);
+        sum[V + v] += fma(samples * off, off, static_cast<double>(squares[r].v[v]));
       }
     }
   }

@@ -79,7 +79,8 @@ struct StatisticsEpilogue {
     float mean = 0;
 #pragma unroll 8
     for (int lane = 0; lane < Share::lanes; ++lane) {
-      mean += static_cast<float>(Share::rows_of(lane, to.rows)) * means[lane * pitch];
+      const auto rows = static_cast<float>(Share::rows_of(lane, to.rows));
+      mean = fmaf(rows, means[lane * pitch], mean);
     }
     mean /= static_cast<float>(to.rows);
     float sum = 0;
@@ -87,7 +88,7 @@ struct StatisticsEpilogue {
     for (int lane = 0; lane < Share::lanes; ++lane) {
       const float d = means[lane * pitch] - mean;
       const auto rows = static_cast<float>(Share::rows_of(lane, to.rows));
-      sum += squares[lane * pitch] + rows * d * d;
+      sum += fmaf(rows * d, d, squares[lane * pitch]);
     }
     float* part = parts + 3 * to.part * to.columns + column;
     part[0] = reference;
