@@ -25,7 +25,30 @@ FusedInput input_of(const ConvInput& input, const Conv2dShape& s, const float* a
           vectors && has_vectors(*input.norm, s, input.x)};
 }
 
+/// Calls body(math, tile) for the kernel that works the plan.
+template <class Body>
+void with_fused_kernel(const Exec& ex, const Conv2dFusedBackward& plan, const Body& body) {
+  with_math(ex, [&](auto math) { with_fused_tile(plan, [&](auto tile) { body(math, tile); }); });
+}
+
+template <class Math, class Tile>
+std::int64_t dynamic_bytes(const Conv2dShape& s) {
+  return FusedLayout<typename Math::Element, Tile>::bytes(s.r * s.s);
+}
+
 }  // namespace
+
+bool fused_backward_fits(const Exec& ex, const Conv2dShape& s, const Conv2dFusedBackward& plan) {
+  int limit = 0;
+  TRIFOLD_CUDA_CHECK(
+      cudaDeviceGetAttribute(&limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, ex.device.index));
+  std::int64_t bytes = 0;
+  with_fused_kernel(ex, plan, [&](auto math, auto tile) {
+    using Tile = decltype(tile);
+    bytes = dynamic_bytes<decltype(math), Tile>(s) + fused_static_bytes<Tile>;
+  });
+  return bytes <= limit;
+}
 
 void fused_backward(const Exec& ex, const Conv2dShape& s, const Conv2dFusedBackward& plan,
                     const OutputGradient& dy, const ConvInput& input, const float* w,
@@ -46,14 +69,12 @@ void fused_backward(const Exec& ex, const Conv2dShape& s, const Conv2dFusedBackw
                   .dw = plan.parts > 1 ? filter_parts.data() : dw,
                   .tiles = to_int(div_up(squares, conv2d_fused_squares(plan.filters))),
                   .tiles_per_part = to_int(plan.tiles_per_part)};
-  with_math(ex, [&](auto math) {
-    with_fused_tile(plan, [&](auto tile) {
-      using Math = decltype(math);
-      using Tile = decltype(tile);
-      const std::int64_t bytes = FusedLayout<typename Math::Element, Tile>::bytes(s.r * s.s);
-      launch_with(bytes, ex, "norm_conv2d_backward", fused_backward_kernel<Math, Tile>,
-                  grid_extent(div_up(s.c, Tile::c) * plan.parts), Tile::threads, e, n);
-    });
+  with_fused_kernel(ex, plan, [&](auto math, auto tile) {
+    using Math = decltype(math);
+    using Tile = decltype(tile);
+    launch_with(dynamic_bytes<Math, Tile>(s), ex, "norm_conv2d_backward",
+                fused_backward_kernel<Math, Tile>, grid_extent(div_up(s.c, Tile::c) * plan.parts),
+                Tile::threads, e, n);
   });
   if (plan.parts > 1) column_sums(ex, plan.parts, filters, filter_parts.data(), dw);
   if (sums != nullptr) {

@@ -111,6 +111,11 @@ __device__ void leave_sums(const Conv2dExtents& e, int first_channel, const Fuse
   part[thread < Tile::c ? c : e.c + c] = sum;
 }
 
+/// What the kernel holds of shared memory beside its dynamic part.
+template <class Tile>
+constexpr std::int64_t fused_static_bytes = sizeof(FusedFactors<Tile>) + sizeof(FusedSums<Tile>) +
+                                            div_up(sizeof(Square[2][Tile::squares]), 16) * 16;
+
 /// Blocks that a multiprocessor should hold; at two, these would spill registers.
 template <class Math, class Tile>
 constexpr int fused_blocks = Tile::k == 64 || (Tile::c == 32 && std::is_same_v<Math, Fp32>) ? 1 : 2;

@@ -26,7 +26,8 @@ void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGrad
                           float* sums, float* dw) {
   check(s);
   const bool tensor_cores = ex.precision != Precision::fp32 && has_tensor_cores(ex.device);
-  if (const auto plan = choose_conv2d_fused_backward(s, tensor_cores)) {
+  const auto plan = choose_conv2d_fused_backward(s, tensor_cores);
+  if (plan && fused_backward_fits(ex, s, *plan)) {
     fused_backward(ex, s, *plan, dy, input, w, added, g, sums, dw);
   } else {
     backward_in_halves(ex, s, dy, input, w, added, g, sums, dw);

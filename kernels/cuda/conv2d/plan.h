@@ -1,5 +1,6 @@
 /// How the CUDA convolutions cut their work: the one place that chooses tiles and parts. By the
-/// shape alone, so that results never depend on the device. Plain C++, no CUDA.
+/// shape alone, so that results don't depend on the device, unless one lacks tensor cores or the
+/// shared memory of a kernel (fused_backward.h). Plain C++, no CUDA.
 #pragma once
 
 #include <array>
