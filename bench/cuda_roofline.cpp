@@ -201,7 +201,7 @@ bf16 moves half of the unfused bytes, about what the fused step of a ResNet move
 
 #if defined(SIMT_EMULATED)
 /// Which kernels make a kind: parts of their names, the first that fits.
-constexpr std::array<std::pair<const char*, const char*>, 24> kernels_of{
+constexpr std::array<std::pair<const char*, const char*>, 25> kernels_of{
     {{"fused_backward_kernel", "convolution, both gradients"},
      {"backward_data_kernel", "convolution, data gradient"},
      {"backward_weight_kernel", "convolution, weight gradient"},
@@ -223,6 +223,7 @@ constexpr std::array<std::pair<const char*, const char*>, 24> kernels_of{
      {"Pool", "pool"},
      {"pool", "pool"},
      {"Sum>", "add"},
+     {"AddParts", "linear"},
      {"update_parameters", "update"},
      {"product_kernel", "linear"},
      {"reader_chains", "gather"}}};
@@ -234,6 +235,7 @@ std::string kind_of(const std::string& kernel) {
 }
 
 struct Counted {
+  std::uint64_t launches = 0;
   double bytes = 0, tensor_macs = 0;
 };
 
@@ -264,6 +266,7 @@ std::map<std::string, Counted> count_step(const nn::Graph& graph, std::int64_t s
   std::map<std::string, Counted> kinds;
   for (const simt::Profile& p : simt::profiles()) {
     Counted& kind = kinds[kind_of(p.kernel)];
+    kind.launches += p.launches;
     kind.bytes += static_cast<double>(p.dram_read_bytes + p.dram_written_bytes);
     kind.tensor_macs += static_cast<double>(p.tensor_fmas);
   }
@@ -278,17 +281,20 @@ int compare(const std::string& name, std::int64_t side, std::int64_t batch, Fusi
   Counted sum;
   for (const auto& [kind, c] : counted) {
     predicted[kind];
+    sum.launches += c.launches;
     sum.bytes += c.bytes;
     sum.tensor_macs += c.tensor_macs;
   }
   fmt::print(
-      "{}, batch {}, {} x {} pixels\n\n| kernels | counted MB | model MB | model / counted | "
-      "counted tensor "
-      "GFMA | model GFMA |\n|---|--:|--:|--:|--:|--:|\n",
+      "{}, batch {}, {} x {} pixels\n\n| kernels | counted launches | model launches | counted MB "
+      "| "
+      "model MB | model / counted | counted tensor GFMA | model GFMA |\n"
+      "|---|--:|--:|--:|--:|--:|--:|--:|\n",
       name, batch, side, side);
   const auto print = [](const std::string& kind, const Counted& c, const Total& t) {
-    fmt::print("| {} | {:.3f} | {:.3f} | {:.3f} | {:.4f} | {:.4f} |\n", kind, 1e-6 * c.bytes,
-               1e-6 * t.bytes, t.bytes / c.bytes, 1e-9 * c.tensor_macs, 1e-9 * t.macs);
+    fmt::print("| {} | {} | {} | {:.3f} | {:.3f} | {:.3f} | {:.4f} | {:.4f} |\n", kind, c.launches,
+               t.launches, 1e-6 * c.bytes, 1e-6 * t.bytes, t.bytes / c.bytes, 1e-9 * c.tensor_macs,
+               1e-9 * t.macs);
   };
   for (const auto& [kind, t] : predicted) print(kind, counted[kind], t);
   const Total all = model.total();

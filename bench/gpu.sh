@@ -40,6 +40,12 @@ fi
 echo "== Whole steps" >&2
 table=$out/$name.md
 field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
+ours_ms() {  # FLAGS...: or -, where a step was to be a graph and couldn't
+  local json
+  json=$($build/bin/bench_train "$@")
+  case " $* " in *" --graph "*) [ "$(field graph <<<"$json")" = True ] || { echo -; return; } ;; esac
+  field median_ms <<<"$json"
+}
 torch_ms() {  # FLAGS...: the best variant of PyTorch, or -
   local python=build/peers/bin/python best=- variant ms
   [ -x $python ] || { echo -; return; }
@@ -55,15 +61,18 @@ torch_ms() {  # FLAGS...: the best variant of PyTorch, or -
   echo
   echo "Measured $(date -u +%F) by bench/gpu.sh at commit $(git rev-parse --short HEAD), driver $driver,"
   echo "$(nvcc --version | tail -2 | head -1). Medians in milliseconds; PyTorch: its best variant."
+  echo "Each side launches its kernels one by one, and then a whole step as a CUDA graph."
   echo
-  echo "| network | mode | batch | side | precision | Trifold | PyTorch |"
-  echo "|---|---|--:|--:|---|--:|--:|"
+  echo "| network | mode | batch | side | precision | Trifold | PyTorch | Trifold, graph | PyTorch, graph |"
+  echo "|---|---|--:|--:|---|--:|--:|--:|--:|"
   while read -r network mode batch side; do
     for precision in fp32 tf32 bf16; do
       flags=(--network "$network" --batch "$batch" --side "$side" --device cuda --precision $precision)
       [ "$mode" = inference ] && flags+=(--inference)
-      ours=$($build/bin/bench_train "${flags[@]}" | field median_ms)
-      echo "| $network | $mode | $batch | $side | $precision | $ours | $(torch_ms "${flags[@]}") |"
+      ours=$(ours_ms "${flags[@]}")
+      ours_graph=$(ours_ms "${flags[@]}" --graph)
+      echo "| $network | $mode | $batch | $side | $precision | $ours | $(torch_ms "${flags[@]}") |" \
+        "$ours_graph | $(torch_ms "${flags[@]}" --graph) |"
     done
   done <<'CASES'
 resnet20 training 128 32

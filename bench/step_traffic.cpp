@@ -1,10 +1,14 @@
 #include "bench/step_traffic.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "bench/conv2d_work.h"
 #include "bench/step_layout.h"
+#include "kernels/cuda/column_sums_plan.h"
 #include "kernels/cuda/columns_plan.h"
+#include "kernels/cuda/linear_plan.h"
+#include "kernels/cuda/optimizer_plan.h"
 #include "nn/overloaded.h"
 
 namespace trifold::bench {
@@ -33,10 +37,9 @@ class Step : private StepLayout {
         sum_over_rows("norm, statistics", id, {value(id)}, {});
       }
     }
+    loss();
     for (NodeId id = graph().output(); id > 0; --id) backward(id);
-    const Array all{fresh(), parameters_}, gradients{fresh(), parameters_},
-        momenta{fresh(), parameters_};
-    move("update", {all, gradients, momenta}, {all, momenta});
+    update();
     return std::move(launches_);
   }
 
@@ -51,15 +54,63 @@ class Step : private StepLayout {
     return {gradients_[static_cast<std::size_t>(id)], gradient_bytes(id)};
   }
 
+  /// The cross entropy of each image, its mean, and the gradients of both.
+  void loss() {
+    const NodeId output = graph().output();
+    const Array logits = own_gradient(output), losses{fresh(), bytes(batch_)};
+    const Array mean{fresh(), bytes(1)}, of_mean{fresh(), bytes(1)};
+    move("loss", {value(output)}, {losses, logits});
+    move("loss", {losses}, {mean});
+    move("loss", {}, {of_mean});
+    move("loss", {logits, of_mean}, {logits});
+  }
+
+  /// A parameter of so many elements.
+  void learn(std::int64_t count) { parameters_.push_back(bytes(count)); }
+  void update() {
+    constexpr std::size_t most = kernels::cuda::most_updates;
+    for (std::size_t first = 0; first < parameters_.size(); first += most) {
+      const auto begin = parameters_.begin() + static_cast<std::ptrdiff_t>(first);
+      const auto count = std::min(most, parameters_.size() - first);
+      const double size = std::accumulate(begin, begin + static_cast<std::ptrdiff_t>(count), 0.0);
+      const Array some{fresh(), size}, gradients{fresh(), size}, momenta{fresh(), size};
+      move("update", {some, gradients, momenta}, {some, momenta});
+    }
+  }
+
   void move(const char* kind, Arrays reads, Arrays writes) {
     Launch launch{kind, std::move(reads), std::move(writes)};
     launch.least_bytes = launch.bytes();
     launches_.push_back(std::move(launch));
   }
-  /// Partial results of a launch, and how many they add up to.
+  /// Partial results of a launch, how many they add up to, and the bytes of the sums that a launch
+  /// between leaves where one can't add them all.
   struct Parts {
     std::int64_t count, results;
+    double between = 0;
   };
+  /// Of the filters' gradient, or a bias', which column_sums adds.
+  static Parts matrix_parts(std::int64_t rows, std::int64_t columns) {
+    const std::int64_t parts = kernels::cuda::plan_column_sums(rows, columns).parts;
+    return {rows, columns, parts > 1 ? bytes(parts * columns) : 0};
+  }
+  /// Of `sums` a channel over a convolution's tiles, each of `width` floats.
+  static Parts tile_parts(std::int64_t tiles, std::int64_t width, std::int64_t sums,
+                          std::int64_t channels) {
+    const auto cut = kernels::cuda::cut_columns(tiles, channels, channels % 4 == 0 ? 4 : 1,
+                                                kernels::cuda::most_sum_blocks);
+    const bool few = tiles <= kernels::cuda::few_tiles;
+    return {tiles, width * channels, few ? 0 : 2 * bytes(cut.chunks * sums * channels)};
+  }
+  void add_parts(const Array& parts, const Parts& p) {
+    Array left = parts;
+    if (p.between > 0) {
+      const Array sums{fresh(), p.between};
+      launches_.push_back({"sums of parts", {left}, {sums}});
+      left = sums;
+    }
+    launches_.push_back({"sums of parts", {left}, {{fresh(), bytes(p.results)}}});
+  }
   /// A launch that leaves parts, and those that add them.
   void move_in_parts(Launch launch, const std::vector<Parts>& left) {
     launch.least_bytes += launch.bytes();
@@ -68,9 +119,7 @@ class Step : private StepLayout {
     const Arrays parts(launch.writes.begin() + static_cast<std::ptrdiff_t>(whole),
                        launch.writes.end());
     launches_.push_back(std::move(launch));
-    for (std::size_t i = 0; i < left.size(); ++i) {
-      launches_.push_back({"sums of parts", {parts[i]}, {{fresh(), bytes(left[i].results)}}});
-    }
+    for (std::size_t i = 0; i < left.size(); ++i) add_parts(parts[i], left[i]);
   }
 
   /// A pass over the rows of x that leaves two sums a channel, in double for each of its chunks.
@@ -105,7 +154,11 @@ class Step : private StepLayout {
     const NodeId x = node.inputs[0];
     std::visit(
         nn::Overloaded{
-            [&](const nn::Input&) {}, [&](const nn::Conv2d& op) { forward(id, shape(node, op)); },
+            [&](const nn::Input&) {},
+            [&](const nn::Conv2d& op) {
+              forward(id, shape(node, op));
+              if (op.bias) learn(extent(id).c);
+            },
             [&](const nn::BatchNorm& op) { forward(id, op); },
             [&](const nn::Relu&) { move("ReLU", {value(x)}, {value(id)}); },
             [&](const nn::Relu6&) { move("ReLU", {value(x)}, {value(id)}); },
@@ -123,7 +176,8 @@ class Step : private StepLayout {
             [&](const nn::GlobalAvgPool&) { move("pool", {value(x)}, {value(id)}); },
             [&](const nn::Linear& op) {
               const std::int64_t count = extent(x).c * op.outputs;
-              parameters_ += bytes(count + op.outputs);
+              learn(count);
+              learn(op.outputs);
               move("linear", {value(x), weights(id, count)}, {value(id)});
               launches_.back().macs = launches_.back().least_macs =
                   static_cast<double>(batch_ * count);
@@ -138,12 +192,12 @@ class Step : private StepLayout {
   }
 
   void forward(NodeId id, const Conv2dShape& s) {
-    parameters_ += bytes(s.w_size());
+    learn(s.w_size());
     const Conv2dWork work = forward_work(s);
     Launch launch{"convolution, forward", {input(id, s), weights(id, s)}, {value(id)}};
     launch.macs = work.macs, launch.least_macs = least_macs(s);
     std::vector<Parts> parts;
-    if (gathers_moments(id)) parts.push_back({work.parts, 3 * s.k});
+    if (gathers_moments(id)) parts.push_back(tile_parts(work.parts, 3, 2, s.k));
     move_in_parts(std::move(launch), parts);
   }
 
@@ -160,7 +214,8 @@ class Step : private StepLayout {
     const NodeId x = node.inputs[0];
     const bool residual = node.inputs.size() == 2;
     const std::int64_t channels = extent(id).c;
-    parameters_ += bytes(2 * channels);
+    learn(channels);
+    learn(channels);
     if (fused()) {
       move("norm, factors", {{fresh(), bytes(7 * channels)}}, {{fresh(), bytes(6 * channels)}});
     } else {
@@ -183,38 +238,54 @@ class Step : private StepLayout {
       move(kind, std::move(reads), {dx});
       hand_on(x, dx.name);
     };
-    std::visit(
-        nn::Overloaded{[&](const nn::Input&) {},
-                       [&](const nn::Conv2d& op) { backward(id, shape(node, op), op.bias); },
-                       [&](const nn::BatchNorm& op) { backward(id, op); },
-                       [&](const nn::Relu&) {
-                         hand_on_new("ReLU, gradient", {value(id), gradient(id)});
-                       },
-                       [&](const nn::Relu6&) {
-                         hand_on_new("ReLU, gradient", {value(id), gradient(id)});
-                       },
-                       [&](const nn::Add&) {
-                         for (NodeId input : node.inputs) hand_on(input, gradient(id).name);
-                       },
-                       [&](const nn::Concat&) {
-                         if (grows(id)) hand_on_in_place(x, id);
-                         for (const auto& [input, bytes] : moved_inputs(id)) {
-                           Arrays reads{{gradient(id).name, bytes}};
-                           if (has_gradient(input)) reads.push_back(gradient(input));
-                           move("concat", reads, {own_gradient(input)});
-                         }
-                       },
-                       [&](const nn::ChannelGather&) {
-                         hand_on_new("gather", {{gradient(id).name, gathered(x, id).bytes}});
-                       },
-                       [&](const nn::Pool&) { hand_on_new("pool", {gradient(id)}); },
-                       [&](const nn::GlobalAvgPool&) { hand_on_new("pool", {gradient(id)}); },
-                       [&](const nn::Linear& op) {
-                         const std::int64_t count = extent(x).c * op.outputs;
-                         move("linear", {own_gradient(id), value(x)}, {{fresh(), bytes(count)}});
-                         hand_on_new("linear", {gradient(id), weights(id, count)});
-                       }},
-        node.op);
+    std::visit(nn::Overloaded{
+                   [&](const nn::Input&) {},
+                   [&](const nn::Conv2d& op) { backward(id, shape(node, op), op.bias); },
+                   [&](const nn::BatchNorm& op) { backward(id, op); },
+                   [&](const nn::Relu&) {
+                     hand_on_new("ReLU, gradient", {value(id), gradient(id)});
+                   },
+                   [&](const nn::Relu6&) {
+                     hand_on_new("ReLU, gradient", {value(id), gradient(id)});
+                   },
+                   [&](const nn::Add&) {
+                     for (NodeId input : node.inputs) hand_on(input, gradient(id).name);
+                   },
+                   [&](const nn::Concat&) {
+                     if (grows(id)) hand_on_in_place(x, id);
+                     for (const auto& [input, bytes] : moved_inputs(id)) {
+                       Arrays reads{{gradient(id).name, bytes}};
+                       if (has_gradient(input)) reads.push_back(gradient(input));
+                       move("concat", reads, {own_gradient(input)});
+                     }
+                   },
+                   [&](const nn::ChannelGather&) {
+                     const std::int64_t from = extent(x).c, to = extent(id).c;
+                     const Array chains{fresh(), bytes(from + to)};
+                     move("gather", {{fresh(), bytes(to)}}, {chains});
+                     hand_on_new("gather", {{gradient(id).name, gathered(x, id).bytes}, chains});
+                   },
+                   [&](const nn::Pool&) { hand_on_new("pool", {gradient(id)}); },
+                   [&](const nn::GlobalAvgPool&) { hand_on_new("pool", {gradient(id)}); },
+                   [&](const nn::Linear& op) {
+                     backward(id, op);
+                     hand_on_new("linear", {gradient(id), weights(id, extent(x).c * op.outputs)});
+                   }},
+               node.op);
+  }
+
+  /// The gradients of a linear layer's weights and bias.
+  void backward(NodeId id, const nn::Linear& op) {
+    const NodeId x = graph().node(id).inputs[0];
+    const std::int64_t inputs = extent(x).c, count = inputs * op.outputs;
+    const std::int64_t parts = kernels::cuda::plan_linear(inputs, op.outputs, batch_, false).parts;
+    const Array partial{fresh(), bytes(parts * count)};
+    move("linear", {own_gradient(id), value(x)}, {partial});
+    if (parts > 1) move("linear", {partial}, {{fresh(), bytes(count)}});
+    sum_bias(id, batch_, op.outputs);
+  }
+  void sum_bias(NodeId id, std::int64_t rows, std::int64_t outputs) {
+    add_parts(gradient(id), matrix_parts(rows, outputs));
   }
 
   /// The gradient of what has grown in place lies where that of the whole does.
@@ -232,6 +303,7 @@ class Step : private StepLayout {
     const bool kept = is_unformed(id) && both;
     const Array dy = kept ? Array{fresh(), size(id)} : gradient(id);
     backward_weight(id, s, kept ? Arrays{dy} : Arrays{});
+    if (has_bias) sum_bias(id, pixels(id), s.k);
     if (both) backward_data(id, s, dy);
   }
 
@@ -250,7 +322,7 @@ class Step : private StepLayout {
   void leave_filters(Launch& launch, std::vector<Parts>& left, const Conv2dShape& s,
                      std::int64_t parts) {
     if (parts > 1) {
-      left.push_back({parts, s.w_size()});
+      left.push_back(matrix_parts(parts, s.w_size()));
       launch.least_bytes += bytes(s.w_size());
     } else {
       launch.writes.push_back({fresh(), bytes(s.w_size())});
@@ -272,7 +344,7 @@ class Step : private StepLayout {
       launch.writes.push_back(own_gradient(x));
     }
     leave_filters(launch, parts, s, work.parts);
-    if (sums_up(id)) parts.push_back({work.parts, 2 * s.c});
+    if (sums_up(id)) parts.push_back(tile_parts(work.parts, 2, 2, s.c));
     move_in_parts(std::move(launch), parts);
   }
 
@@ -303,8 +375,8 @@ class Step : private StepLayout {
     if (has_gradient(x) && !adds_later) launch.reads.push_back(gradient(x));
     const Array dx = adds_later ? Array{fresh(), size(x)} : own_gradient(x);
     launch.writes.push_back(dx);
-    move_in_parts(std::move(launch),
-                  sums_up(id) ? std::vector<Parts>{{work.parts, 2 * s.c}} : std::vector<Parts>{});
+    move_in_parts(std::move(launch), sums_up(id) ? std::vector{tile_parts(work.parts, 2, 2, s.c)}
+                                                 : std::vector<Parts>{});
     if (adds_later) hand_on(x, dx.name);
   }
 
@@ -350,7 +422,7 @@ class Step : private StepLayout {
   std::vector<std::int64_t> gradients_;  // names
   std::vector<bool> unformed_;           // gradients of which a batch norm left factors
   std::int64_t made_ = 0;
-  double parameters_ = 0;  // bytes
+  std::vector<double> parameters_;  // bytes of each
   std::vector<Launch> launches_;
 };
 

@@ -38,9 +38,8 @@ struct Launch {
   double bytes() const;
 };
 
-/// The launches of one step of training on `batch` images of side x side: forward, backward and the
-/// update of the parameters. Left out is what has no size to speak of, such as the loss. On tensor
-/// cores other kernels are chosen than in float32.
+/// The launches of one step of training on `batch` images of side x side: forward, loss, backward
+/// and the update of the parameters. On tensor cores other kernels are chosen than in float32.
 std::vector<Launch> training_step(const nn::Graph& graph, std::int64_t side, std::int64_t batch,
                                   Fusion fusion, bool tensor_cores);
 

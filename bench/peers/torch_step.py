@@ -45,9 +45,12 @@ parser.add_argument("--warmup", type=float, default=2)
 parser.add_argument("--inference", action="store_true", help="batch norms folded where they follow")
 parser.add_argument("--channels-last", action="store_true")
 parser.add_argument("--compile", action="store_true")
+parser.add_argument("--graph", action="store_true", help="repeat a step as a CUDA graph")
 parser.add_argument("--device", default="cpu")
 parser.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "bf16"])
 o = parser.parse_args()
+if o.graph and not o.device.startswith("cuda"):
+    parser.error("--graph needs --device cuda")
 
 if o.threads:
     torch.set_num_threads(o.threads)
@@ -56,7 +59,8 @@ torch.manual_seed(1)
 layout = torch.channels_last if o.channels_last else torch.contiguous_format
 torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = o.precision == "tf32"
 torch.backends.cudnn.benchmark = True
-mixed = torch.autocast(o.device.split(":")[0], torch.bfloat16, enabled=o.precision == "bf16")
+mixed = torch.autocast(o.device.split(":")[0], torch.bfloat16, enabled=o.precision == "bf16",
+                       cache_enabled=not o.graph)  # a graph can't keep weights from before it
 network = make_network(o.network, o.classes).to(o.device)
 images = (torch.rand(o.batch, 3, o.side, o.side) * 2 - 1).to(o.device, memory_format=layout)
 labels = (torch.arange(o.batch) % o.classes).to(o.device)
@@ -85,7 +89,23 @@ else:
         optimiser.step()
 
 
+def captured(plain_step):
+    """The step as a CUDA graph, captured after three on a stream of their own, as PyTorch asks for."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            plain_step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        plain_step()
+    return graph.replay
+
+
 step()  # compiles
+if o.graph:
+    step = captured(step)
 start = time.perf_counter()
 while time.perf_counter() - start < o.warmup:
     step()
@@ -107,7 +127,8 @@ print(json.dumps({
     "threads": torch.get_num_threads(),
     "device": o.device,
     "precision": o.precision,
-    "variant": ("channels_last" if o.channels_last else "nchw") + ("+compile" if o.compile else ""),
+    "variant": ("channels_last" if o.channels_last else "nchw") + ("+compile" if o.compile else "")
+               + ("+graph" if o.graph else ""),
     "version": torch.__version__,
     "steps": len(times),
     "median_ms": 1e3 * median,

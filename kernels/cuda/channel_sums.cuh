@@ -154,8 +154,7 @@ void channel_sums(const Exec& ex, const char* name, const char* finish_name, std
 template <class Terms, class Epilogue>
 void tile_sums(const Exec& ex, const char* name, const char* finish_name, std::int64_t tiles,
                std::int64_t channels, const Terms& terms, const Epilogue& epilogue) {
-  constexpr std::int64_t few = 1024;  // 32 a thread
-  if (tiles <= few) return finish_sums(ex, finish_name, tiles, channels, terms, epilogue);
+  if (tiles <= few_tiles) return finish_sums(ex, finish_name, tiles, channels, terms, epilogue);
   channel_sums(ex, name, finish_name, tiles, channels, channels % 4 == 0, terms, epilogue);
 }
 

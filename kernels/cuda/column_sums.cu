@@ -1,8 +1,7 @@
 #include "kernels/cuda/column_sums.cuh"
 
-#include <algorithm>
-
 #include "kernels/cuda/check.cuh"
+#include "kernels/cuda/column_sums_plan.h"
 #include "kernels/cuda/conv2d/plan.h"
 #include "kernels/cuda/scratch.cuh"
 #include "kernels/cuda/vector.cuh"
@@ -10,7 +9,7 @@
 namespace trifold::kernels::cuda {
 namespace {
 
-constexpr int lanes = 32, groups = 8;
+constexpr int lanes = column_sum_lanes, groups = column_sum_groups;
 
 /// A block sums 32 columns over one part of the rows: each of 8 warps takes every eighth row, which
 /// its lanes read side by side, and the first warp adds the 8 sums in order. The grid's second
@@ -46,11 +45,7 @@ void sum_parts(const Exec& ex, std::int64_t rows, std::int64_t columns, std::int
 
 void column_sums(const Exec& ex, std::int64_t rows, std::int64_t columns, const float* matrix,
                  float* sums) {
-  // Enough blocks to fill a large device, each with at least 32 rows a warp.
-  constexpr std::int64_t wanted_blocks = 528, least_rows = 32 * groups;
-  const std::int64_t wanted = div_up(wanted_blocks, div_up(columns, lanes));
-  const std::int64_t rows_per_part = std::max(least_rows, div_up(rows, wanted));
-  const std::int64_t parts = div_up(rows, rows_per_part);
+  const auto [rows_per_part, parts] = plan_column_sums(rows, columns);
   if (parts == 1) return sum_parts(ex, rows, columns, 1, rows, matrix, sums);
   const Scratch<float> partial(ex, parts * columns);
   sum_parts(ex, rows, columns, parts, rows_per_part, matrix, partial.data());

@@ -16,6 +16,9 @@ constexpr int column_batch = 8;      ///< rows that a thread takes at least, whe
 /// Blocks of sums over rows: four or so for a multiprocessor of the largest GPUs.
 constexpr std::int64_t most_sum_blocks = 1024;
 
+/// Tiles of a convolution whose sums one launch adds: 32 a thread.
+constexpr std::int64_t few_tiles = 1024;
+
 /// A block is `across` vectors of channels wide and `lanes` rows high. Its threads read
 /// neighbouring addresses: row after row, as the channels are contiguous. There are `chunks` of
 /// rows and `tiles` of channels.

@@ -3,6 +3,7 @@
 /// sums with few outputs are cut into parts of their own blocks, added up by a second kernel in
 /// order.
 #include "kernels/cuda/column_sums.cuh"
+#include "kernels/cuda/linear_plan.h"
 #include "kernels/cuda/map.cuh"
 #include "kernels/cuda/scratch.cuh"
 #include "kernels/runtime/backends.h"
@@ -10,7 +11,7 @@
 namespace trifold::kernels::cuda {
 namespace {
 
-constexpr int tile = 16, depth = 32;
+constexpr int tile = linear_tile, depth = linear_slice;
 
 /// element(i, j) = data[i row_stride + j column_stride].
 struct Matrix {
@@ -87,13 +88,9 @@ void multiply(const Exec& ex, const char* name, Product p, float* c) {
   const std::int64_t rows = div_up(p.m, tile), columns = div_up(p.n, tile);
   if (columns > 65535)
     throw ShapeError("a linear layer has more outputs than its GPU kernel takes");
-  // As many parts as fill 128 multiprocessors, of 4 slices or more; the shape alone decides.
-  constexpr std::int64_t wanted_blocks = 128, least_slices = 4;
-  const std::int64_t slices = div_up(p.k, depth);
-  const std::int64_t wanted = std::max<std::int64_t>(wanted_blocks / (rows * columns), 1);
-  const std::int64_t most = p.bias == nullptr ? div_up(slices, least_slices) : 1;
-  p.part_depth = div_up(slices, std::min(wanted, most)) * depth;
-  const std::int64_t parts = div_up(p.k, p.part_depth), count = p.m * p.n;
+  const LinearPlan plan = plan_linear(p.m, p.n, p.k, p.bias != nullptr);
+  p.part_depth = plan.part_depth;
+  const std::int64_t parts = plan.parts, count = p.m * p.n;
   const Scratch<float> partial(ex, parts > 1 ? parts * count : 0);
   launch(ex, name, product_kernel,
          dim3(static_cast<unsigned>(to_int(rows)), static_cast<unsigned>(columns),

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/map.cuh"
+#include "kernels/cuda/optimizer_plan.h"
 #include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cuda {
@@ -61,10 +62,9 @@ struct EmaUpdate {
 constexpr int update_threads = 256, update_width = 4;
 constexpr std::int64_t block_elements = update_threads * update_width;
 
-/// As many updates as the 4 KiB of a kernel's parameters hold; update i has the blocks from
-/// first_block[i] to first_block[i + 1].
+/// What one launch updates; update i has the blocks from first_block[i] to first_block[i + 1].
 struct Updates {
-  static constexpr int most = 59;
+  static constexpr int most = most_updates;
   const float *lr = nullptr, *decay = nullptr;
   int count = 0;
   unsigned first_block[most + 1] = {};
