@@ -18,7 +18,7 @@ namespace simt {
 namespace arena {
 namespace {
 
-constexpr std::size_t band = 256;
+constexpr std::size_t band = 256, alignment = 256;
 constexpr unsigned char canary = 0xfa;
 
 struct Extent {
@@ -106,7 +106,9 @@ char* base() {
 void* allocate(std::size_t bytes) {
   [[maybe_unused]] static const bool listed_at_exit = std::atexit(print_leaks) == 0;
   State& s = state();
-  const std::size_t footprint = (bytes + 255) / 256 * 256 + 2 * band;
+  // Of whole twos of the alignment, so that data lies at odd multiples of it.
+  const std::size_t pair = 2 * alignment;
+  const std::size_t footprint = (bytes + pair - 1) / pair * pair + 2 * band;
   if (bytes > capacity || s.used + bytes > capacity) return nullptr;
   char* data = nullptr;
   const auto reused = s.reusable.find(footprint);

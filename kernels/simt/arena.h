@@ -21,7 +21,8 @@ inline bool is_shared(const void* p) {
   return static_cast<std::size_t>(static_cast<const char*>(p) - base()) < shared_bytes;
 }
 
-/// Memory aligned to 256 bytes, every byte 0xff: a NaN for float types. Null where none is left.
+/// Memory aligned to 256 bytes and no better, every byte 0xff: a NaN for float types. Null where
+/// none is left.
 void* allocate(std::size_t bytes);
 
 /// False if no live allocation begins at `data`. With the memory checker on, the addresses are used

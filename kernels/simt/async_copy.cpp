@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/simt/arena.h"
 #include "kernels/simt/block.h"
 #include "kernels/simt/report.h"
 #include "kernels/simt/shadow.h"
@@ -22,6 +23,11 @@ void AsyncCopies::wait(std::size_t groups_in_flight) {
       if (copy.from == nullptr) {
         std::memset(copy.to, 0, copy.bytes);
       } else {
+        if (std::memcmp(copy.from, copy.issued.data(), copy.bytes) != 0) {
+          the_block().fail(Fault::async_copy,
+                           "the source of a cp.async changes before the wait for it, " +
+                               arena::describe(copy.from));
+        }
         std::memcpy(copy.to, copy.from, copy.bytes);
       }
       shadow::async_copy_done(copy.to, copy.bytes);
@@ -45,12 +51,20 @@ void async_copy(void* shared, const void* global, std::size_t bytes, bool copies
                                        "isn't a multiple of them, at ",
                                        site.file, ":", site.line));
   }
+  const bool into_shared = arena::contains(shared) && arena::is_shared(shared);
+  const bool from_global = arena::contains(global) && !arena::is_shared(global);
+  if (!into_shared || (copies && !from_global)) {
+    block.fail(Fault::invalid_address, text("cp.async doesn't go from global to shared memory, at ",
+                                            site.file, ":", site.line));
+  }
   const void* code = __builtin_return_address(0);
   if (copies) shadow::access(global, bytes, {}, code);
   shadow::async_copy_issued(shared, bytes, code);
   std::memset(shared, 0xff, bytes);  // Until the wait the destination holds nothing of use.
-  block.thread().copies.add(
-      {static_cast<char*>(shared), copies ? static_cast<const char*>(global) : nullptr, bytes});
+  AsyncCopy copy{
+      static_cast<char*>(shared), copies ? static_cast<const char*>(global) : nullptr, bytes, {}};
+  if (copies) std::memcpy(copy.issued.data(), global, bytes);
+  block.thread().copies.add(copy);
 }
 
 void async_commit() { the_block().thread().copies.commit(); }

@@ -1,6 +1,7 @@
 /// cp.async: copies in the background, of which a thread waits for the oldest groups.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <vector>
 
@@ -10,6 +11,7 @@ struct AsyncCopy {
   char* to;
   const char* from;  ///< null: zeros
   std::size_t bytes;
+  std::array<char, 16> issued;  ///< what was to be copied when the copy began
 };
 
 /// One thread's copies. They are made when they are waited for: as late as a GPU may.

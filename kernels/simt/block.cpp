@@ -63,7 +63,7 @@ void Block::prepare(const Launch& launch, uint3 index) {
     warp.interval = 0;
     for (auto& m : warp.meetings) m->arrived = m->readers = 0;
   }
-  shared_memory::begin_block(launch.dynamic_shared_bytes);
+  shared_memory::begin_block(launch);
   shadow::begin_block();
   ready_.clear();
   next_ready_ = 0;
@@ -232,6 +232,12 @@ int barrier(BarrierKind kind, bool predicate, Site site) {
 
 void trap(const char* what, Site site) {
   the_block().fail(Fault::trap, text(what, " at ", site.file, ":", site.line));
+}
+
+void require_capability(int least, const char* instruction, Site site) {
+  if (settings().capability >= least) return;
+  the_block().fail(Fault::trap, text(instruction, " needs compute capability ", least / 10, ".",
+                                     least % 10, ", at ", site.file, ":", site.line));
 }
 
 }  // namespace simt

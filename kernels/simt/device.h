@@ -54,7 +54,11 @@ unsigned warp_match(unsigned mask, std::uint64_t value, Site site);
 void warp_gather(WarpOperation operation, unsigned mask, const void* value, std::size_t bytes,
                  void* values, Site site);
 unsigned live_lanes();
+/// Reports a shuffle in segments of so many lanes.
+[[noreturn]] void refuse_width(int width, Site site);
 [[noreturn]] void trap(const char* what, Site site);
+/// Traps, as code for a device without the instruction does.
+void require_capability(int least, const char* instruction, Site site);
 
 void mma_bf16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
               const float (&c)[4], Site site);
@@ -71,7 +75,9 @@ void* shared_array(const void* key, std::size_t bytes, std::size_t alignment, co
 void* dynamic_shared_memory();
 
 /// One access of `bytes` bytes as the checker sees it, then the copy.
-void checked_load(void* value, const void* from, std::size_t bytes);
-void checked_store(void* to, const void* value, std::size_t bytes);
+void checked_load(void* value, const void* from, std::size_t bytes, std::size_t alignment);
+void checked_store(void* to, const void* value, std::size_t bytes, std::size_t alignment);
+/// Reports an access by ld() or st() whose address isn't a multiple of the type's alignment.
+[[noreturn]] void misaligned(const void* p, std::size_t bytes, std::size_t alignment);
 
 }  // namespace simt

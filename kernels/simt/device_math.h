@@ -1,12 +1,31 @@
 /// The dialect's arithmetic, conversions, bit operations and cached loads. CUDA's approximate
 /// functions (__expf and the like) are the exact ones here, so results on a GPU differ within the
-/// bounds of the CUDA programming guide.
+/// bounds of the CUDA programming guide. Subnormal numbers are kept, as by nvcc without -ftz.
 #pragma once
 
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <type_traits>
+
+namespace simt {
+
+/// A NaN's bits, where they are seen: a GPU's arithmetic makes 0x7fffffff of every NaN (PTX ISA,
+/// "Floating-Point Instructions"), the CPU's 0xffc00000 of those that it makes anew.
+inline std::uint32_t bits_on_device(float x) {
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  return bits == 0xffc00000u ? 0x7fffffffu : bits;
+}
+inline float as_on_device(float x) { return std::bit_cast<float>(bits_on_device(x)); }
+
+/// Conversions saturate, and 0 stands for NaN.
+inline int to_int(float x) {
+  if (std::isnan(x)) return 0;
+  if (x >= 0x1p31f) return 0x7fffffff;
+  return x <= -0x1p31f ? -0x7fffffff - 1 : static_cast<int>(x);
+}
+
+}  // namespace simt
 
 inline float __expf(float x) { return std::exp(x); }
 inline float __exp10f(float x) { return std::pow(10.0f, x); }
@@ -15,7 +34,10 @@ inline float __log2f(float x) { return std::log2(x); }
 inline float __powf(float x, float y) { return std::pow(x, y); }
 inline float __sinf(float x) { return std::sin(x); }
 inline float __cosf(float x) { return std::cos(x); }
-inline float __fdividef(float x, float y) { return x / y; }
+/// 0 for a divisor above 2^126.
+inline float __fdividef(float x, float y) {
+  return std::isfinite(y) && std::fabs(y) > 0x1p126f ? x * 0.0f : x / y;
+}
 inline float __fadd_rn(float x, float y) { return x + y; }
 inline float __fsub_rn(float x, float y) { return x - y; }
 inline float __fmul_rn(float x, float y) { return x * y; }
@@ -29,13 +51,13 @@ inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
 /// 0 for NaN.
 inline float __saturatef(float x) { return x > 0 ? (x < 1 ? x : 1.0f) : 0.0f; }
 
-inline int __float2int_rn(float x) { return static_cast<int>(std::nearbyint(x)); }
-inline int __float2int_rd(float x) { return static_cast<int>(std::floor(x)); }
-inline int __float2int_ru(float x) { return static_cast<int>(std::ceil(x)); }
-inline int __float2int_rz(float x) { return static_cast<int>(x); }
+inline int __float2int_rn(float x) { return simt::to_int(std::nearbyint(x)); }
+inline int __float2int_rd(float x) { return simt::to_int(std::floor(x)); }
+inline int __float2int_ru(float x) { return simt::to_int(std::ceil(x)); }
+inline int __float2int_rz(float x) { return simt::to_int(x); }
 inline float __int2float_rn(int x) { return static_cast<float>(x); }
-inline int __float_as_int(float x) { return std::bit_cast<int>(x); }
-inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
+inline int __float_as_int(float x) { return static_cast<int>(simt::bits_on_device(x)); }
+inline unsigned __float_as_uint(float x) { return simt::bits_on_device(x); }
 inline float __int_as_float(int x) { return std::bit_cast<float>(x); }
 inline float __uint_as_float(unsigned x) { return std::bit_cast<float>(x); }
 

@@ -50,23 +50,34 @@ template <class T>
 using Declared = T;
 
 template <class T>
+inline T as_on_device(const T& value) {
+  return value;
+}
+inline float2 as_on_device(const float2& v) { return {as_on_device(v.x), as_on_device(v.y)}; }
+inline float4 as_on_device(const float4& v) {
+  return {as_on_device(v.x), as_on_device(v.y), as_on_device(v.z), as_on_device(v.w)};
+}
+
+template <class T>
 inline T ld(const void* p) {
 #if SIMT_CHECKED
   T value;
-  checked_load(&value, p, sizeof(T));
+  checked_load(&value, p, sizeof(T), alignof(T));
   return value;
 #else
+  if (reinterpret_cast<std::uintptr_t>(p) % alignof(T) != 0) misaligned(p, sizeof(T), alignof(T));
   return *static_cast<const T*>(p);
 #endif
 }
 
 template <class T>
 inline void st(void* p, const T& value) {
+  const T stored = as_on_device(value);
 #if SIMT_CHECKED
-  const T copy = value;
-  checked_store(p, &copy, sizeof(T));
+  checked_store(p, &stored, sizeof(T), alignof(T));
 #else
-  *static_cast<T*>(p) = value;
+  if (reinterpret_cast<std::uintptr_t>(p) % alignof(T) != 0) misaligned(p, sizeof(T), alignof(T));
+  *static_cast<T*>(p) = stored;
 #endif
 }
 

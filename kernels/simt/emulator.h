@@ -15,7 +15,7 @@ enum class Fault {
   race,                 ///< two accesses that no barrier orders, at least one of them a write
   out_of_bounds,        ///< device memory that no live array holds
   use_after_free,       ///< device memory that has been freed
-  misaligned,           ///< an address that isn't a multiple of the access's size
+  misaligned,           ///< an address that nothing aligns as the access needs it
   uninitialised,        ///< device memory that nothing has written
   invalid_address,      ///< a null pointer, or one to the host's memory
   undefined_behaviour,  ///< an index outside its array's type, a shift or division without a result
@@ -58,6 +58,7 @@ struct Settings {
   bool leaks = false;            ///< SIMT_LEAKS=1: lists unfreed device memory at exit
   double timeout_seconds = 60;   ///< SIMT_TIMEOUT: CPU time that one block may take
   std::size_t stack_bytes = 65536;  ///< SIMT_STACK: of each thread
+  int capability = 80;  ///< SIMT_CAPABILITY: compute capability that the device claims, as in 75
 };
 Settings& settings();
 

@@ -1,4 +1,6 @@
 /// A launch: its blocks in the order of the settings, one after the other.
+#include <xmmintrin.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -23,12 +25,25 @@ std::vector<std::uint64_t> block_order(std::uint64_t count) {
   return order;
 }
 
+/// Kernels round to nearest and keep subnormal numbers, whatever the host's thread does.
+class DeviceArithmetic {
+ public:
+  DeviceArithmetic() { _mm_setcsr(0x1f80); }
+  ~DeviceArithmetic() { _mm_setcsr(before_); }
+  DeviceArithmetic(const DeviceArithmetic&) = delete;
+  DeviceArithmetic& operator=(const DeviceArithmetic&) = delete;
+
+ private:
+  unsigned before_ = _mm_getcsr();
+};
+
 }  // namespace
 
 bool run(const Launch& launch) {
   const std::uint64_t x = launch.grid.x, y = launch.grid.y, z = launch.grid.z;
   const std::size_t reports_before = reports_so_far();
   const watchdog::Watch watch;
+  const DeviceArithmetic arithmetic;
   set_reported_kernel(launch.kernel);
   shadow::begin_launch(launch.arguments.get(), launch.arguments_bytes);
   profile::begin_launch(launch);

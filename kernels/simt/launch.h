@@ -4,6 +4,7 @@
 #include <memory>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/simt/device.h"
 
@@ -18,6 +19,7 @@ struct Launch {
   dim3 grid, block;
   std::size_t dynamic_shared_bytes = 0;
   cudaStream_t stream = nullptr;
+  bool asks = false;  ///< for the shared memory that it needs, by allow_shared()
 };
 
 /// Checks the configuration and puts the launch on its stream.
@@ -26,8 +28,9 @@ cudaError_t enqueue(Launch launch);
 /// Runs every block of the launch now; false if it was reported for a fault.
 bool run(const Launch& launch);
 
+/// The launch as CUDA's triple chevrons make it, which asks for nothing.
 template <class... Parameters, class... Arguments>
-cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block,
+Launch make_launch(void (*kernel)(Parameters...), dim3 grid, dim3 block,
                    std::size_t dynamic_shared_bytes, cudaStream_t stream,
                    Arguments&&... arguments) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments), "wrong number of arguments");
@@ -48,6 +51,16 @@ cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block,
   all.block = block;
   all.dynamic_shared_bytes = dynamic_shared_bytes;
   all.stream = stream;
+  return all;
+}
+
+template <class... Parameters, class... Arguments>
+cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                   std::size_t dynamic_shared_bytes, cudaStream_t stream,
+                   Arguments&&... arguments) {
+  Launch all = make_launch(kernel, grid, block, dynamic_shared_bytes, stream,
+                           std::forward<Arguments>(arguments)...);
+  all.asks = true;
   return enqueue(std::move(all));
 }
 

@@ -126,12 +126,20 @@ unsigned warp_match(unsigned mask, std::uint64_t value, Site site) {
 
 void warp_gather(WarpOperation operation, unsigned mask, const void* value, std::size_t bytes,
                  void* values, Site site) {
+  if (operation == WarpOperation::reduce) require_capability(80, "redux.sync", site);
   Meeting& meeting = the_block().meet(operation, mask, value, bytes, site);
   for (unsigned lane = 0; lane < 32; ++lane) {
     if ((mask >> lane & 1) == 0) continue;
     std::memcpy(static_cast<char*>(values) + lane * bytes, meeting.slot[lane], bytes);
   }
   Block::leave(meeting);
+}
+
+void refuse_width(int width, Site site) {
+  the_block().fail(Fault::undefined_behaviour, text("a shuffle has segments of ", width,
+                                                    " lanes, which isn't a power of two up "
+                                                    "to 32, at ",
+                                                    site.file, ":", site.line));
 }
 
 unsigned live_lanes() { return the_block().warp().live; }

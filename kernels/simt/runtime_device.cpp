@@ -1,26 +1,20 @@
 /// The runtime API's device, errors and launches.
-#include <cstdlib>
 #include <cstring>
 
 #include "kernels/simt/arena.h"
 #include "kernels/simt/launch.h"
+#include "kernels/simt/limits.h"
 #include "kernels/simt/report.h"
 #include "kernels/simt/streams.h"
 
 namespace simt {
 namespace {
 
-/// What the device claims to be: an H100 in what a kernel may use, of compute capability 8.0 or as
-/// SIMT_CAPABILITY says (as in 75), so that tests reach the code for older devices too.
-constexpr int shared_limit = 227 * 1024, multiprocessors = 132;
+/// The device claims an H100's size, and what blocks may have at the capability that is set.
+constexpr int multiprocessors = 132;
 
-int capability() {
-  static const int value = [] {
-    const char* text = std::getenv("SIMT_CAPABILITY");
-    return text == nullptr ? 80 : std::atoi(text);
-  }();
-  return value;
-}
+/// Of a kernel's parameters, without the pointer to the kernel that lies beside them.
+constexpr std::size_t most_parameter_bytes = 4096;
 
 cudaError_t last_error = cudaSuccess, fault = cudaSuccess;
 
@@ -28,7 +22,7 @@ bool configuration_fits(const Launch& l) {
   const std::uint64_t threads = std::uint64_t{l.block.x} * l.block.y * l.block.z;
   return threads >= 1 && threads <= 1024 && l.block.z <= 64 && l.grid.x >= 1 && l.grid.y >= 1 &&
          l.grid.z >= 1 && l.grid.x <= 0x7fffffff && l.grid.y <= 65535 && l.grid.z <= 65535 &&
-         l.dynamic_shared_bytes <= shared_limit;
+         l.arguments_bytes <= sizeof(void*) + most_parameter_bytes;
 }
 
 }  // namespace
@@ -55,9 +49,13 @@ cudaError_t enqueue(Launch launch) {
     report(Fault::bad_launch,
            text(kernel_name(launch.kernel), ": no GPU takes a grid of (", launch.grid.x, ",",
                 launch.grid.y, ",", launch.grid.z, ") blocks of (", launch.block.x, ",",
-                launch.block.y, ",", launch.block.z, ") threads with ", launch.dynamic_shared_bytes,
-                " bytes of dynamic shared memory"));
+                launch.block.y, ",", launch.block.z, ") threads with ",
+                launch.arguments_bytes - sizeof(void*), " bytes of parameters"));
     return result(cudaErrorInvalidConfiguration);
+  }
+  if (!shared_memory_fits(launch, static_shared_bytes(launch.kernel))) {
+    report(Fault::bad_launch, shared_memory_refused(launch));
+    return result(cudaErrorInvalidValue);
   }
   Stream& stream = stream_of(launch.stream);
   push(stream, [l = std::move(launch)] {
@@ -89,16 +87,16 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   *properties = {};
   std::strcpy(properties->name, "SIMT emulator");
   properties->totalGlobalMem = simt::arena::capacity;
-  properties->sharedMemPerBlock = 48 * 1024;
-  properties->sharedMemPerBlockOptin = simt::shared_limit;
-  properties->sharedMemPerMultiprocessor = 228 * 1024;
+  properties->sharedMemPerBlock = simt::shared_by_default;
+  properties->sharedMemPerBlockOptin = simt::device_limits().shared_opt_in;
+  properties->sharedMemPerMultiprocessor = simt::device_limits().shared_per_multiprocessor;
   properties->warpSize = 32;
   properties->maxThreadsPerBlock = 1024;
-  properties->maxThreadsPerMultiProcessor = 2048;
+  properties->maxThreadsPerMultiProcessor = simt::device_limits().threads_per_multiprocessor;
   properties->multiProcessorCount = simt::multiprocessors;
   properties->l2CacheSize = 50 << 20;
-  properties->major = simt::capability() / 10;
-  properties->minor = simt::capability() % 10;
+  properties->major = simt::settings().capability / 10;
+  properties->minor = simt::settings().capability % 10;
   return result(cudaSuccess);
 }
 
@@ -112,7 +110,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       *value = p.maxThreadsPerBlock;
       break;
     case cudaDevAttrMaxSharedMemoryPerBlock:
-      *value = 48 * 1024;
+      *value = static_cast<int>(p.sharedMemPerBlock);
       break;
     case cudaDevAttrWarpSize:
       *value = p.warpSize;
@@ -130,10 +128,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       *value = p.minor;
       break;
     case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
-      *value = 228 * 1024;
+      *value = static_cast<int>(p.sharedMemPerMultiprocessor);
       break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      *value = simt::shared_limit;
+      *value = static_cast<int>(p.sharedMemPerBlockOptin);
       break;
     default:
       return result(cudaErrorInvalidValue);
@@ -147,12 +145,6 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 
 cudaError_t cudaDriverGetVersion(int* version) { return cudaRuntimeGetVersion(version); }
-
-cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute attribute, int value) {
-  const bool refused =
-      attribute == cudaFuncAttributeMaxDynamicSharedMemorySize && value > simt::shared_limit;
-  return result(refused ? cudaErrorInvalidValue : cudaSuccess);
-}
 
 cudaError_t cudaGetLastError() {
   const auto lock = simt::lock_runtime();

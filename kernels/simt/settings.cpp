@@ -24,6 +24,7 @@ Settings from_environment() {
   s.leaks = variable("SIMT_LEAKS", "0") == "1";
   s.timeout_seconds = std::atof(variable("SIMT_TIMEOUT", "60").c_str());
   s.stack_bytes = static_cast<std::size_t>(std::atol(variable("SIMT_STACK", "65536").c_str()));
+  s.capability = std::atoi(variable("SIMT_CAPABILITY", "80").c_str());
   return s;
 }
 

@@ -156,8 +156,13 @@ void check_states(std::size_t offset, std::size_t bytes, Kind kind, std::uint32_
 
 /// The thread's own memory, its arguments and the program's constants need no checks.
 void access_outside(const char* p, std::size_t bytes, Kind kind, const void* code) {
-  if (static_cast<std::size_t>(p - context.stack) < context.stack_bytes) return;
-  if (static_cast<std::size_t>(p - arguments_begin) < arguments_size) return;
+  if (static_cast<std::size_t>(p - context.stack) < context.stack_bytes ||
+      static_cast<std::size_t>(p - arguments_begin) < arguments_size) {
+    if (kind.alignment <= 4) return;
+    refuse(Fault::misaligned, p, bytes, kind, code_offset(code),
+           "which is local memory or a parameter: they are aligned as they are declared alone, "
+           "which ld and st can't know");
+  }
   if (p >= &__executable_start && p < &_end) return;
   refuse(Fault::invalid_address, p, bytes, kind, code_offset(code),
          p < reinterpret_cast<const char*>(4096) ? "near null" : "which is not device memory");
@@ -208,7 +213,8 @@ void access(const void* p, std::size_t bytes, Kind kind, const void* code) {
   const std::size_t offset = offset_of(p);
   if (offset >= arena::extent_bytes) return access_outside(at, bytes, kind, code);
   const std::uint32_t from = code_offset(code);
-  if (kind.aligned && bytes <= 16 && offset % bytes != 0) {
+  const std::size_t alignment = kind.alignment > 0 ? kind.alignment : bytes <= 16 ? bytes : 1;
+  if (kind.aligned && offset % alignment != 0) {
     refuse(Fault::misaligned, at, bytes, kind, from, arena::describe(p));
   }
   const Memory& m = memory();
@@ -255,14 +261,21 @@ void async_copy_done(const void* to, std::size_t bytes) {
 
 bool checks_memory() { return shadow::enabled(); }
 
-void checked_load(void* value, const void* from, std::size_t bytes) {
-  shadow::access(from, bytes, {}, __builtin_return_address(0));
+void checked_load(void* value, const void* from, std::size_t bytes, std::size_t alignment) {
+  shadow::access(from, bytes, {.alignment = alignment}, __builtin_return_address(0));
   std::memcpy(value, from, bytes);
 }
 
-void checked_store(void* to, const void* value, std::size_t bytes) {
-  shadow::access(to, bytes, {.write = true}, __builtin_return_address(0));
+void checked_store(void* to, const void* value, std::size_t bytes, std::size_t alignment) {
+  shadow::access(to, bytes, {.write = true, .alignment = alignment}, __builtin_return_address(0));
   std::memcpy(to, value, bytes);
+}
+
+void misaligned(const void* p, std::size_t bytes, std::size_t alignment) {
+  the_block().fail(Fault::misaligned,
+                   text("an access of ", bytes, " bytes at ", p, ", which isn't a multiple of ",
+                        alignment, arena::contains(p) ? ", " + arena::describe(p) : "",
+                        "\nsimt:   at ", place_of(__builtin_return_address(0))));
 }
 
 }  // namespace simt

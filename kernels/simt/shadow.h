@@ -31,8 +31,9 @@ void pause();
 
 struct Kind {
   bool write = false, atomic = false;
-  bool aligned = true;   ///< whether the address has to be a multiple of the size
-  bool profiled = true;  ///< whether it is a request of its own to the memory
+  bool aligned = true;        ///< whether the address has to be a multiple of the size
+  bool profiled = true;       ///< whether it is a request of its own to the memory
+  std::size_t alignment = 0;  ///< what it has to be a multiple of instead, for ld() and st()
 };
 
 /// One access by the running thread, from the instruction before `code`.

@@ -6,6 +6,7 @@
 
 #include "kernels/simt/arena.h"
 #include "kernels/simt/block.h"
+#include "kernels/simt/limits.h"
 #include "kernels/simt/report.h"
 #include "kernels/simt/shadow.h"
 
@@ -13,7 +14,7 @@ namespace simt {
 namespace shared_memory {
 namespace {
 
-constexpr std::size_t band = 128, static_limit = 48 * 1024;
+constexpr std::size_t band = 128;
 constexpr unsigned char canary = 0xfa;
 
 struct Array {
@@ -25,10 +26,14 @@ struct Array {
 
 std::vector<Array> arrays;
 std::size_t top = 0, static_bytes = 0;
+const Launch* launched = nullptr;
+
+std::size_t round_up(std::size_t bytes, std::size_t alignment) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
 
 void* place(const void* key, std::size_t bytes, std::size_t alignment, const char* name) {
-  const std::size_t step = std::max<std::size_t>(alignment, 128);
-  const std::size_t at = (top + step - 1) / step * step;
+  const std::size_t at = round_up(top, 2 * alignment) + alignment;
   char* data = arena::shared_base() + at;
   std::memset(arena::shared_base() + top, canary, at - top);
   std::memset(data, 0xff, bytes);
@@ -41,13 +46,16 @@ void* place(const void* key, std::size_t bytes, std::size_t alignment, const cha
 
 }  // namespace
 
-void begin_block(std::size_t dynamic_bytes) {
+void begin_block(const Launch& launch) {
+  launched = &launch;
   for (const Array& a : arrays) shadow::freed(a.data, a.bytes);
   arrays.clear();
   top = static_bytes = 0;
   std::memset(arena::shared_base(), canary, band);
   top = band;
-  if (dynamic_bytes > 0) place(nullptr, dynamic_bytes, 16, "dynamic shared memory");
+  if (launch.dynamic_shared_bytes > 0) {
+    place(nullptr, launch.dynamic_shared_bytes, 16, "dynamic shared memory");
+  }
 }
 
 std::string describe(const void* address) {
@@ -81,10 +89,9 @@ void* shared_array(const void* key, std::size_t bytes, std::size_t alignment, co
   for (const Array& a : arrays) {
     if (a.key == key) return a.data;
   }
-  static_bytes += bytes;
-  if (static_bytes > static_limit) {
-    the_block().fail(Fault::bad_launch, text("the static shared arrays, the last of them ", name,
-                                             ", take more than the 48 KiB that a kernel may have"));
+  static_bytes = round_up(static_bytes, alignment) + bytes;
+  if (!shared_memory_fits(*launched, static_bytes)) {
+    the_block().fail(Fault::bad_launch, shared_memory_refused(*launched));
   }
   return place(key, bytes, alignment, name);
 }

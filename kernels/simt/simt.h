@@ -4,7 +4,7 @@
 ///   SIMT_SHARED(float, tile, [16][17]);   a static array in shared memory
 ///   SIMT_DYN_SHARED(float, buffer);       the dynamic part of shared memory, aligned to 16 bytes
 ///   simt::launch(kernel, grid, block, dynamic_shared_bytes, stream, arguments...)
-///   simt::ld<float4>(p), simt::st(p, v)   one access of sizeof(T) bytes, aligned to its size
+///   simt::ld<float4>(p), simt::st(p, v)   one access of global or shared memory, aligned as T is
 #pragma once
 
 #if defined(SIMT_EMULATED)
@@ -17,6 +17,8 @@
 
 #include <cstddef>
 #include <cstdint>
+
+#include "kernels/simt/allow_shared.h"
 
 #if defined(__CUDACC__)
 #define SIMT_SHARED(Element, name, ...) __shared__ Element name __VA_ARGS__
@@ -36,20 +38,17 @@ __device__ __forceinline__ void st(void* p, const T& value) {
   *static_cast<T*>(p) = value;
 }
 
-/// Launches `kernel`; arguments convert to its parameters as in a call. Raises the kernel's limit
-/// of dynamic shared memory where it needs more than 48 KiB. Asynchronous on `stream`; returns what
+/// Launches `kernel`; arguments convert to its parameters as in a call. Asks for shared memory
+/// where the kernel needs more than blocks have by default. Asynchronous on `stream`; returns what
 /// the launch itself reports.
 template <class... Parameters, class... Arguments>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, dim3 block,
                    std::size_t dynamic_shared_bytes, cudaStream_t stream,
                    Arguments&&... arguments) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments), "wrong number of arguments");
-  if (dynamic_shared_bytes > 48 * 1024) {
-    const cudaError_t raised = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                                    cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                    static_cast<int>(dynamic_shared_bytes));
-    if (raised != cudaSuccess) return raised;
-  }
+  const cudaError_t allowed =
+      allow_shared(reinterpret_cast<const void*>(kernel), dynamic_shared_bytes);
+  if (allowed != cudaSuccess) return allowed;
   // clang-format off
   kernel<<<grid, block, dynamic_shared_bytes, stream>>>(static_cast<Parameters>(arguments)...);
   // clang-format on

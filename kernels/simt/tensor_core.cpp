@@ -9,6 +9,7 @@
 
 #include "kernels/simt/arena.h"
 #include "kernels/simt/block.h"
+#include "kernels/simt/device_math.h"
 #include "kernels/simt/profile.h"
 #include "kernels/simt/report.h"
 #include "kernels/simt/shadow.h"
@@ -43,6 +44,7 @@ void multiply(Meeting& m, const float (&a)[16][depth], const float (&b)[depth][8
     for (unsigned i = 0; i < 4; ++i) {
       const unsigned row = g + 8 * (i / 2), column = 2 * t + i % 2;
       for (unsigned k = 0; k < depth; ++k) f.c[i] += a[row][k] * b[k][column];
+      f.c[i] = as_on_device(f.c[i]);
     }
     std::memcpy(m.slot[lane], &f, sizeof f);
   }
@@ -78,6 +80,7 @@ void multiply_tf32(Meeting& m) {
 
 void mma(WarpOperation operation, void (*product)(Meeting&), float (&d)[4],
          const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], const float (&c)[4], Site site) {
+  require_capability(80, "mma of bfloat16 and TF32", site);
   Fragments mine;
   std::memcpy(mine.a, a, sizeof a);
   std::memcpy(mine.b, b, sizeof b);

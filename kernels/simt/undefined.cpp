@@ -1,5 +1,6 @@
-/// What the compiler calls where -fsanitize=bounds,alignment,shift,integer-divide-by-zero finds
-/// undefined behaviour. The sanitizer's own library is not linked: these stand in for it.
+/// What the compiler calls where -fsanitize=bounds,alignment,shift,integer-divide-by-zero and
+/// float-cast-overflow find undefined behaviour. The sanitizer's own library is not linked: these
+/// stand in for it.
 #include <cstdint>
 
 #include "kernels/simt/block.h"
@@ -35,6 +36,10 @@ void __ubsan_handle_type_mismatch_v1(void* data, std::uintptr_t address) {
 }
 void __ubsan_handle_shift_out_of_bounds(void* data, std::uintptr_t, std::uintptr_t) {
   undefined(Fault::undefined_behaviour, "a shift is longer than its type", data);
+}
+void __ubsan_handle_float_cast_overflow(void* data, std::uintptr_t) {
+  undefined(Fault::undefined_behaviour, "a float is outside the integer type that it becomes",
+            data);
 }
 void __ubsan_handle_divrem_overflow(void* data, std::uintptr_t, std::uintptr_t) {
   undefined(Fault::undefined_behaviour, "an integer division has no result", data);

@@ -15,6 +15,11 @@ T shuffle(unsigned mask, T value, unsigned source, Site site) {
   return value;
 }
 
+/// Lanes lie in segments of `width`, which PTX's masks can only name for powers of two.
+inline void check_width(int width, Site site) {
+  if (width < 1 || width > 32 || (width & (width - 1)) != 0) refuse_width(width, site);
+}
+
 template <class T, class Combine>
 T reduce(unsigned mask, T value, Site site, Combine combine) {
   T values[32];
@@ -36,12 +41,14 @@ inline unsigned __activemask() { return simt::live_lanes(); }
 
 template <class T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32, SIMT_SITE) {
+  simt::check_width(width, SIMT_HERE);
   const unsigned lane = simt::lane_index(), inside = static_cast<unsigned>(width) - 1;
   return simt::shuffle(mask, value, (lane & ~inside) | (static_cast<unsigned>(source) & inside),
                        SIMT_HERE);
 }
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, SIMT_SITE) {
+  simt::check_width(width, SIMT_HERE);
   const unsigned lane = simt::lane_index(), inside = static_cast<unsigned>(width) - 1;
   const unsigned source = lane ^ static_cast<unsigned>(lane_mask);
   return simt::shuffle(mask, value, (source & ~inside) > (lane & ~inside) ? lane : source,
@@ -49,12 +56,14 @@ T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, SIMT_SI
 }
 template <class T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, SIMT_SITE) {
+  simt::check_width(width, SIMT_HERE);
   const unsigned lane = simt::lane_index(), extent = static_cast<unsigned>(width);
   const bool inside = (lane & (extent - 1)) + delta < extent;
   return simt::shuffle(mask, value, inside ? lane + delta : lane, SIMT_HERE);
 }
 template <class T>
 T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, SIMT_SITE) {
+  simt::check_width(width, SIMT_HERE);
   const unsigned lane = simt::lane_index(), extent = static_cast<unsigned>(width);
   const bool inside = (lane & (extent - 1)) >= delta;
   return simt::shuffle(mask, value, inside ? lane - delta : lane, SIMT_HERE);

@@ -16,8 +16,16 @@ struct FaultCase {
 
 /// Memory: bounds, life, alignment, initialisation.
 std::vector<FaultCase> memory_faults();
+/// Accesses that are wider than what is promised of an address.
+std::vector<FaultCase> alignment_faults();
 /// Order: races, barriers, warps, asynchronous copies.
 std::vector<FaultCase> order_faults();
+/// The same between blocks, and what doesn't make an order.
+std::vector<FaultCase> block_faults();
+/// Operations of whole warps.
+std::vector<FaultCase> warp_faults();
+/// cp.async.
+std::vector<FaultCase> async_faults();
 /// The host's calls.
 std::vector<FaultCase> host_faults();
 

@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <regex>
 #include <string>
 
 #include "tests/simt/faults.h"
@@ -10,7 +13,8 @@ namespace {
 
 std::vector<FaultCase> all_faults() {
   std::vector<FaultCase> all = memory_faults();
-  for (const auto& more : {order_faults(), host_faults()}) {
+  for (const auto& more : {alignment_faults(), order_faults(), block_faults(), warp_faults(),
+                           async_faults(), host_faults()}) {
     all.insert(all.end(), more.begin(), more.end());
   }
   return all;
@@ -56,6 +60,14 @@ TEST_P(DeliberateFault, TwinIsSilentInEveryOrder) {
 
 INSTANTIATE_TEST_SUITE_P(All, DeliberateFault, testing::ValuesIn(all_faults()),
                          [](const auto& c) { return std::string(c.param.name); });
+
+TEST(Readme, NamesEveryPlantedFault) {
+  std::ifstream file(TRIFOLD_SOURCE_DIR "/kernels/simt/README.md");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  for (const FaultCase& c : all_faults()) {
+    EXPECT_TRUE(std::regex_search(text, std::regex("\\b" + std::string(c.name) + "\\b"))) << c.name;
+  }
+}
 
 TEST(Reports, NameKernelThreadLineAndArray) {
   if (!checks_memory()) GTEST_SKIP() << "the plain build doesn't see memory accesses";

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "tests/simt/faults.h"
 #include "tests/simt/support.cuh"
 
@@ -79,6 +81,47 @@ __global__ void shared_not_written(float* y) {
   if (!broken || threadIdx.x != 5) tile[threadIdx.x] = 1;
   __syncthreads();
   y[threadIdx.x] = tile[63 - threadIdx.x];
+}
+
+/// The second block finds what the first has left, where both run on one multiprocessor.
+template <bool broken>
+__global__ void shared_of_block_before(float* y) {
+  SIMT_SHARED(float, tile, [32]);
+  if (!broken || blockIdx.x == 0) tile[threadIdx.x] = 1;
+  __syncthreads();
+  y[blockIdx.x * 32 + threadIdx.x] = tile[threadIdx.x];
+}
+
+template <bool broken>
+__global__ void dynamic_not_written(float* y, unsigned n) {
+  SIMT_DYN_SHARED(float, tile);
+  if (threadIdx.x < n) tile[threadIdx.x] = 1;
+  __syncthreads();
+  y[threadIdx.x] = tile[threadIdx.x];
+}
+
+template <bool broken>
+__global__ void read_past_shared(float* y) {
+  SIMT_SHARED(float, tile, [32]);
+  tile[threadIdx.x] = 1;
+  __syncthreads();
+  const float* p = tile;
+  y[threadIdx.x] = p[threadIdx.x + (broken ? 1 : 0)] + (threadIdx.x == 31 ? 0 : p[threadIdx.x + 1]);
+}
+
+template <bool broken>
+__global__ void atomic_past_end(int* counts, int n) {
+  atomicAdd(counts + (broken ? n : n - 1), 1);
+}
+
+template <bool broken>
+__global__ void write_all(float* y) {
+  y[threadIdx.x] = 1;
+}
+
+template <bool broken>
+__global__ void cast(int* y, float value) {
+  y[threadIdx.x] = static_cast<int>(broken ? value * 0x1p31f : value);
 }
 
 template <bool broken>
@@ -171,14 +214,14 @@ std::vector<FaultCase> memory_faults() {
          const Array<float> x(ramp(256)), y(32);
          run_pair(b, misaligned_vector<true>, misaligned_vector<false>, 1, 32, x.data(), y.data());
        },
-       Fault::misaligned, false},
+       Fault::misaligned, true},
       {"MisalignedVectorStore",
        [](bool b) {
          const Array<float> y(256);
          run_pair(b, misaligned_vector_store<true>, misaligned_vector_store<false>, 1, 32,
                   y.data());
        },
-       Fault::misaligned, false},
+       Fault::misaligned, true},
       {"MisalignedPlainVector",
        [](bool b) {
          const Array<float> x(ramp(256)), y(32);
@@ -204,6 +247,58 @@ std::vector<FaultCase> memory_faults() {
          static_cast<void>(b ? x.values() : y.values());
        },
        Fault::uninitialised, false},
+      {"SharedOfBlockBefore",
+       [](bool b) {
+         const Array<float> y(64);
+         run_pair(b, shared_of_block_before<true>, shared_of_block_before<false>, 2, 32, y.data());
+       },
+       Fault::uninitialised, false},
+      {"DynamicSharedNotWritten",
+       [](bool b) {
+         const Array<float> y(32);
+         launch(dynamic_not_written<true>, 1, 32, 128, nullptr, y.data(), b ? 31u : 32u);
+       },
+       Fault::uninitialised, false},
+      {"CopyOfNothingOnDevice",
+       [](bool b) {
+         const Array<float> x(ramp(64)), nothing(64), y(64);
+         cudaMemcpy(y.data(), (b ? nothing : x).data(), 256, cudaMemcpyDeviceToDevice);
+         run_copy(b, y.data());
+       },
+       Fault::uninitialised, false},
+      {"ReadPastShared",
+       [](bool b) {
+         const Array<float> y(32);
+         run_pair(b, read_past_shared<true>, read_past_shared<false>, 1, 32, y.data());
+       },
+       Fault::out_of_bounds, false},
+      {"AtomicPastEnd",
+       [](bool b) {
+         const Array<int> counts(std::vector<int>(8, 0));
+         run_pair(b, atomic_past_end<true>, atomic_past_end<false>, 1, 32, counts.data(), 8);
+       },
+       Fault::out_of_bounds, true},
+      {"WriteAfterFree",
+       [](bool b) {
+         const Array<float> y(64);
+         float* freed = nullptr;
+         cudaMalloc(&freed, 256);
+         cudaFree(freed);
+         run_pair(b, write_all<true>, write_all<false>, 1, 64, b ? freed : y.data());
+       },
+       Fault::use_after_free, false},
+      {"CastTooLarge",
+       [](bool b) {
+         const Array<int> y(32);
+         run_pair(b, cast<true>, cast<false>, 1, 32, y.data(), 3.0f);
+       },
+       Fault::undefined_behaviour, false},
+      {"CastOfNaN",
+       [](bool b) {
+         const Array<int> y(32);
+         run_pair(b, cast<true>, cast<false>, 1, 32, y.data(), b ? std::nanf("") : 3.0f);
+       },
+       Fault::undefined_behaviour, false},
       {"ShiftTooFar",
        [](bool b) {
          const Array<int> y(64);

@@ -168,7 +168,8 @@ __global__ void barrier_against_warp(float* y) {
 /// 32 threads copy 128 floats and read each other's.
 template <bool waits, bool barrier>
 __device__ void copy_reversed(const float* x, float* y) {
-  SIMT_SHARED(float, tile, [128]);
+  SIMT_SHARED(float4, vectors, [32]);
+  auto* tile = reinterpret_cast<float*>(vectors);
   simt::cp_async16(tile + 4 * threadIdx.x, x + 4 * threadIdx.x);
   simt::cp_async_commit();
   if (waits) simt::cp_async_wait<0>();
@@ -189,7 +190,8 @@ __global__ void copy_without_barrier(const float* x, float* y) {
 
 template <bool broken>
 __global__ void copy_left_behind(const float* x, float* y) {
-  SIMT_SHARED(float, tile, [128]);
+  SIMT_SHARED(float4, vectors, [32]);
+  auto* tile = reinterpret_cast<float*>(vectors);
   simt::cp_async16(tile + 4 * threadIdx.x, x + 4 * threadIdx.x);
   simt::cp_async_commit();
   if (!broken) simt::cp_async_wait<0>();
@@ -198,21 +200,22 @@ __global__ void copy_left_behind(const float* x, float* y) {
 
 template <bool broken>
 __global__ void copy_one_stage_behind(const float* x, float* y) {
-  SIMT_SHARED(float, tile, [2][128]);
+  SIMT_SHARED(float4, vectors, [2][32]);
   const unsigned t = threadIdx.x;
   for (int stage = 0; stage < 2; ++stage) {
-    simt::cp_async16(&tile[stage][4 * t], x + 128 * stage + 4 * t);
+    simt::cp_async16(&vectors[stage][t], x + 128 * stage + 4 * t);
     simt::cp_async_commit();
   }
   simt::cp_async_wait<broken ? 2 : 1>();
   __syncthreads();
-  y[t] = tile[0][127 - t];
+  y[t] = vectors[0][31 - t].w;
   simt::cp_async_wait<0>();
 }
 
 template <bool broken>
 __global__ void misaligned_ldmatrix(float* y) {
-  SIMT_SHARED(__nv_bfloat16, tile, [16 * 24]);
+  SIMT_SHARED(uint4, memory, [16 * 3]);
+  auto* tile = reinterpret_cast<__nv_bfloat16*>(memory);
   for (unsigned i = threadIdx.x; i < 16 * 24; i += 32) tile[i] = __float2bfloat16(1.0f);
   __syncwarp();
   std::uint32_t r[4];
@@ -222,7 +225,8 @@ __global__ void misaligned_ldmatrix(float* y) {
 
 template <bool broken>
 __global__ void ldmatrix_without_sync(float* y) {
-  SIMT_SHARED(__nv_bfloat16, tile, [8 * 8 * 4]);
+  SIMT_SHARED(uint4, memory, [8 * 4]);
+  auto* tile = reinterpret_cast<__nv_bfloat16*>(memory);
   for (int i = 0; i < 8; ++i) tile[threadIdx.x * 8 + i] = __float2bfloat16(1.0f);
   if (!broken) __syncwarp();
   std::uint32_t r[4];
@@ -249,20 +253,6 @@ __global__ void trapped(float* y) {
   y[threadIdx.x] = 1;
 }
 
-/// Runs a pair that writes y alone.
-template <auto bad, auto good, unsigned blocks, unsigned threads>
-void run_writer(bool broken) {
-  const Array<float> y(blocks * threads);
-  run_pair(broken, +bad, +good, blocks, threads, y.data());
-}
-
-/// Runs a pair that reads 256 floats and writes y.
-template <auto bad, auto good>
-void run_reader(bool broken) {
-  const Array<float> x(ramp(256)), y(256);
-  run_pair(broken, +bad, +good, 1, 32, x.data(), y.data());
-}
-
 /// Runs a pair that waits for a flag, for half a second at most.
 template <auto bad, auto good>
 void run_spinner(bool broken) {
@@ -274,20 +264,18 @@ void run_spinner(bool broken) {
   settings().timeout_seconds = before;
 }
 
-#define WRITER(kernel, blocks, threads) run_writer<kernel<true>, kernel<false>, blocks, threads>
-#define READER(kernel) run_reader<kernel<true>, kernel<false>>
 #define SPINNER(kernel) run_spinner<kernel<true>, kernel<false>>
 
 }  // namespace
 
 std::vector<FaultCase> order_faults() {
   return {
-      {"MissingBarrier", WRITER(missing_barrier, 1, 256), Fault::race, false},
-      {"MissingSecondBarrier", WRITER(missing_second_barrier, 1, 128), Fault::race, false},
-      {"TwoWriters", WRITER(two_writers, 1, 64), Fault::race, false},
-      {"MissingWarpSync", WRITER(missing_warp_sync, 1, 32), Fault::race, false},
-      {"BlocksWriteOne", WRITER(blocks_write_one, 2, 64), Fault::race, false},
-      {"ReadOtherBlock", WRITER(read_other_block, 4, 64), Fault::race, false},
+      {"MissingBarrier", RUN_WRITER(missing_barrier, 1, 256), Fault::race, false},
+      {"MissingSecondBarrier", RUN_WRITER(missing_second_barrier, 1, 128), Fault::race, false},
+      {"TwoWriters", RUN_WRITER(two_writers, 1, 64), Fault::race, false},
+      {"MissingWarpSync", RUN_WRITER(missing_warp_sync, 1, 32), Fault::race, false},
+      {"BlocksWriteOne", RUN_WRITER(blocks_write_one, 2, 64), Fault::race, false},
+      {"ReadOtherBlock", RUN_WRITER(read_other_block, 4, 64), Fault::race, false},
       {"WriteWhatBlockRead",
        [](bool b) {
          const Array<float> x(ramp(128));
@@ -313,31 +301,32 @@ std::vector<FaultCase> order_faults() {
          run_pair(b, half_words<true>, half_words<false>, 1, 64, y.data());
        },
        Fault::race, false},
-      {"DivergentBarrier", WRITER(divergent_barrier, 1, 64), Fault::barrier_divergence, true},
-      {"BarrierInEachArm", WRITER(barrier_in_each_arm, 1, 64), Fault::barrier_divergence, true},
+      {"DivergentBarrier", RUN_WRITER(divergent_barrier, 1, 64), Fault::barrier_divergence, true},
+      {"BarrierInEachArm", RUN_WRITER(barrier_in_each_arm, 1, 64), Fault::barrier_divergence, true},
       {"EarlyReturn",
        [](bool b) {
          const Array<float> y(64);
          run_pair(b, early_return<true>, early_return<false>, 1, 64, y.data(), 50u);
        },
        Fault::barrier_divergence, true},
-      {"UnevenLoop", WRITER(uneven_loop, 1, 64), Fault::barrier_divergence, true},
-      {"ShuffleWithExited", WRITER(shuffle_with_exited, 1, 32), Fault::warp_divergence, true},
-      {"ShuffleInBranch", WRITER(shuffle_in_branch, 1, 32), Fault::warp_divergence, true},
-      {"CallerNotInMask", WRITER(caller_not_in_mask, 1, 32), Fault::warp_divergence, true},
-      {"SourceNotInMask", WRITER(source_not_in_mask, 1, 32), Fault::warp_divergence, true},
-      {"OverlappingMasks", WRITER(overlapping_masks, 1, 32), Fault::warp_divergence, true},
-      {"DifferentOperations", WRITER(different_operations, 1, 32), Fault::warp_divergence, true},
-      {"BarrierAgainstWarp", WRITER(barrier_against_warp, 1, 32), Fault::deadlock, true},
-      {"CopyNotAwaited", READER(copy_not_awaited), Fault::async_copy, false},
-      {"CopyWithoutBarrier", READER(copy_without_barrier), Fault::race, false},
-      {"CopyLeftBehind", READER(copy_left_behind), Fault::async_copy, true},
-      {"CopyOneStageBehind", READER(copy_one_stage_behind), Fault::async_copy, false},
-      {"MisalignedLdmatrix", WRITER(misaligned_ldmatrix, 1, 32), Fault::misaligned, true},
-      {"LdmatrixWithoutSync", WRITER(ldmatrix_without_sync, 1, 32), Fault::race, false},
+      {"UnevenLoop", RUN_WRITER(uneven_loop, 1, 64), Fault::barrier_divergence, true},
+      {"ShuffleWithExited", RUN_WRITER(shuffle_with_exited, 1, 32), Fault::warp_divergence, true},
+      {"ShuffleInBranch", RUN_WRITER(shuffle_in_branch, 1, 32), Fault::warp_divergence, true},
+      {"CallerNotInMask", RUN_WRITER(caller_not_in_mask, 1, 32), Fault::warp_divergence, true},
+      {"SourceNotInMask", RUN_WRITER(source_not_in_mask, 1, 32), Fault::warp_divergence, true},
+      {"OverlappingMasks", RUN_WRITER(overlapping_masks, 1, 32), Fault::warp_divergence, true},
+      {"DifferentOperations", RUN_WRITER(different_operations, 1, 32), Fault::warp_divergence,
+       true},
+      {"BarrierAgainstWarp", RUN_WRITER(barrier_against_warp, 1, 32), Fault::deadlock, true},
+      {"CopyNotAwaited", RUN_READER(copy_not_awaited), Fault::async_copy, false},
+      {"CopyWithoutBarrier", RUN_READER(copy_without_barrier), Fault::race, false},
+      {"CopyLeftBehind", RUN_READER(copy_left_behind), Fault::async_copy, true},
+      {"CopyOneStageBehind", RUN_READER(copy_one_stage_behind), Fault::async_copy, false},
+      {"MisalignedLdmatrix", RUN_WRITER(misaligned_ldmatrix, 1, 32), Fault::misaligned, true},
+      {"LdmatrixWithoutSync", RUN_WRITER(ldmatrix_without_sync, 1, 32), Fault::race, false},
       {"Spin", SPINNER(spin), Fault::timeout, true},
       {"SpinInTurns", SPINNER(spin_in_turns), Fault::timeout, true},
-      {"Trapped", WRITER(trapped, 1, 32), Fault::trap, true},
+      {"Trapped", RUN_WRITER(trapped, 1, 32), Fault::trap, true},
   };
 }
 

@@ -167,16 +167,47 @@ std::vector<float> run_graph(int launches) {
   return results;
 }
 
-std::vector<cudaError_t> spoil_capture() {
+std::vector<cudaError_t> spoil_capture(Uncapturable call) {
   cudaStream_t stream = new_stream();
+  cudaEvent_t event = nullptr;
+  cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
   cudaGraph_t graph = nullptr;
-  void* data = nullptr;
+  float* data = nullptr;
+  cudaMalloc(&data, 64);
+  std::vector<float> host(16, 1);
+  const auto make = [&]() -> cudaError_t {
+    void* more = nullptr;
+    switch (call) {
+      case Uncapturable::allocation:
+        return cudaMalloc(&more, 64);
+      case Uncapturable::release:
+        return cudaFree(data);
+      case Uncapturable::pinned_allocation:
+        return cudaMallocHost(&more, 64);
+      case Uncapturable::pageable_copy:
+        return cudaMemcpyAsync(data, host.data(), 64, cudaMemcpyHostToDevice, stream);
+      case Uncapturable::waiting_copy:
+        return cudaMemcpy(data, host.data(), 64, cudaMemcpyHostToDevice);
+      case Uncapturable::stream_synchronisation:
+        return cudaStreamSynchronize(stream);
+      case Uncapturable::device_synchronisation:
+        return cudaDeviceSynchronize();
+      case Uncapturable::event_synchronisation:
+        return cudaEventSynchronize(event);
+      case Uncapturable::query:
+        return cudaStreamQuery(stream);
+    }
+    return cudaSuccess;
+  };
   std::vector<cudaError_t> results;
   results.push_back(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
-  results.push_back(cudaMalloc(&data, 64));
+  results.push_back(make());
   results.push_back(cudaStreamEndCapture(stream, &graph));
-  results.push_back(cudaMalloc(&data, 64));
+  void* later = nullptr;
+  results.push_back(cudaMalloc(&later, 64));
+  cudaFree(later);
   cudaFree(data);
+  cudaEventDestroy(event);
   cudaStreamDestroy(stream);
   cudaGetLastError();
   return results;

@@ -28,6 +28,18 @@ struct AtomicResults {
 /// 4 blocks of 64 threads.
 AtomicResults run_atomics();
 
+struct ArithmeticResults {
+  /// Of inf - inf as unsigned, as int and in bfloat16; of a subnormal number; of 1 / 2^127 by
+  /// __fdividef.
+  std::vector<std::uint32_t> bits;
+  /// Of inf - inf, 2^-126, -inf and inf - inf, stored as a vector; and of an mma that adds
+  /// inf - inf and 0 to zeros, the rest being zeros.
+  std::vector<std::uint32_t> stored;
+  /// To integers: inf - inf, 3e9, -3e9 and 1.25, rounded up.
+  std::vector<int> ints;
+};
+ArithmeticResults run_arithmetic();
+
 /// Of each thread of a grid of (3,2,2) blocks of (4,3,2) threads: its number, from its indices.
 std::vector<int> run_indices();
 
@@ -53,9 +65,21 @@ float run_pinned(bool synchronises);
 /// launch of its graph.
 std::vector<float> run_graph(int launches);
 
-/// What an allocation during a capture does to it: the results of the start of the capture, the
-/// allocation, the end of the capture, and another allocation.
-std::vector<cudaError_t> spoil_capture();
+/// What can't be captured.
+enum class Uncapturable {
+  allocation,
+  release,
+  pinned_allocation,
+  pageable_copy,
+  waiting_copy,
+  stream_synchronisation,
+  device_synchronisation,
+  event_synchronisation,
+  query,
+};
+/// What such a call during a capture does to it: the results of the start of the capture, the call,
+/// the end of the capture, and an allocation after it.
+std::vector<cudaError_t> spoil_capture(Uncapturable call);
 
 /// One warp reads a matrix along rows (stride 1) or columns (stride 32) of shared and of global
 /// memory and writes 32 floats.

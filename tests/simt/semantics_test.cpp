@@ -1,12 +1,14 @@
 #include "tests/simt/semantics.h"
 
 #include <gtest/gtest.h>
+#include <xmmintrin.h>
 
 #include <cmath>
 #include <cstdlib>
 #include <numeric>
 #include <random>
 #include <string>
+#include <utility>
 
 #include "kernels/simt/emulator.h"
 #include "kernels/simt/profile.h"
@@ -140,6 +142,39 @@ TEST_P(Semantics, AsyncCopies) {
   }
 }
 
+/// NaN, subnormal numbers and conversions are a GPU's, whatever the host's thread does with them.
+TEST_P(Semantics, Arithmetic) {
+  constexpr unsigned flush_to_zero = 0x8000, denormals_are_zero = 0x40;
+  const unsigned before = _mm_getcsr();
+  _mm_setcsr(before | flush_to_zero | denormals_are_zero);
+  const ArithmeticResults r = run_arithmetic();
+  EXPECT_EQ(_mm_getcsr() & (flush_to_zero | denormals_are_zero),
+            flush_to_zero | denormals_are_zero);
+  _mm_setcsr(before);
+  constexpr std::uint32_t nan = 0x7fffffff;
+  EXPECT_EQ(r.bits, (std::vector<std::uint32_t>{nan, nan, 0x7fff, 0x00400000, 0}));
+  EXPECT_EQ(r.stored, (std::vector<std::uint32_t>{nan, 0x00800000, 0xff800000, nan, nan, 0, 0, 0}));
+  EXPECT_EQ(r.ints, (std::vector<int>{0, 0x7fffffff, -0x7fffffff - 1, 2}));
+}
+
+/// What the programming guide's table of capabilities has of shared memory.
+TEST(Device, ClaimsTheSharedMemoryOfItsCapability) {
+  const auto claims = [](int capability) {
+    settings().capability = capability;
+    int opt_in = 0, all = 0;
+    cudaDeviceGetAttribute(&opt_in, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
+    cudaDeviceGetAttribute(&all, cudaDevAttrMaxSharedMemoryPerMultiprocessor, 0);
+    settings() = Settings{};
+    return std::pair(opt_in / 1024, all / 1024);
+  };
+  EXPECT_EQ(claims(75), std::pair(64, 64));
+  EXPECT_EQ(claims(80), std::pair(163, 164));
+  EXPECT_EQ(claims(89), std::pair(99, 100));
+  EXPECT_EQ(claims(90), std::pair(227, 228));
+  EXPECT_EQ(claims(103), std::pair(227, 228));
+  EXPECT_EQ(claims(120), std::pair(99, 100));
+}
+
 INSTANTIATE_TEST_SUITE_P(Orders, Semantics,
                          testing::Values(Order::forward, Order::reverse, Order::random));
 
@@ -165,10 +200,13 @@ TEST(Graphs, RepeatWhatTheStreamWasGiven) {
 }
 
 TEST(Graphs, AreSpoiltByWhatCannotBeCaptured) {
-  reset();
-  EXPECT_EQ(spoil_capture(),
-            (std::vector<cudaError_t>{cudaSuccess, cudaErrorStreamCaptureUnsupported,
-                                      cudaErrorStreamCaptureInvalidated, cudaSuccess}));
+  for (int call = 0; call <= static_cast<int>(Uncapturable::query); ++call) {
+    reset();
+    EXPECT_EQ(spoil_capture(static_cast<Uncapturable>(call)),
+              (std::vector<cudaError_t>{cudaSuccess, cudaErrorStreamCaptureUnsupported,
+                                        cudaErrorStreamCaptureInvalidated, cudaSuccess}))
+        << "call " << call;
+  }
 }
 
 TEST(Memory, LivesUntilFreed) {

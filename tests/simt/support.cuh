@@ -46,4 +46,21 @@ cudaError_t run_pair(bool broken, void (*bad)(Parameters...), void (*good)(Param
   return status == cudaSuccess ? cudaDeviceSynchronize() : status;
 }
 
+/// Runs a pair that writes y alone.
+template <auto bad, auto good, unsigned blocks, unsigned threads>
+void run_writer(bool broken) {
+  const Array<float> y(blocks * threads);
+  run_pair(broken, +bad, +good, blocks, threads, y.data());
+}
+
+/// Runs a pair that reads 256 floats and writes y, by one warp.
+template <auto bad, auto good>
+void run_reader(bool broken) {
+  const Array<float> x(ramp(256)), y(256);
+  run_pair(broken, +bad, +good, 1, 32, x.data(), y.data());
+}
+
+#define RUN_WRITER(kernel, blocks, threads) run_writer<kernel<true>, kernel<false>, blocks, threads>
+#define RUN_READER(kernel) run_reader<kernel<true>, kernel<false>>
+
 }  // namespace simt::test

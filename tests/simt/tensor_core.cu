@@ -6,6 +6,12 @@
 namespace simt::test {
 namespace {
 
+/// A line of a matrix in shared memory, aligned as ldmatrix and vector copies need it.
+template <class Elements>
+struct alignas(16) Row {
+  Elements v;
+};
+
 __device__ std::uint32_t pair(float low, float high) {
   return __bfloat16_as_ushort(__float2bfloat16_rn(low)) |
          static_cast<std::uint32_t>(__bfloat16_as_ushort(__float2bfloat16_rn(high))) << 16;
@@ -37,17 +43,19 @@ __global__ void bf16_fragments(const float* a, const float* b, float* c, int k) 
 
 /// One warp; both operands by ldmatrix from shared memory, b transposed on the way.
 __global__ void bf16_ldmatrix(const float* a, const float* b, float* c, int k) {
-  SIMT_SHARED(__nv_bfloat16, sa, [16][24]);
-  SIMT_SHARED(__nv_bfloat16, sb, [16][8]);
+  SIMT_SHARED(Row<__nv_bfloat16[24]>, rows_a, [16]);
+  SIMT_SHARED(Row<__nv_bfloat16[8]>, rows_b, [16]);
+  const auto sa = [&](int i, int j) -> __nv_bfloat16& { return rows_a[i].v[j]; };
+  const auto sb = [&](int i, int j) -> __nv_bfloat16& { return rows_b[i].v[j]; };
   const int lane = static_cast<int>(threadIdx.x);
   float sum[4] = {};
   for (int first = 0; first < k; first += 16) {
-    for (int i = lane; i < 256; i += 32) sa[i / 16][i % 16] = a[i / 16 * k + first + i % 16];
-    for (int i = lane; i < 128; i += 32) sb[i / 8][i % 8] = b[(first + i / 8) * 8 + i % 8];
+    for (int i = lane; i < 256; i += 32) sa(i / 16, i % 16) = a[i / 16 * k + first + i % 16];
+    for (int i = lane; i < 128; i += 32) sb(i / 8, i % 8) = b[(first + i / 8) * 8 + i % 8];
     __syncwarp();
     std::uint32_t fa[4], fb[2];
-    ldmatrix_x4(fa, &sa[lane % 16][lane / 16 * 8]);
-    ldmatrix_x2_trans(fb, &sb[lane % 16][0]);
+    ldmatrix_x4(fa, &sa(lane % 16, lane / 16 * 8));
+    ldmatrix_x2_trans(fb, &sb(lane % 16, 0));
     mma_m16n8k16_bf16(sum, fa, fb, sum);
     __syncwarp();
   }
@@ -69,16 +77,16 @@ __global__ void tf32_fragments(const float* a, const float* b, float* c, int k) 
 
 /// One warp; a comes by cp.async and ldmatrix, for which 8 x 4 floats are 8 x 8 half-words.
 __global__ void tf32_ldmatrix(const float* a, const float* b, float* c, int k) {
-  SIMT_SHARED(float, sa, [16][12]);
+  SIMT_SHARED(Row<float[12]>, sa, [16]);
   const int lane = static_cast<int>(threadIdx.x), g = lane / 4, t = lane % 4;
   float sum[4] = {};
   for (int first = 0; first < k; first += 8) {
-    cp_async16(&sa[lane / 2][lane % 2 * 4], a + lane / 2 * k + first + lane % 2 * 4);
+    cp_async16(&sa[lane / 2].v[lane % 2 * 4], a + lane / 2 * k + first + lane % 2 * 4);
     cp_async_commit();
     cp_async_wait<0>();
     __syncthreads();
     std::uint32_t fa[4], fb[2];
-    ldmatrix_x4(fa, &sa[lane % 16][lane / 16 * 4]);
+    ldmatrix_x4(fa, &sa[lane % 16].v[lane / 16 * 4]);
     for (int i = 0; i < 2; ++i) fb[i] = __float_as_uint(b[(first + t + i * 4) * 8 + g]);
     mma_m16n8k8_tf32(sum, fa, fb, sum);
     __syncthreads();
@@ -89,17 +97,17 @@ __global__ void tf32_ldmatrix(const float* a, const float* b, float* c, int k) {
 /// Element (i, j) of matrix m is 1000 m + 10 i + j.
 template <bool transposed>
 __global__ void ldmatrix_x2_kernel(std::uint32_t* y) {
-  SIMT_SHARED(unsigned short, tile, [2 * 8][8]);
+  SIMT_SHARED(Row<unsigned short[8]>, tile, [2 * 8]);
   const unsigned lane = threadIdx.x;
   for (unsigned i = lane; i < 128; i += 32) {
-    tile[i / 8][i % 8] = static_cast<unsigned short>(i / 64 * 1000 + i / 8 % 8 * 10 + i % 8);
+    tile[i / 8].v[i % 8] = static_cast<unsigned short>(i / 64 * 1000 + i / 8 % 8 * 10 + i % 8);
   }
   __syncwarp();
   std::uint32_t r[2];
   if (transposed) {
-    ldmatrix_x2_trans(r, &tile[lane % 16][0]);
+    ldmatrix_x2_trans(r, tile[lane % 16].v);
   } else {
-    ldmatrix_x2(r, &tile[lane % 16][0]);
+    ldmatrix_x2(r, tile[lane % 16].v);
   }
   y[2 * lane] = r[0];
   y[2 * lane + 1] = r[1];
@@ -107,7 +115,8 @@ __global__ void ldmatrix_x2_kernel(std::uint32_t* y) {
 
 template <bool vectors>
 __global__ void async_copy_kernel(const float* x, float* y, int n) {
-  SIMT_SHARED(float, tile, [128]);
+  SIMT_SHARED(Row<float[128]>, row, [1]);
+  float* tile = row[0].v;
   constexpr int width = vectors ? 4 : 1;
   for (int i = static_cast<int>(threadIdx.x) * width; i < 128; i += 32 * width) {
     if (vectors) {
