@@ -8,6 +8,9 @@
 #include "tests/kernels/support_conv2d.h"
 #include "tests/kernels/support_norm_conv2d_backward.h"
 #include "tests/kernels/support_ops.h"
+#if defined(SIMT_EMULATED)
+#include "kernels/simt/emulator.h"
+#endif
 
 namespace trifold::kernels {
 namespace {
@@ -222,6 +225,31 @@ TEST_P(FusedBackward, AddsUpManyTiles) {
   expect_equal(r.g, exact.g.value);
   expect_equal(r.sums, exact.sums.value);
 }
+
+#if defined(SIMT_EMULATED)
+/// At compute capability 7.5 a block has 64 KiB of shared memory, and all arithmetic is float32:
+/// the tile of 16 channels and 16 filters fits, and others give way to a sequence of kernels.
+TEST_P(FusedBackward, GivesWayWhereTheDeviceHasTooLittleSharedMemory) {
+  const int claimed = simt::settings().capability;
+  simt::settings().capability = 75;
+  const auto gives_way = [&](const Conv2dCase& t) {
+    const Conv2dShape s = shape_of(t);
+    NormConv2dBackwardInputs in = inputs(s, variants[1], false);
+    in.input.norm = &in.norm;
+    const Results r = run(trial(), s, variants[1], in);
+    cuda::force_conv2d_fused_backward(false);
+    const Results sequence = run(trial(), s, variants[1], in);
+    cuda::force_conv2d_fused_backward(true);
+    return same_bits(r.dw, sequence.dw);
+  };
+  EXPECT_FALSE(gives_way({2, 9, 9, 16, 16, 3, 3, 1, 1}));
+  EXPECT_TRUE(gives_way({2, 9, 9, 32, 16, 3, 3, 1, 1}));
+  EXPECT_TRUE(gives_way({2, 9, 9, 16, 32, 3, 3, 1, 1}));
+  EXPECT_TRUE(gives_way({2, 9, 9, 16, 64, 3, 3, 1, 1}));
+  EXPECT_FALSE(gives_way({2, 9, 9, 16, 32, 1, 1, 1, 0})) << "one tap has room";
+  simt::settings().capability = claimed;
+}
+#endif
 
 TEST(FusedBackwardPlan, TakesShapesOfFewFiltersAndUnitStride) {
   const Conv2dShape s{
