@@ -194,9 +194,9 @@ class Surgeon {
       const std::int32_t old_source = op.source[static_cast<std::size_t>(c)];
       const auto found = std::ranges::lower_bound(given, old_source);
       const bool present = found != given.end() && *found == old_source;
-      if (!present && old_source >= 0 && coupling_[coupling_.class_of(id, c)].is_selection(old_)) {
-        continue;
-      }
+      const ClassId own = coupling_.class_of(id, c);
+      const bool is_selection = own != unprunable && coupling_[own].is_selection(old_);
+      if (!present && old_source >= 0 && is_selection) continue;
       channels.push_back(c);
       sources.push_back(present ? static_cast<std::int32_t>(found - given.begin()) : -1);
     }

@@ -251,6 +251,33 @@ TEST(SurgeryDepth, ADenseLayersChannelsVanishFromEveryReader) {
   EXPECT_EQ(result.origin.blocks, (std::vector<std::int64_t>{0, 2, 3, 4, 5, 6, 7, 8}));
 }
 
+// The image's channels, which can't be pruned, tie those of a gather whose sources can.
+TEST(SurgeryWidth, AGatherTiedToTheImageKeepsItsChannels) {
+  nn::Graph graph;
+  graph.add("image", nn::Input{3}, {});
+  graph.add("conv", nn::Conv2d{.filters = 4, .window = 3, .pad = 1}, {0});
+  graph.add("bn", nn::BatchNorm{}, {1});
+  graph.add("gather", nn::ChannelGather{{0, 1, 3}, 1}, {2});
+  graph.add("sum", nn::Add{}, {0, 3});
+  graph.add("pool", nn::GlobalAvgPool{}, {4});
+  graph.add("linear", nn::Linear{.outputs = 2}, {5});
+  const nn::Network network = random_network(graph, 21);
+  const Units units = find_units(graph, WidthMode::stream);
+  ASSERT_EQ(units.units.size(), 4U);
+  CutPlan plan{{}, {WidthMode::stream, {false, true, true, true}}};
+  const Cut result = cut(network, plan);
+  const nn::Graph& small = result.network.graph();
+  EXPECT_EQ(std::get<nn::Conv2d>(small.node(1).op).filters, 3);
+  EXPECT_EQ(std::get<nn::ChannelGather>(small.node(3).op).source,
+            (std::vector<std::int32_t>{-1, 0, 2}));
+  nn::Network masked = network.clone();
+  for (const char* name : {"bn.weight", "bn.bias"}) {
+    masked.parameter(name).var.value.values()[0] = 0.0f;
+  }
+  const engine::Tensor images = random_images(3, 5, 22);
+  expect_close(logits(result.network, images), logits(masked, images));
+}
+
 TEST(SurgeryErrors, NameTheProblem) {
   const nn::Graph graph = nn::cifar_resnet(14, nn::Shortcut::A, 3, 10);
   const nn::Network network = random_network(graph, 18);
