@@ -1,10 +1,24 @@
 #include "kernels/runtime/block_cache.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "kernels/runtime/error.h"
 
 namespace trifold::kernels {
+namespace {
+
+// Moves an entry from one map to another, or in the same, under a new key; takes no memory.
+template <class Map>
+Map::iterator move_entry(Map& from, typename Map::iterator at, Map& to,
+                         const typename Map::key_type& key) {
+  auto entry = from.extract(at);
+  entry.key() = key;
+  return to.insert(std::move(entry));
+}
+
+}  // namespace
 
 Block BlockCache::allocate(std::int64_t bytes, DeviceStream* stream) {
   const std::int64_t grain = source_.granularity_bytes;
@@ -13,6 +27,7 @@ Block BlockCache::allocate(std::int64_t bytes, DeviceStream* stream) {
   const void* const pool = stream == nullptr ? pool_ : nullptr;
   Block block = take_cached(capacity, pool != nullptr ? pool : stream);
   if (!block.data) {
+    std::multimap<Key, void*> entry{{{}, nullptr}};
     block = {source_.acquire(capacity), bytes, capacity};
     if (!block.data) {  // The cache may hold what is missing, in blocks of other sizes.
       release_cached_locked();
@@ -20,6 +35,7 @@ Block BlockCache::allocate(std::int64_t bytes, DeviceStream* stream) {
     }
     require<MemoryError>(block.data != nullptr, "out of memory: {} bytes on top of {} in use",
                          bytes, use_.now_bytes);
+    move_entry(entry, entry.begin(), live_, {block.data, 0})->second = block.data;
   }
   block.bytes = bytes;
   block.pool = pool;
@@ -28,13 +44,15 @@ Block BlockCache::allocate(std::int64_t bytes, DeviceStream* stream) {
   return block;
 }
 
-void BlockCache::release(const Block& block, DeviceStream* stream) {
+void BlockCache::release(const Block& block, DeviceStream* stream) noexcept {
   std::lock_guard lock(mutex_);
   use_.now_bytes -= block.bytes;
+  const auto entry = live_.find({block.data, 0});
   if (source_.reuse) {
     const void* const owner = pools_.contains(block.pool) ? block.pool : stream;
-    free_.emplace(Key{owner, block.capacity_bytes}, block.data);
+    move_entry(live_, entry, free_, {owner, block.capacity_bytes});
   } else {
+    live_.erase(entry);
     source_.give_back(block.data);
   }
 }
@@ -60,13 +78,14 @@ void BlockCache::use_pool(const void* pool) {
   if (pool != nullptr) pools_.insert(pool);
 }
 
-void BlockCache::drop_pool(const void* pool) {
+void BlockCache::drop_pool(const void* pool) noexcept {
   std::lock_guard lock(mutex_);
   if (pools_.erase(pool) == 0) return;
   if (pool_ == pool) pool_ = nullptr;
   for (auto i = free_.lower_bound({pool, 0}); i != free_.end() && i->first.first == pool;) {
-    free_.emplace(Key{nullptr, i->first.second}, i->second);
-    i = free_.erase(i);
+    const auto next = std::next(i);
+    move_entry(free_, i, free_, {nullptr, i->first.second});
+    i = next;
   }
 }
 
@@ -78,7 +97,7 @@ Block BlockCache::take_cached(std::int64_t capacity, const void* owner) {
     return {};
   }
   const Block block{found->second, 0, found->first.second};
-  free_.erase(found);
+  move_entry(free_, found, live_, {block.data, 0});
   return block;
 }
 

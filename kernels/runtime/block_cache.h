@@ -28,7 +28,8 @@ class BlockCache {
 
   /// Errors    MemoryError: out of memory, even without what the cache holds.
   Block allocate(std::int64_t bytes, DeviceStream* stream);
-  void release(const Block& block, DeviceStream* stream);
+  /// Takes no memory, so that it works where there is none.
+  void release(const Block& block, DeviceStream* stream) noexcept;
   MemoryUse use();
   void reset_peak();
   void release_cached();
@@ -36,7 +37,7 @@ class BlockCache {
   /// See kernels/runtime/graph.h. What a pool keeps is not given back to the source before it is
   /// dropped.
   void use_pool(const void* pool);
-  void drop_pool(const void* pool);
+  void drop_pool(const void* pool) noexcept;
 
  private:
   using Key = std::pair<const void*, std::int64_t>;  // pool, or else stream; capacity
@@ -47,6 +48,7 @@ class BlockCache {
   MemorySource source_;
   std::mutex mutex_;
   std::multimap<Key, void*> free_;
+  std::multimap<Key, void*> live_;  // by data and 0: the entries that their release needs
   std::set<const void*> pools_;
   const void* pool_ = nullptr;  // in use
   MemoryUse use_;
