@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <regex>
 #include <string>
+#include <system_error>
 
 #include "kernels/runtime/error.h"
 
@@ -38,6 +40,9 @@ struct TemporaryFile {
   }
 };
 
+// Behind six letters that make the name unique.
+constexpr std::string_view temporary_suffix = ".partial";
+
 [[noreturn]] void fail(const std::filesystem::path& path) {
   throw WriteError(fmt::format("{} can't be written: {}", path.string(), std::strerror(errno)));
 }
@@ -57,8 +62,9 @@ void write_all(int fd, std::string_view bytes, const std::filesystem::path& path
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  std::string name = (folder / (path.filename().string() + ".XXXXXX")).string();
-  const Descriptor file(::mkstemp(name.data()));
+  std::string name =
+      (folder / (path.filename().string() + ".XXXXXX")).string() + std::string(temporary_suffix);
+  const Descriptor file(::mkostemps(name.data(), std::ssize(temporary_suffix), O_CLOEXEC));
   if (file.get() < 0) fail(path);
   TemporaryFile temporary{name};
 
@@ -74,6 +80,27 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
   // The new name is on the disk only once the folder is.
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() < 0 || ::fsync(directory.get()) != 0) fail(path);
+}
+
+void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (file.get() < 0) fail(path);
+  write_all(file.get(), bytes, path);
+  if (::fsync(file.get()) != 0) fail(path);
+}
+
+void remove_temporary_files(const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  static const std::regex pattern(R"(.+\.[A-Za-z0-9]{6}\.partial)");
+  std::error_code failure;
+  for (fs::recursive_directory_iterator entry(folder, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
+    std::error_code ignored;
+    const bool is_file = entry->is_regular_file(ignored) && !entry->is_symlink(ignored);
+    if (is_file && std::regex_match(entry->path().filename().string(), pattern)) {
+      fs::remove(entry->path(), ignored);
+    }
+  }
 }
 
 }  // namespace trifold::engine

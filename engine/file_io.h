@@ -21,4 +21,12 @@ class WriteError : public Error {
 /// Errors    WriteError, naming the path and the reason; the temporary file is removed.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
+/// Appends `bytes` to the file `path`, made where it is missing, and syncs it to the disk.
+/// Errors    WriteError, naming the path and the reason; a part of `bytes` may be there.
+void append_to_file(const std::filesystem::path& path, std::string_view bytes);
+
+/// Removes the temporary files that killed processes have left in a folder and those below it. Nobody
+/// else may be writing there. What can't be removed stays.
+void remove_temporary_files(const std::filesystem::path& folder);
+
 }  // namespace trifold::engine

@@ -122,7 +122,9 @@ HeldFile::~HeldFile() {
 }
 
 RunFolder::RunFolder(fs::path path)
-    : path_(std::move(path)), made_(path_), lock_(path_ / "run.lock") {}
+    : path_(std::move(path)), made_(path_), lock_(path_ / "run.lock") {
+  engine::remove_temporary_files(path_);
+}
 
 void RunFolder::require_free(const std::vector<std::string>& traces, bool resume) const {
   for (const std::string& trace : traces) {

@@ -1,15 +1,8 @@
 #include "apps/cli/run_log.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 
 #include "engine/file_io.h"
-#include "kernels/runtime/error.h"
 
 namespace trifold::apps {
 namespace {
@@ -35,23 +28,17 @@ void RunLog::keep_through(std::int64_t epoch) const {
   if (!stream) return;  // killed before the first line
   std::string kept;
   for (std::string line; std::getline(stream, line);) {
-    // A line that was cut off by a kill is not JSON.
+    // A line that was cut off by a kill is not JSON. Nor does a line count that no run has written.
     const nlohmann::json entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!entry.is_object()) continue;
-    if (entry.value("epoch", epoch + 1) <= epoch) kept += line + "\n";
+    const auto number = entry.is_object() ? entry.find("epoch") : entry.end();
+    if (number == entry.end() || !number->is_number_integer()) continue;
+    if (number->get<std::int64_t>() <= epoch) kept += line + "\n";
   }
   engine::write_file_atomically(folder_ / metrics_name, kept);
 }
 
 void RunLog::append(const nlohmann::json& line) const {
-  const std::string path = (folder_ / metrics_name).string(), text = line.dump() + "\n";
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  bool written =
-      file >= 0 && ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  written = written && ::fsync(file) == 0;
-  const int reason = errno;
-  if (file >= 0) ::close(file);
-  require<engine::WriteError>(written, "{}: can't be written ({})", path, std::strerror(reason));
+  engine::append_to_file(folder_ / metrics_name, line.dump() + "\n");
 }
 
 void RunLog::write_summary(const std::vector<std::string>& columns,

@@ -17,7 +17,8 @@ class RunLog {
   explicit RunLog(std::filesystem::path folder);
 
   /// Keeps the lines of metrics.jsonl whose "epoch" is at most `epoch`. A run that resumes from a
-  /// checkpoint does the epochs after it again.
+  /// checkpoint does the epochs after it again. Lines that aren't a record of an epoch go, such as
+  /// one that a kill has cut off: the checkpoint holds all that the run needs.
   /// Errors    WriteError: the file can't be written.
   void keep_through(std::int64_t epoch) const;
 

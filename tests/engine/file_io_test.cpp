@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <string>
 
 #include "kernels/runtime/error.h"
@@ -75,6 +77,49 @@ TEST_F(AtomicWrite, LeavesTheOldContentWhereTheNewDoesNotFit) {
   ::signal(SIGXFSZ, SIG_DFL);
   EXPECT_EQ(content(), "old");
   EXPECT_EQ(entries(), 1);
+}
+
+TEST_F(AtomicWrite, WhatAKillLeavesIsFoundByItsNameAlone) {
+  fs::create_directories(folder / "below" / "more");
+  const std::set<std::string> others = {"file", "x.partial", "x.abcdef.partial.txt",
+                                        "x.ab-def.partial", "x.abcdefg.partial"};
+  for (const std::string& name : others) std::ofstream(folder / name) << "mine";
+  fs::create_symlink(file, folder / "x.linked.partial");
+  fs::create_directory(folder / "x.folder.partial");
+  for (const char* name :
+       {"x.abcdef.partial", "below/a.b.ABC123.partial", "below/more/y.000000.partial"}) {
+    std::ofstream(folder / name) << "half";
+  }
+  remove_temporary_files(folder);
+  std::set<std::string> left;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_directory()) left.insert(entry.path().lexically_relative(folder).string());
+  }
+  std::set<std::string> expected = others;
+  expected.insert("x.linked.partial");
+  EXPECT_EQ(left, expected);
+  EXPECT_TRUE(fs::is_directory(folder / "x.folder.partial"));
+  remove_temporary_files(folder / "nowhere");
+}
+
+// The name of the temporary file is one that remove_temporary_files() knows.
+TEST_F(AtomicWrite, AKillInItsMidstLeavesNothingForGood) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // Without a handler, the signal of the limit on the size of files ends the process.
+    const rlimit none{0, 0}, small{1 << 16, 1 << 16};
+    ::setrlimit(RLIMIT_CORE, &none);
+    ::setrlimit(RLIMIT_FSIZE, &small);
+    write_file_atomically(file, std::string(1 << 20, 'x'));
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(entries(), 1);
+  EXPECT_FALSE(fs::exists(file));
+  remove_temporary_files(folder);
+  EXPECT_EQ(entries(), 0);
 }
 
 }  // namespace
