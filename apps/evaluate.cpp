@@ -56,6 +56,7 @@ int run(int argc, char** argv) {
   const kernels::Exec ex = device.exec();
   profile.start();
   const nn::Model model = model_options.load(ex.device);
+  require_memory(model_options.file, model);
   const bool on_test = split == "test";
   const nn::DataSplits data =
       data_options.load(&model, on_test ? nn::Splits::test : nn::Splits::train);

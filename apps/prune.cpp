@@ -332,6 +332,7 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
   if (flags.stage == "run") folder.require_free({"journal.json"}, flags.resume);
   const kernels::Exec ex = flags.device.exec();
   nn::Model model = flags.model.load(ex.device);
+  require_memory(flags.model.file, model);
   nn::DataSplits data = flags.data.load(&model);
   require_fits_model(flags.model.file, model.info, flags.data.data, data.train);
   nn::check_fits(model.network, data.train);

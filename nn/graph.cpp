@@ -7,6 +7,9 @@
 namespace trifold::nn {
 namespace {
 
+// Far above any real network; tables have a row for each stage, whether it has blocks or not.
+constexpr std::int64_t max_stages = 1024;
+
 void require_node(bool condition, const Node& node, const std::string& problem) {
   require<ShapeError>(condition, "node '{}' ({}): {}", node.name, op_name(node.op), problem);
 }
@@ -86,10 +89,13 @@ void validate(const Graph& graph) {
   }
   infer_channels(graph);
   for (const Block& block : graph.blocks) {
-    require<ShapeError>(block.input >= 0 && block.input < block.output &&
-                            block.output < graph.size() && block.stage >= 0,
-                        "block '{}' from node {} to node {} of {}", block.name, block.input,
-                        block.output, graph.size());
+    require<ShapeError>(
+        block.input >= 0 && block.input < block.output && block.output < graph.size(),
+        "block '{}' from node {} to node {} of {}", block.name, block.input, block.output,
+        graph.size());
+    require<ShapeError>(block.stage >= 0 && block.stage < max_stages,
+                        "block '{}' is in stage {}; there can be {} of them", block.name,
+                        block.stage, max_stages);
   }
 }
 

@@ -1,9 +1,12 @@
 #include "apps/cli/model_options.h"
 
+#include <unistd.h>
+
 #include "apps/cli/exit_code.h"
 #include "apps/cli/options.h"
 #include "kernels/runtime/error.h"
 #include "nn/class_names.h"
+#include "nn/least_bytes.h"
 
 namespace trifold::apps {
 
@@ -31,6 +34,19 @@ nn::Model load_model(const std::string& file, const nn::ModelHints& hints, Devic
                                     ? "is --arch right?"
                                     : "give --mean and --std, a number for each channel"));
   }
+}
+
+void require_memory(const std::string& file, const nn::Model& model) {
+  constexpr double gibibyte = 1 << 30;
+  const double needed = nn::least_bytes(model.network.graph(), model.info.side);
+  const double all =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  require<FileError>(
+      needed <= all,
+      "{0}: its network reads images of {1} x {1} pixels, each of which needs {2:.1f} "
+      "GiB of memory or more, and this machine has {3:.1f} GiB; use a smaller "
+      "resolution",
+      file, model.info.side, needed / gibibyte, all / gibibyte);
 }
 
 void require_fits_model(const std::string& file, const nn::ModelInfo& model,

@@ -19,6 +19,11 @@ std::optional<nn::Normalisation> parse_normalisation(const std::string& mean,
 /// have given the hints.
 nn::Model load_model(const std::string& file, const nn::ModelHints& hints, Device device = {});
 
+/// Judges before any image is read whether this machine has the memory for one image of the side that
+/// the model in `file` is used at.
+/// Errors    FileError naming the side and both amounts.
+void require_memory(const std::string& file, const nn::Model& model);
+
 /// Holds the data that `source` names against what the model in `file` was trained on. A note says
 /// where the images have another side.
 /// Errors    ConfigError with the first difference, which ends with `remedy`: other classes, or

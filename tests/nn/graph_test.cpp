@@ -12,6 +12,7 @@
 #include "nn/arch/densenet.h"
 #include "nn/arch/resnet.h"
 #include "nn/io/graph_json.h"
+#include "nn/least_bytes.h"
 
 namespace trifold::nn {
 namespace {
@@ -49,6 +50,18 @@ TEST(Graph, InfersExtents) {
   EXPECT_EQ(extents[12], (Extent{1, 1, 5}));
   EXPECT_EQ(infer_channels(g),
             (std::vector<std::int64_t>{3, 4, 4, 4, 4, 4, 4, 12, 12, 12, 12, 5, 5}));
+}
+
+TEST(Graph, TakesTheBytesOfItsLargestNodeAtLeast) {
+  Graph g;
+  g.add("input", Input{3}, {});
+  g.add("conv", Conv2d{.filters = 5, .window = 1}, {0});
+  g.add("concat", Concat{}, {1, 0, 1});
+  g.add("global", GlobalAvgPool{}, {2});
+  EXPECT_EQ(least_bytes(g, 2), (5 + 3 + 5 + 13) * 4 * 4);
+  // Beyond the range of integers.
+  EXPECT_NEAR(least_bytes(g, max_extent), 26 * 4 * 0x1p40, 1e3);
+  EXPECT_THROW(least_bytes(g, max_extent + 1), ShapeError);
 }
 
 TEST(Graph, TheSampleHasEveryOp) {
@@ -126,6 +139,7 @@ TEST(Graph, ValidateNamesWhatIsWrong) {
       {"'block'", [](Graph& g) { g.blocks[0].output = 13; }},
       {"'block'", [](Graph& g) { g.blocks[0].input = 6; }},
       {"'block'", [](Graph& g) { g.blocks[0].stage = -1; }},
+      {"'block'", [](Graph& g) { g.blocks[0].stage = std::int64_t{1} << 62; }},
   };
   for (const Case& c : cases) {
     Graph g = sample();
