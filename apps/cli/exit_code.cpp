@@ -9,6 +9,7 @@
 #include <string>
 
 #include "apps/cli/message.h"
+#include "apps/cli/text.h"
 
 namespace trifold::apps {
 namespace {
@@ -24,13 +25,13 @@ void reserve_standard_files() {
 }
 
 int report(int code, const std::string& sentence) {
-  message("error: " + sentence + "\n");
+  message("error: " + printable(sentence) + "\n");
   return code;
 }
 
 }  // namespace
 
-void note(const std::string& sentence) { message("note: " + sentence + "\n"); }
+void note(const std::string& sentence) { message("note: " + printable(sentence) + "\n"); }
 
 int run_app(const std::function<int()>& body) {
   reserve_standard_files();

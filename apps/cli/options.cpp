@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "apps/cli/message.h"
+#include "apps/cli/text.h"
 #include "kernels/runtime/error.h"
 #include "kernels/runtime/memory.h"
 #include "nn/data/image_folder.h"
@@ -35,6 +36,11 @@ Device parse_device(const std::string& text) {
   require<ConfigError>(text.starts_with(prefix) && error == std::errc{} && rest == end,
                        "unknown device '{}'; the devices are cpu and cuda[:N]", text);
   return device;
+}
+
+// An option that is true or false. CLI11 would show what it is by itself as 1 or 0.
+void add_choice(OptionSet& app, const std::string& name, bool& value, const std::string& help) {
+  app.add_option(name, value, help)->default_str(value ? "true" : "false");
 }
 
 kernels::Precision parse_precision(const std::string& text) {
@@ -99,7 +105,8 @@ nn::DataSplits DataOptions::load(const nn::Model* model, nn::Splits splits) cons
   } catch (const nn::BadImagesError& e) {
     throw FileError(fmt::format("{}, or pass over them with --skip-bad {}", e.what(), e.count));
   }
-  for (const std::string& warning : loaded.warnings) message("warning: " + warning + "\n");
+  for (const std::string& warning : loaded.warnings)
+    message("warning: " + printable(warning) + "\n");
   return loaded;
 }
 
@@ -111,7 +118,7 @@ void TrainingOptions::add_to(OptionSet& app) {
   app.add_option("--warmup", values.schedule.warmup_epochs, "Epochs of linear rise in front")
       ->type_name("EPOCHS");
   app.add_option("--momentum", values.momentum, "Of the gradient descent")->type_name("X");
-  app.add_option("--nesterov", values.nesterov, "Nesterov's form of momentum: true or false");
+  add_choice(app, "--nesterov", values.nesterov, "Nesterov's form of momentum: true or false");
   app.add_option("--weight-decay", values.weight_decay,
                  "Of convolution and linear weights, not of batch norms and biases")
       ->type_name("X");
@@ -121,12 +128,12 @@ void TrainingOptions::add_to(OptionSet& app) {
                  "Decay of an average of the parameters (less in the first steps); 0: none")
       ->type_name("X");
   app.add_option("--seed", values.seed, "Decides everything random")->type_name("N");
-  app.add_option("--augment", augment_, "Random crops and flips: true or false");
+  add_choice(app, "--augment", augment_, "Random crops and flips: true or false");
   app.add_option("--pad", pad_,
                  "Crops: zero pixels around the image (2 for images below 32 pixels, else 4)")
       ->type_name("PIXELS");
-  app.add_option("--cuda-graph", values.graph,
-                 "CUDA: captures a step as a graph once and repeats it: true or false");
+  add_choice(app, "--cuda-graph", values.graph,
+             "CUDA: captures a step as a graph once and repeats it: true or false");
   std::string unmirrored;
   for (const nn::DataFormat& format : nn::data_formats()) {
     if (!format.mirror) unmirrored += (unmirrored.empty() ? "" : ", ") + format.name;

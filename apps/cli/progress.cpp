@@ -45,7 +45,7 @@ std::string duration_text(double seconds) {
 }
 
 ProgressBar::ProgressBar(std::string label, std::string unit, std::int64_t total)
-    : label_(std::move(label)),
+    : label_(printable(label)),
       unit_(std::move(unit)),
       total_(std::max<std::int64_t>(total, 1)),
       terminal_(is_terminal()),

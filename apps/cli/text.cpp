@@ -1,5 +1,6 @@
 #include "apps/cli/text.h"
 
+#include <fmt/format.h>
 #include <locale.h>
 
 #include <algorithm>
@@ -57,6 +58,25 @@ Extent measure(const std::string& text, int columns) {
 
 std::string fit_columns(const std::string& text, int columns) {
   return text.substr(0, measure(text, columns).bytes);
+}
+
+std::string printable(const std::string& text) {
+  std::string shown;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto c = static_cast<unsigned char>(text[i]);
+    const unsigned char next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+    // In UTF-8, the controls from 0x80 to 0x9f are two bytes, of which the second one is their number.
+    const bool is_second = c == 0xc2 && next >= 0x80 && next < 0xa0;
+    if (c == '\n') {
+      shown += "\\n";
+    } else if (c < 0x20 || c == 0x7f || is_second) {
+      shown += fmt::format("\\x{:02x}", static_cast<int>(is_second ? next : c));
+      i += is_second ? 1 : 0;
+    } else {
+      shown += text[i];
+    }
+  }
+  return shown;
 }
 
 int columns_of(const std::string& text) {

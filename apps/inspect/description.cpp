@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/cli/text.h"
 #include "pruning/cost.h"
 
 namespace trifold::apps {
@@ -81,13 +82,13 @@ std::string description_text(const json& d) {
     const json& e = layer.at("output");
     const auto extent = fmt::format("{}x{}x{}", e.at(0).get<std::int64_t>(),
                                     e.at(1).get<std::int64_t>(), e.at(2).get<std::int64_t>());
-    text += fmt::format("{:<24} {:<16} {:>14} {:>14} {:>12}\n", layer.at("name").get<std::string>(),
-                        layer.at("op").get<std::string>(), extent,
-                        grouped(layer.at("macs").get<std::int64_t>()),
-                        grouped(layer.at("params").get<std::int64_t>()));
+    text += fmt::format(
+        "{:<24} {:<16} {:>14} {:>14} {:>12}\n", printable(layer.at("name").get<std::string>()),
+        layer.at("op").get<std::string>(), extent, grouped(layer.at("macs").get<std::int64_t>()),
+        grouped(layer.at("params").get<std::int64_t>()));
   }
   const auto line = [&text](const char* name, const std::string& value) {
-    text += fmt::format("{:<14} {}\n", name, value);
+    text += fmt::format("{:<14} {}\n", name, printable(value));
   };
   const auto count = [&](const char* name) { line(name, grouped(d.at(name).get<std::int64_t>())); };
   text += "\n";

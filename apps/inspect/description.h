@@ -15,7 +15,7 @@ namespace trifold::apps {
 /// one image of side x side; macs count convolutions and linear layers, flops = 2 macs.
 nlohmann::json describe(const nn::Model& model, std::int64_t file_bytes);
 
-/// The same as a page of text.
+/// The same as a page of text, in which texts from the file are printable().
 std::string description_text(const nlohmann::json& description);
 
 }  // namespace trifold::apps

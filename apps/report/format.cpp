@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
+
+#include "apps/cli/text.h"
 
 namespace trifold::apps::report {
 
@@ -79,14 +82,16 @@ std::string escape_markup(std::string_view text) {
   return out;
 }
 
+std::string in_one_line(std::string text) {
+  std::ranges::replace_if(
+      text, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+  return printable(text);
+}
+
 std::string escape_markdown(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (const char c : text) {
-    if (c == '\n' || c == '\r') {
-      out += ' ';
-      continue;
-    }
+  for (const char c : in_one_line(std::string(text))) {
     if (std::string_view("\\`*_[]<>|#&").find(c) != std::string_view::npos) out += '\\';
     out += c;
   }

@@ -34,8 +34,10 @@ std::string or_dash(const std::optional<T>& value, Format format) {
 /// control characters that XML forbids become U+FFFD.
 std::string escape_markup(std::string_view text);
 
-/// `text` safe inside a cell of a Markdown table: active characters get a backslash, line breaks
-/// become spaces.
+/// `text` without line breaks, which become spaces, and other control characters: printable().
+std::string in_one_line(std::string text);
+
+/// in_one_line(text) safe inside a cell of a Markdown table: active characters get a backslash.
 std::string escape_markdown(std::string_view text);
 
 }  // namespace trifold::apps::report

@@ -36,11 +36,7 @@ std::string bullets(const std::string& title, const std::vector<std::string>& li
 }
 
 // Four spaces make a code block whose content needs no escape.
-std::string code_block(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  std::replace(text.begin(), text.end(), '\r', ' ');
-  return "    " + text + "\n\n";
-}
+std::string code_block(const std::string& text) { return "    " + in_one_line(text) + "\n\n"; }
 
 // Letters as a terminal counts them: bytes of UTF-8 that begin one.
 std::size_t letters(const std::string& text) {

@@ -71,6 +71,19 @@ TEST(ReportPage, EscapesEveryText) {
       << "only the code block with the command line needs no escape";
 }
 
+TEST(ReportPage, HasNoControlCharacters) {
+  const std::string evil = "\x1b[31m\x07\x7f\xc2\x9b\x01";
+  Report report = full_sample();
+  report.title = report.command_line = report.model = evil;
+  report.layers[0].name = report.summary[0].network = evil;
+  report.notes = {evil};
+  const std::string markdown = to_markdown(report);
+  for (const char* raw : {"\x1b", "\x07", "\x7f", "\xc2\x9b", "\x01"}) {
+    EXPECT_EQ(occurrences(markdown, raw), 0U);
+  }
+  EXPECT_GE(occurrences(markdown, "x1b"), 4U);
+}
+
 TEST(ReportPage, LeavesOutWhatIsAbsent) {
   Report report;
   report.title = "empty";
