@@ -9,6 +9,7 @@
 #include <map>
 
 #include "engine/file_io.h"
+#include "engine/json_text.h"
 #include "kernels/runtime/error.h"
 
 namespace trifold::apps {
@@ -48,6 +49,26 @@ std::string difference(const std::string& key, const json& found, const json& wa
                      found.dump(), wanted.dump(), deciding_options(key));
 }
 
+// Ends the program's sentence about a journal that can't be gone on with.
+constexpr const char* remedy = "start again with another --out";
+
+std::string hexadecimal(uLong crc) { return fmt::format("{:08x}", crc); }
+
+// CRC-32 of what a step recorded, under its name.
+std::string checksum(const std::string& step, const json& record) {
+  const std::string text = step + "\n" + record.dump();
+  return hexadecimal(::crc32(::crc32(0, nullptr, 0), reinterpret_cast<const Bytef*>(text.data()),
+                             static_cast<uInt>(text.size())));
+}
+
+json read_document(const std::filesystem::path& path) {
+  try {
+    return engine::read_json(path);
+  } catch (const FileError& e) {
+    throw FileError(fmt::format("{}, so the journal is damaged; {}", e.what(), remedy));
+  }
+}
+
 }  // namespace
 
 std::string crc32_of_file(const std::filesystem::path& path) {
@@ -59,23 +80,34 @@ std::string crc32_of_file(const std::filesystem::path& path) {
     crc = ::crc32(crc, reinterpret_cast<const Bytef*>(block.data()),
                   static_cast<uInt>(stream.gcount()));
   }
-  return fmt::format("{:08x}", crc);
+  return hexadecimal(crc);
 }
 
 Journal::Journal(std::filesystem::path path, const json& settings)
     : path_(std::move(path)), settings_(settings) {
   if (!std::filesystem::exists(path_)) return;
-  std::ifstream stream(path_);
-  const json document = json::parse(stream, nullptr, /*allow_exceptions=*/false);
-  require<FileError>(document.is_object() && document.contains("settings") &&
-                         document.contains("steps") && document["steps"].is_object(),
-                     "{}: the journal is damaged; start again with another --out", path_.string());
+  const json document = read_document(path_);
+  for (const char* part : {"settings", "steps", "crc32"}) {
+    require<FileError>(
+        document.is_object() && document.contains(part) && document[part].is_object(),
+        "{}: the journal has no '{}', so it is damaged or of another version; {}", path_.string(),
+        part, remedy);
+  }
   for (const auto& [key, value] : settings_.items()) {
     const json found = document["settings"].value(key, json());
     require<ConfigError>(found == value, "{}: {}, or another --out", path_.string(),
                          difference(key, found, value));
   }
   steps_ = document["steps"];
+  checksums_ = document["crc32"];
+  for (const auto& [step, result] : steps_.items()) {
+    if (checksums_.value(step, json()) != checksum(step, result)) {
+      refuse(step, "it doesn't hold what was recorded");
+    }
+  }
+  for (const auto& [step, sum] : checksums_.items()) {
+    if (!has(step)) refuse(step, "it is missing");
+  }
 }
 
 std::vector<std::string> Journal::steps() const {
@@ -92,14 +124,14 @@ const json& Journal::record(const std::string& step) const {
 }
 
 void Journal::refuse(const std::string& step, const std::string& why) const {
-  throw FileError(fmt::format(
-      "{}: the journal is damaged at the step '{}' ({}); start again with another --out",
-      path_.string(), step, why));
+  throw FileError(fmt::format("{}: the journal is damaged at the step '{}' ({}); {}",
+                              path_.string(), step, why, remedy));
 }
 
 void Journal::add(const std::string& step, json result) {
+  checksums_[step] = checksum(step, result);
   steps_[step] = std::move(result);
-  const json document = {{"settings", settings_}, {"steps", steps_}};
+  const json document = {{"settings", settings_}, {"steps", steps_}, {"crc32", checksums_}};
   engine::write_file_atomically(path_, document.dump(1) + "\n");
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/prune/results_json.h"
+#include "engine/json_text.h"
 
 namespace trifold::apps {
 
@@ -16,7 +17,7 @@ namespace trifold::apps {
 std::string crc32_of_file(const std::filesystem::path& path);
 
 /// Steps by name, each with its result as JSON, kept in one file that is replaced atomically after
-/// every step. A step that a kill interrupts simply runs again; since steps are deterministic, the
+/// every step, with a CRC-32 of each record. A step that a kill interrupts simply runs again; since steps are deterministic, the
 /// run ends with the same bits as one that nobody interrupted.
 class Journal {
  public:
@@ -37,7 +38,7 @@ class Journal {
     try {
       return record(step).get<Result>();
     } catch (const nlohmann::json::exception& e) {
-      refuse(step, e.what());
+      refuse(step, engine::problem(e));
     }
   }
 
@@ -59,6 +60,7 @@ class Journal {
   std::filesystem::path path_;
   nlohmann::json settings_;
   nlohmann::json steps_ = nlohmann::json::object();
+  nlohmann::json checksums_ = nlohmann::json::object();  // by step
 };
 
 }  // namespace trifold::apps

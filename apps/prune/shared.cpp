@@ -3,6 +3,7 @@
 
 #include "apps/prune/latency.h"
 #include "apps/prune/run.h"
+#include "engine/json_text.h"
 #include "engine/safetensors.h"
 #include "kernels/runtime/error.h"
 #include "nn/io/model_file.h"
@@ -19,6 +20,33 @@ namespace {
 std::filesystem::path file_of(const PruneRun& run, std::string step) {
   std::ranges::replace(step, '/', '-');
   return run.folder / "points" / (step + ".safetensors");
+}
+
+// Goes on from a checkpoint where it is the step's, and returns the curve up to there. The checkpoint's
+// note is the curve, under the name of the step that it belongs to.
+std::vector<EpochRecord> restore(nn::Trainer& trainer, const std::filesystem::path& checkpoint,
+                                 const std::string& step) {
+  if (!std::filesystem::exists(checkpoint)) return {};
+  const std::string where = checkpoint.string() + ": the checkpoint's note";
+  try {
+    const engine::SafetensorsFile file = engine::read_safetensors(checkpoint);
+    const auto position = file.metadata.find("trifold.position");
+    require<FileError>(position != file.metadata.end(), "{} is missing", where);
+    const json note = engine::parse_json(
+        engine::parse_json(position->second, where).at("note").get<std::string>(), where);
+    if (note.at("step").get<std::string>() != step) return {};
+    trainer.restore(checkpoint);
+    auto curve = note.at("curve").get<std::vector<EpochRecord>>();
+    require<FileError>(std::ssize(curve) == trainer.epochs_done(), "{} tells of {} epochs, not {}",
+                       where, curve.size(), trainer.epochs_done());
+    return curve;
+  } catch (const json::exception& e) {
+    throw FileError(fmt::format("{}: {}; remove the file, and the step '{}' starts again", where,
+                                engine::problem(e), step));
+  } catch (const FileError& e) {
+    throw FileError(
+        fmt::format("{}; remove the file, and the step '{}' starts again", e.what(), step));
+  }
 }
 
 }  // namespace
@@ -112,25 +140,10 @@ std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Traini
   nn::Trainer trainer(network, training.data, run.original.info.normalisation, training.side,
                       options, run.ex);
   const std::filesystem::path checkpoint = run.folder / "checkpoint.safetensors";
-  // The checkpoint's note is the curve so far, under the name of the step that it belongs to.
-  std::vector<EpochRecord> curve;
+  std::vector<EpochRecord> curve = restore(trainer, checkpoint, training.step);
   const auto save = [&] {
     trainer.save(checkpoint, json{{"step", training.step}, {"curve", curve}}.dump());
   };
-  if (std::filesystem::exists(checkpoint)) {
-    const engine::SafetensorsFile file = engine::read_safetensors(checkpoint);
-    const auto position = file.metadata.find("trifold.position");
-    require<FileError>(position != file.metadata.end(), "{}: this is not a checkpoint; remove it",
-                       checkpoint.string());
-    const json note =
-        json::parse(json::parse(position->second, nullptr, false).value("note", std::string("{}")),
-                    nullptr, false);
-    if (note.is_object() && note.value("step", "") == training.step) {
-      trainer.restore(checkpoint);
-      note.at("curve").get_to(curve);
-    }
-  }
-
   auto saved = std::chrono::steady_clock::now();
   while (!trainer.done()) {
     const auto result = trainer.run_epoch([&](const nn::Progress& progress) {

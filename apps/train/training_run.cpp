@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "apps/cli/command_line.h"
 #include "apps/cli/exit_code.h"
@@ -11,6 +14,7 @@
 #include "apps/cli/progress.h"
 #include "apps/cli/run_folder.h"
 #include "apps/cli/run_log.h"
+#include "engine/json_text.h"
 #include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 #include "nn/class_names.h"
@@ -66,10 +70,26 @@ std::string deciding_options(const std::string& key) {
   return found == names.end() ? "--" + key : found->second;
 }
 
+// The columns of summary.csv, each a number.
+const std::vector<std::string> columns = {"epoch", "train_loss",    "train_top1",
+                                          "lr",    "held_out_loss", "held_out_top1"};
+
 // The rows of summary.csv of the run that `checkpoint` continues.
 json restore(nn::Trainer& trainer, const std::filesystem::path& checkpoint) {
   try {
-    return json::parse(trainer.restore(checkpoint));
+    const std::string where = checkpoint.string() + ": the checkpoint's epochs";
+    json epochs = engine::parse_json(trainer.restore(checkpoint), where);
+    const auto has_numbers = [](const json& row) {
+      return row.is_object() && std::ranges::all_of(columns, [&](const std::string& column) {
+               return row.contains(column) && row[column].is_number();
+             });
+    };
+    require<FileError>(epochs.is_array() && std::ranges::all_of(epochs, has_numbers) &&
+                           std::ssize(epochs) == trainer.epochs_done(),
+                       "{}: they are damaged, or not those of {} epochs; start again with another "
+                       "--out",
+                       where, trainer.epochs_done());
+    return epochs;
   } catch (const nn::OtherRunError& e) {
     throw ConfigError(
         fmt::format("{}; give the same {}, or another --out", e.what(), deciding_options(e.key)));
@@ -212,6 +232,8 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   std::optional<nn::Model> init = load_init(s);
   const std::optional<nn::Model> teacher = load_teacher(s, ex.device);
   const nn::Model* const known = init ? &*init : teacher ? &*teacher : nullptr;
+  if (init) require_memory(s.init, *init);
+  if (teacher) require_memory(s.teacher, *teacher);
   const nn::DataSplits data = s.data.load(known);
   nn::TrainOptions options = s.training.resolve(s.data.data, data.train);
   if (teacher) options.teacher = teacher_of(s, *teacher, data.train);
@@ -266,8 +288,7 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
     log.append(row);
     save_checkpoint();
     saved = Clock::now();
-    log.write_summary({"epoch", "train_loss", "train_top1", "lr", "held_out_loss", "held_out_top1"},
-                      epochs);
+    log.write_summary(columns, epochs);
     bar.say(fmt::format("epoch {}/{}  loss {:.4f}  train {:.2f} %  held out {:.2f} %",
                         result->epoch, options.epochs, result->loss, result->top1,
                         held_out.top1()));
@@ -280,8 +301,7 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   model.info.provenance.push_back(
       provenance(s, options, side, split.held_out.count, epochs.back()));
   nn::save_model(s.out / model_name, model);
-  log.write_summary({"epoch", "train_loss", "train_top1", "lr", "held_out_loss", "held_out_top1"},
-                    epochs);
+  log.write_summary(columns, epochs);
   return json{{"model", (s.out / model_name).string()},
               {"arch", model.info.arch},
               {"epochs", options.epochs},

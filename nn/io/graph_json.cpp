@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "engine/json_text.h"
 #include "kernels/runtime/error.h"
 
 namespace trifold::nn {
@@ -79,7 +80,8 @@ Graph graph_from_json(const json& document, const std::string& where) {
     validate(graph);
     return graph;
   } catch (const json::exception& e) {
-    throw FileError(fmt::format("{}: the network's structure is damaged: {}", where, e.what()));
+    throw FileError(
+        fmt::format("{}: the network's structure is damaged: {}", where, engine::problem(e)));
   } catch (const ShapeError& e) {
     throw FileError(fmt::format("{}: the network's structure is damaged: {}", where, e.what()));
   }

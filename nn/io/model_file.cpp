@@ -5,6 +5,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "engine/json_text.h"
 #include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 #include "nn/finite.h"
@@ -23,10 +24,8 @@ constexpr const char* info_key = "trifold.model";
 constexpr const char* graph_key = "trifold.graph";
 
 json parse(const SafetensorsFile& file, const char* key) {
-  json document = json::parse(file.metadata.at(key), nullptr, /*allow_exceptions=*/false);
-  require<FileError>(!document.is_discarded(), "{}: the metadata entry '{}' is not JSON",
-                     file.path.string(), key);
-  return document;
+  return engine::parse_json(file.metadata.at(key),
+                            fmt::format("{}: the metadata entry '{}'", file.path.string(), key));
 }
 
 ModelInfo info_from_json(const json& j, const std::string& where) {
@@ -42,8 +41,8 @@ ModelInfo info_from_json(const json& j, const std::string& where) {
     info.provenance = j.at("provenance");
     return info;
   } catch (const json::exception& e) {
-    throw FileError(
-        fmt::format("{}: the metadata entry '{}' is damaged: {}", where, info_key, e.what()));
+    throw FileError(fmt::format("{}: the metadata entry '{}' is damaged: {}", where, info_key,
+                                engine::problem(e)));
   }
 }
 

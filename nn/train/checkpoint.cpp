@@ -2,6 +2,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "engine/json_text.h"
 #include "engine/safetensors.h"
 #include "kernels/runtime/error.h"
 #include "nn/finite.h"
@@ -89,7 +90,7 @@ std::string Trainer::restore(const std::filesystem::path& path) {
   const auto run = file.metadata.find("trifold.run");
   require<FileError>(run != file.metadata.end() && file.metadata.contains("trifold.position"),
                      "{}: this is not a checkpoint", path.string());
-  require_same_run(path, json::parse(run->second, nullptr, /*allow_exceptions=*/false),
+  require_same_run(path, engine::parse_json(run->second, path.string() + ": the checkpoint's run"),
                    json::parse(fingerprint()));
   const auto graph = file.metadata.find("trifold.graph");
   require<FileError>(graph != file.metadata.end(), "{}: this is not a checkpoint", path.string());
@@ -114,7 +115,8 @@ std::string Trainer::restore(const std::filesystem::path& path) {
   take(sgd_.momentum(), "momentum.");
   take(sgd_.average(), "average.");
   try {
-    const json position = json::parse(file.metadata.at("trifold.position"));
+    const json position = engine::parse_json(file.metadata.at("trifold.position"),
+                                             path.string() + ": the checkpoint's position");
     position.at("epoch").get_to(epoch_);
     position.at("batch").get_to(batch_);
     position.at("images").get_to(images_);
@@ -128,8 +130,8 @@ std::string Trainer::restore(const std::filesystem::path& path) {
                        path.string(), epoch_, batch_, images_);
     return position.at("note").get<std::string>();
   } catch (const json::exception& e) {
-    throw FileError(
-        fmt::format("{}: the checkpoint's position is damaged: {}", path.string(), e.what()));
+    throw FileError(fmt::format("{}: the checkpoint's position is damaged: {}", path.string(),
+                                engine::problem(e)));
   }
 }
 
