@@ -37,8 +37,9 @@ folder.
 ## Run folders
 
 A run folder belongs to one process at a time, which `run.lock` in it names; a second one is refused (exit code 1).
-What a killed process leaves there is taken over. Only of one that ran on another machine can't be told whether it
-still does: the error then names the file to remove. `evaluate` and `inspect` read a run's models at any time.
+What a killed process leaves there is taken over, its temporary files (`NAME.XXXXXX.partial`) go. Only of one that ran
+on another machine can't be told whether it still does: the error then names the file to remove. `evaluate` and
+`inspect` read a run's models at any time.
 
 ## Environment
 

@@ -95,6 +95,7 @@ struct Flags {
   ModelOptions model;
   DataOptions data;
   TrainingOptions training;
+  DivergenceOptions divergence;
   DeviceOptions device;
   ProfileOption profile;
 
@@ -230,6 +231,7 @@ struct Flags {
         ->type_name("MINUTES")
         ->configurable(false);
     training.add_to(app);
+    divergence.add_to(app);
     model.add_to(app);
     device.add_to(app);
     profile.add_to(app);
@@ -362,6 +364,7 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
   nn::Network base = model.network.clone();
   PruneRun run{.options = options,
                .comparison = flags.comparison(),
+               .divergence = flags.divergence,
                .folder = folder.path(),
                .command_line = command_line,
                .original = std::move(model),

@@ -60,6 +60,7 @@ int run(int argc, char** argv) {
   app.add_option("--bn-l1", values.bn_l1, "Weight of the sum of |gamma| of the batch norms")
       ->type_name("X");
   settings.training.add_to(app);
+  settings.divergence.add_to(app);
   app.add_option("--resolution", settings.resolution,
                  "Image side to train at; 0 is that of the data or of --init")
       ->check(CLI::Range(0, 4096))

@@ -17,6 +17,8 @@ json parse_json(std::string_view text, const std::string& where) {
                        "{}: it nests more than {} lists or objects", where, max_json_depth);
     return true;
   };
+  require<FileError>(text.size() <= max_json_bytes, "{}: it has {} bytes, more than {}", where,
+                     text.size(), max_json_bytes);
   try {
     return json::parse(text.begin(), text.end(), bound_depth);
   } catch (const json::parse_error& e) {

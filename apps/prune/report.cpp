@@ -261,25 +261,42 @@ std::vector<report::ComparisonRow> comparison_rows(const PruneRun& run) {
   return rows;
 }
 
+// The trainings of the run, by step.
+std::vector<std::pair<std::string, std::vector<EpochRecord>>> curves(const PruneRun& run) {
+  std::vector<std::pair<std::string, std::vector<EpochRecord>>> all;
+  all.emplace_back("sparsify", run.journal.at<BaseResult>("sparsify").curve);
+  for (const std::string& step : run.journal.steps()) {
+    if (step.starts_with("collect/") || step.starts_with("finalist/")) {
+      all.emplace_back(step, run.journal.at<DataPoint>(step).curve);
+    }
+  }
+  FinetuneResult trained = run.journal.at<FinetuneResult>("finetune");
+  all.emplace_back("finetune/heal", std::move(trained.healing));
+  all.emplace_back("finetune", std::move(trained.curve));
+  return all;
+}
+
+void warn_of_rollbacks(const PruneRun& run, report::Report& r) {
+  for (const auto& [step, curve] : curves(run)) {
+    const std::int64_t rollbacks = curve.empty() ? 0 : curve.back().rollbacks;
+    if (rollbacks == 0) continue;
+    r.warnings.push_back(fmt::format(
+        "The training of the step {} diverged. It was rolled back {} times, each time to "
+        "half the rate, and ended at a rate of {:.3g}.",
+        step, rollbacks, curve.back().lr));
+  }
+}
+
 // One line an epoch, over all steps; and one line a network.
 void write_logs(const PruneRun& run, const report::Report& r) {
   std::string metrics;
-  const auto add = [&](const std::string& step, const std::vector<EpochRecord>& curve) {
+  for (const auto& [step, curve] : curves(run)) {
     for (const EpochRecord& epoch : curve) {
       nlohmann::json line = epoch;
       line["step"] = step;
       metrics += line.dump() + "\n";
     }
-  };
-  add("sparsify", run.journal.at<BaseResult>("sparsify").curve);
-  for (const std::string& step : run.journal.steps()) {
-    if (step.starts_with("collect/") || step.starts_with("finalist/")) {
-      add(step, run.journal.at<DataPoint>(step).curve);
-    }
   }
-  const FinetuneResult trained = run.journal.at<FinetuneResult>("finetune");
-  add("finetune/heal", trained.healing);
-  add("finetune", trained.curve);
   engine::write_file_atomically(run.folder / "metrics.jsonl", metrics);
   std::string summary = "network,macs,params,held_out_top1,test_top1\n";
   for (const report::SummaryRow& row : r.summary) {
@@ -326,6 +343,7 @@ void summarise(PruneRun& run) {
     r.warnings.push_back(std::move(broken));
   }
   if (!solution.certainty.determined) r.warnings.push_back(solution.certainty.reason);
+  warn_of_rollbacks(run, r);
   r.summary = {summary_row("original", applied.original), summary_row("pruned", applied.raw),
                summary_row("batch norms re-estimated", applied.reestimated),
                summary_row("fine-tuned", trained.finetuned)};

@@ -58,6 +58,7 @@ struct EpochRecord {
   std::int64_t epoch = 0;
   double loss = 0, top1 = 0, lr = 0;
   std::optional<double> held_out;  ///< top-1 after it, where it was asked for
+  std::int64_t rollbacks = 0;      ///< of the training up to here, each to half the rate
 };
 
 /// A network judged on images that decided nothing (test) and on those that decided (held_out).

@@ -38,7 +38,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Schedule, round_images, round_epochs, finetun
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PlanResult, smallest, middle, original, block_options,
                                    side_options, points, importance, importance_spread, target,
                                    latency, schedule)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochRecord, epoch, loss, top1, lr, held_out)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochRecord, epoch, loss, top1, lr, held_out, rollbacks)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Judgement, macs, params, activations, held_out, test)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BaseResult, original_held_out, original_test, held_out, curve)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DataPoint, dimension, round, d, w, r, side, macs, params, raw,

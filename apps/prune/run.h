@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/rollback.h"
 #include "apps/prune/journal.h"
 #include "apps/prune/options.h"
 #include "apps/prune/results.h"
@@ -44,6 +45,7 @@ struct ComparisonOptions {
 struct PruneRun {
   PruneOptions options;
   ComparisonOptions comparison;
+  DivergenceOptions divergence;
   std::filesystem::path folder;
   std::string command_line;  ///< for the report
   nn::Model original;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "apps/prune/latency.h"
 #include "apps/prune/run.h"
@@ -20,6 +21,12 @@ namespace {
 std::filesystem::path file_of(const PruneRun& run, std::string step) {
   std::ranges::replace(step, '/', '-');
   return run.folder / "points" / (step + ".safetensors");
+}
+
+double least_loss(const std::vector<EpochRecord>& curve) {
+  double least = std::numeric_limits<double>::infinity();
+  for (const EpochRecord& epoch : curve) least = std::min(least, epoch.loss);
+  return least;
 }
 
 // Goes on from a checkpoint where it is the step's, and returns the curve up to there. The checkpoint's
@@ -141,36 +148,52 @@ std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Traini
                       options, run.ex);
   const std::filesystem::path checkpoint = run.folder / "checkpoint.safetensors";
   std::vector<EpochRecord> curve = restore(trainer, checkpoint, training.step);
-  const auto save = [&] {
-    trainer.save(checkpoint, json{{"step", training.step}, {"curve", curve}}.dump());
-  };
+  const auto note = [&] { return json{{"step", training.step}, {"curve", curve}}.dump(); };
+  const Rollback rollback(run.divergence, run.folder / "rollback.safetensors");
   auto saved = std::chrono::steady_clock::now();
-  while (!trainer.done()) {
+  const auto train_epoch = [&] {
     const auto result = trainer.run_epoch([&](const nn::Progress& progress) {
       const bool go_on = run.callbacks.after_batch(training.step, training.epochs, progress);
       const auto now = std::chrono::steady_clock::now();
       if (go_on && now - saved > std::chrono::minutes(1)) {
-        save();
+        trainer.save(checkpoint, note());
         saved = now;
       }
       return go_on;
     });
     if (!result) {
-      save();
+      trainer.save(checkpoint, note());
       throw Stopped{};
     }
+    rollback.refuse_spike(*result, least_loss(curve));
     EpochRecord epoch{.epoch = result->epoch,
                       .loss = result->loss,
                       .top1 = result->top1,
                       .lr = result->lr,
-                      .held_out = {}};
+                      .held_out = {},
+                      .rollbacks = trainer.rate_halvings()};
     if (training.judge_every_epoch) {
       epoch.held_out = held_out_top1(run, trainer.averaged(), training.side);
     }
     curve.push_back(epoch);
-    save();
+    trainer.save(checkpoint, note());
+    rollback.keep(trainer, note());
     saved = std::chrono::steady_clock::now();
+  };
+  rollback.begin(trainer, note());
+  while (!trainer.done()) {
+    try {
+      train_epoch();
+    } catch (const DivergedError& e) {
+      run.callbacks.say(fmt::format("{}: {}", training.step, rollback.require_another(trainer, e)));
+      const std::int64_t halvings = trainer.rate_halvings() + 1;
+      curve = restore(trainer, rollback.file(), training.step);
+      trainer.halve_rate(halvings);
+      trainer.save(checkpoint, note());
+      rollback.keep(trainer, note());
+    }
   }
+  rollback.end();
   if (options.ema_decay > 0) network = trainer.averaged();
   return curve;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -94,6 +95,12 @@ json restore(nn::Trainer& trainer, const std::filesystem::path& checkpoint) {
     throw ConfigError(
         fmt::format("{}; give the same {}, or another --out", e.what(), deciding_options(e.key)));
   }
+}
+
+double least_loss(const json& epochs) {
+  double least = std::numeric_limits<double>::infinity();
+  for (const json& row : epochs) least = std::min(least, row.at("train_loss").get<double>());
+  return least;
 }
 
 // Holds a model's file against the data.
@@ -190,7 +197,7 @@ std::string data_name(const std::string& source) {
 
 // What decided the result. Where it ran and on how many threads does not.
 json provenance(const TrainSettings& s, const nn::TrainOptions& o, std::int64_t side,
-                std::int64_t held_out, const json& last_epoch) {
+                std::int64_t held_out, std::int64_t rollbacks, const json& last_epoch) {
   json teacher;  // null without one
   if (o.teacher) {
     teacher = {{"file", own_name(s.teacher)},
@@ -220,6 +227,7 @@ json provenance(const TrainSettings& s, const nn::TrainOptions& o, std::int64_t 
           {"seed", o.seed},
           {"resolution", side},
           {"held_out", held_out},
+          {"rollbacks", rollbacks},
           {"held_out_top1", last_epoch.at("held_out_top1")}};
 }
 
@@ -253,13 +261,15 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   folder.write_config(s.config);
   const RunLog log(s.out);
   log.keep_through(trainer.epochs_done());
+  const Rollback rollback(s.divergence, s.out / "rollback.safetensors");
   const auto save_checkpoint = [&] { trainer.save(checkpoint, epochs.dump()); };
 
   const std::int64_t batches = split.train.count / std::min(options.batch, split.train.count);
   ProgressBar bar(fmt::format("Training {}", model.info.arch), "batches", options.epochs * batches);
   auto saved = Clock::now();
   std::string said;  // of what keeps a step from being a graph
-  while (!trainer.done()) {
+  // Trains for an epoch and records it; false after a stop in its midst.
+  const auto train_epoch = [&] {
     const auto result = trainer.run_epoch([&](const nn::Progress& p) {
       bar.update(p.epoch * batches + p.batch, [&] { return fmt::format("loss {:.4f}", p.loss()); });
       if (const std::string obstacle = trainer.graph_obstacle(); obstacle != said) {
@@ -274,8 +284,9 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
     });
     if (!result) {
       save_checkpoint();
-      return std::nullopt;
+      return false;
     }
+    rollback.refuse_spike(*result, least_loss(epochs));
     const nn::Evaluation held_out =
         nn::evaluate(trainer.averaged(), split.held_out, model.info.normalisation, side, ex);
     json row = {{"epoch", result->epoch},         {"train_loss", result->loss},
@@ -287,24 +298,43 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
     row["seconds"] = result->seconds;
     log.append(row);
     save_checkpoint();
+    rollback.keep(trainer, epochs.dump());
     saved = Clock::now();
     log.write_summary(columns, epochs);
     bar.say(fmt::format("epoch {}/{}  loss {:.4f}  train {:.2f} %  held out {:.2f} %",
                         result->epoch, options.epochs, result->loss, result->top1,
                         held_out.top1()));
+    return true;
+  };
+  rollback.begin(trainer, epochs.dump());
+  while (!trainer.done()) {
+    try {
+      if (!train_epoch()) return std::nullopt;
+    } catch (const DivergedError& e) {
+      const std::string told = rollback.require_another(trainer, e);
+      const std::int64_t halvings = trainer.rate_halvings() + 1;
+      epochs = restore(trainer, rollback.file());
+      trainer.halve_rate(halvings);
+      log.keep_through(trainer.epochs_done());
+      save_checkpoint();
+      rollback.keep(trainer, epochs.dump());
+      bar.say(told);
+    }
     if (stop.requested() && !trainer.done()) return std::nullopt;
   }
+  rollback.end();
 
   model.network = trainer.averaged();
   const nn::Evaluation test =
       nn::evaluate(model.network, data.test, model.info.normalisation, side, ex);
   model.info.provenance.push_back(
-      provenance(s, options, side, split.held_out.count, epochs.back()));
+      provenance(s, options, side, split.held_out.count, trainer.rate_halvings(), epochs.back()));
   nn::save_model(s.out / model_name, model);
   log.write_summary(columns, epochs);
   return json{{"model", (s.out / model_name).string()},
               {"arch", model.info.arch},
               {"epochs", options.epochs},
+              {"rollbacks", trainer.rate_halvings()},
               {"held_out_top1", epochs.back().at("held_out_top1")},
               {"test_top1", test.top1()},
               {"test_loss", test.loss},

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "apps/cli/options.h"
+#include "apps/cli/rollback.h"
 #include "apps/cli/stop_signal.h"
 
 namespace trifold::apps {
@@ -26,6 +27,7 @@ struct TrainSettings {
   std::string config;  ///< for config.toml
   DataOptions data;
   TrainingOptions training;
+  DivergenceOptions divergence;
 };
 
 /// Trains and writes model.safetensors, checkpoint.safetensors, metrics.jsonl, summary.csv and
@@ -33,7 +35,7 @@ struct TrainSettings {
 /// checkpoint then keeps the place. A run that was stopped or killed and goes on with `resume` ends
 /// with the same model and the same summary.csv as one that was not, bit by bit.
 /// Errors    ConfigError: settings that don't fit each other; a folder that holds a run, without
-///           `resume`. DivergedError: no model is written. WriteError: a file can't be
+///           `resume`. DivergedError: rolled back often enough, or not to be; no model is written. WriteError: a file can't be
 ///           written. Error: another process works in the folder.
 std::optional<nlohmann::json> train(const TrainSettings& settings, const kernels::Exec& ex,
                                     const StopSignal& stop);

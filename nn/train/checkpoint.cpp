@@ -75,9 +75,13 @@ void Trainer::save(const std::filesystem::path& path, const std::string& note) c
   for (const auto& [name, value] : sgd_.average()) {
     tensors["average." + name] = engine::StoredTensor::from(value.to(Device{}));
   }
-  const json position = {{"epoch", epoch_},         {"batch", batch_},
-                         {"images", images_},       {"correct", totals.correct},
-                         {"loss_sum", totals.loss}, {"note", note}};
+  const json position = {{"epoch", epoch_},
+                         {"batch", batch_},
+                         {"images", images_},
+                         {"correct", totals.correct},
+                         {"loss_sum", totals.loss},
+                         {"rate_halvings", rate_halvings_},
+                         {"note", note}};
   engine::write_safetensors(path,
                             {{"trifold.run", fingerprint()},
                              {"trifold.graph", to_json(network_.graph()).dump()},
@@ -120,14 +124,16 @@ std::string Trainer::restore(const std::filesystem::path& path) {
     position.at("epoch").get_to(epoch_);
     position.at("batch").get_to(batch_);
     position.at("images").get_to(images_);
+    rate_halvings_ = position.value("rate_halvings", std::int64_t{0});
     totals_.set({.loss = position.at("loss_sum").get<double>(),
                  .correct = position.at("correct").get<std::int64_t>()});
     const std::int64_t batches = loader_.batches_per_epoch();
     require<FileError>(epoch_ >= 0 && epoch_ <= options_.epochs && batch_ >= 0 &&
-                           batch_ < batches &&
+                           batch_ < batches && rate_halvings_ >= 0 && rate_halvings_ <= 1024 &&
                            images_ == batch_ * std::min(options_.batch, data_.count),
-                       "{}: the checkpoint's position is damaged: epoch {}, batch {}, {} images",
-                       path.string(), epoch_, batch_, images_);
+                       "{}: the checkpoint's position is damaged: epoch {}, batch {}, {} images, "
+                       "{} halvings of the rate",
+                       path.string(), epoch_, batch_, images_, rate_halvings_);
     return position.at("note").get<std::string>();
   } catch (const json::exception& e) {
     throw FileError(fmt::format("{}: the checkpoint's position is damaged: {}", path.string(),

@@ -90,6 +90,7 @@ std::optional<EpochResult> Trainer::run_epoch(
         static_cast<double>(epoch_) + static_cast<double>(batch_) / static_cast<double>(batches);
     lr = learning_rate(options_.schedule, options_.lr, position,
                        static_cast<double>(options_.epochs), 1.0 / static_cast<double>(batches));
+    lr = std::ldexp(lr, -static_cast<int>(rate_halvings_));
     sgd_.set_learning_rate(lr);
     if (options_.ema_decay > 0) {
       sgd_.set_average_decay(average_decay(options_.ema_decay, epoch_ * batches + batch_));

@@ -75,6 +75,11 @@ class Trainer {
 
   bool done() const { return epoch_ == options_.epochs; }
   std::int64_t epochs_done() const { return epoch_; }
+  bool has_started() const { return epoch_ > 0 || batch_ > 0; }
+
+  /// From here on the rate is 2^-halvings of the schedule's. A checkpoint keeps the number.
+  void halve_rate(std::int64_t halvings) { rate_halvings_ = halvings; }
+  std::int64_t rate_halvings() const { return rate_halvings_; }
 
   /// Trains to the end of the current epoch. `after_batch` may return false to stop: the result is
   /// then empty, and save() keeps the place.
@@ -126,7 +131,8 @@ class Trainer {
 
   std::int64_t epoch_ = 0, batch_ = 0;  // the next batch to train on
   std::int64_t images_ = 0;             // of the epoch, up to there
-  RunningTotals totals_;                // of these
+  std::int64_t rate_halvings_ = 0;
+  RunningTotals totals_;  // of these
 };
 
 }  // namespace trifold::nn

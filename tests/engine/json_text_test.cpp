@@ -40,6 +40,7 @@ TEST(JsonText, IsParsedToADepth) {
     }
   }
   expect_refused(std::string(1'000'000, '['), "nests more than 64");  // though it never ends
+  expect_refused(std::string(max_json_bytes + 1, ' '), "more than 67108864");
 }
 
 TEST(JsonText, ThatIsNoneNamesItsByte) {
