@@ -18,6 +18,7 @@
 #include "apps/prune/budget.h"
 #include "apps/prune/latency.h"
 #include "apps/prune/run.h"
+#include "engine/file_io.h"
 #include "kernels/runtime/error.h"
 #include "map/families.h"
 #include "nn/data/utf8.h"
@@ -442,6 +443,12 @@ int run(int argc, char** argv) {
       pruning_run.times.save();
     }
     flags.profile.finish();
+  } catch (const FileError& e) {
+    // Of what the run itself has written, as long as its folder is there.
+    require<engine::WriteError>(std::filesystem::exists(folder.path()),
+                                "{}: the run folder was removed while the run was at work ({})",
+                                folder.path().string(), e.what());
+    throw;
   } catch (const Stopped&) {
     pruning_run.times.save();
     progress.finish();

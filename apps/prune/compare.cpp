@@ -48,7 +48,7 @@ ComparisonResult train_baseline(PruneRun& run, const Baseline& baseline, std::in
                              {"method", baseline.name},
                              {"at", chosen.at},
                              {"seed", run.options.training.seed + offset}});
-  std::filesystem::create_directories(run.folder / "compare");
+  make_folder(run, "compare");
   nn::save_model(run.folder / "compare" / fmt::format("{}-{}.safetensors", baseline.name, seed),
                  {std::move(network), std::move(info)});
   return result;

@@ -131,6 +131,10 @@ nn::TrainOptions training_options(const PruneRun& run, const Training& training)
 /// Errors    Stopped, DivergedError.
 std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Training& training);
 
+/// Makes a folder in the run folder, unless it is there.
+/// Errors    WriteError.
+void make_folder(const PruneRun& run, const std::string& name);
+
 /// Keeps the network that a step made, in the folder `points`, so that later ones start from the same
 /// bits whether it was made now or in a process before this one.
 void store_network(const PruneRun& run, const std::string& step, const nn::Network& network,

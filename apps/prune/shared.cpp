@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <system_error>
 
 #include "apps/prune/latency.h"
 #include "apps/prune/run.h"
+#include "engine/file_io.h"
 #include "engine/json_text.h"
 #include "engine/safetensors.h"
 #include "kernels/runtime/error.h"
@@ -68,11 +70,19 @@ pruning::Evidence evidence(const PruneRun& run, std::int64_t side) {
           .images = run.options.probe_images};
 }
 
+void make_folder(const PruneRun& run, const std::string& name) {
+  std::error_code
+      failure;  // not create_directories(), which would make a run's folder again, empty
+  std::filesystem::create_directory(run.folder / name, failure);
+  require<engine::WriteError>(!failure, "{}: the folder can't be made ({})",
+                              (run.folder / name).string(), failure.message());
+}
+
 void store_network(const PruneRun& run, const std::string& step, const nn::Network& network,
                    std::int64_t side) {
   nn::ModelInfo info = run.original.info;
   info.side = side;
-  std::filesystem::create_directories(run.folder / "points");
+  make_folder(run, "points");
   nn::save_model(file_of(run, step), {network.clone(), std::move(info)});
 }
 

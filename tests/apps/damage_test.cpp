@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <functional>
+#include <future>
 #include <nlohmann/json.hpp>
 
 #include "tests/apps/programs.h"
@@ -295,7 +296,7 @@ struct JournalDamage : Damage {
                                       "--bn-batches",
                                       "1",
                                       "--probe-images",
-                                      "8",
+                                      "100",
                                       "--threads",
                                       "1"};
     words.insert(words.end(), more.begin(), more.end());
@@ -365,6 +366,20 @@ TEST_F(JournalDamage, OtherFormsAreRefused) {
   json swapped = whole_journal;  // a record under another's name, with its sum
   for (const char* part : {"steps", "crc32"}) swapped[part]["solve"] = swapped[part]["fit"];
   expect_refused(resumed(swapped.dump()), file);
+}
+
+TEST_F(JournalDamage, ARemovedFolderIsAFailureAtRunTime) {
+  std::future<Result> run = std::async(std::launch::async, [this] {
+    return prune(folder / "out", {"--finetune-epochs", "100000"});
+  });
+  for (int i = 0; i < 6000 && !fs::exists(folder / "out/journal.json"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  fs::rename(folder / "out", folder / "removed");
+  const Result result = run.get();
+  EXPECT_EQ(result.code, 1) << result.err;
+  EXPECT_TRUE(one_error(result, (folder / "out").string())) << result.err;
+  EXPECT_FALSE(fs::exists(folder / "out"));
 }
 
 // A record that has the right checksum, as of a version with other fields.

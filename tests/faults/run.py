@@ -140,7 +140,7 @@ def main():
         prune = [chosen.bin / "prune", "run", "--model", work / "model/model.safetensors",
                  "--target", "0.5", "--rounds", "2", "--round-epochs", "1", "--sparsity-epochs", "1",
                  "--finetune-epochs", "2", "--held-out", "8", "--bn-batches", "1",
-                 "--probe-images", "8", *common]
+                 "--probe-images", "100", *common]
         print(f"{'toy':6} {'fault':26} {'calls':>7} {'tried':>6} {'wrong':>6}", flush=True)
         for name, command in (("train", train), ("prune", prune)):
             if chosen.toy not in (None, name):
