@@ -24,8 +24,15 @@ void reserve_standard_files() {
   }
 }
 
+// Texts of files stand in sentences, and can be of any length: the end, where the remedy is, stays.
+std::string in_short(const std::string& sentence) {
+  constexpr std::size_t front = 3000, back = 500;
+  if (sentence.size() <= front + back) return sentence;
+  return sentence.substr(0, front) + " ... " + sentence.substr(sentence.size() - back);
+}
+
 int report(int code, const std::string& sentence) {
-  message("error: " + printable(sentence) + "\n");
+  message("error: " + in_short(printable(sentence)) + "\n");
   return code;
 }
 
