@@ -1,5 +1,7 @@
 #include "apps/cli/rollback.h"
 
+#include <cmath>
+#include <limits>
 #include <system_error>
 
 #include "kernels/runtime/error.h"
@@ -16,6 +18,11 @@ void DivergenceOptions::add_to(OptionSet& app) {
   app.add_option("--rollbacks", rollbacks, "Rollbacks of one training at most")
       ->check(CLI::Range(1, 32))
       ->type_name("N");
+}
+
+double untrained_loss(std::int64_t classes, const nn::TrainOptions& options) {
+  return options.teacher ? std::numeric_limits<double>::infinity()
+                         : std::log(static_cast<double>(classes));
 }
 
 Rollback::Rollback(const DivergenceOptions& options, std::filesystem::path file)

@@ -20,6 +20,10 @@ struct DivergenceOptions {
   bool rolls_back() const { return action == "rollback"; }
 };
 
+/// The loss of a network that knows nothing: before the first epoch, nothing else tells a spike. Infinite
+/// where a teacher adds to the loss, on a scale of its own.
+double untrained_loss(std::int64_t classes, const nn::TrainOptions& options);
+
 /// The place that a training rolls back to: a checkpoint beside its own, which has passed it by.
 /// Since it lies at the end of an epoch, where a rolled back run ends doesn't depend on when it was
 /// interrupted. Where nothing is to be rolled back, every member but require_another() does nothing.
@@ -37,8 +41,8 @@ class Rollback {
   /// Removes the file.
   void end() const;
 
-  /// Errors    DivergedError: an epoch's loss is a spike: over twice the `best` of the epochs before it,
-  ///           and by more than 1.
+  /// Errors    DivergedError: an epoch's loss is a spike: more than 1 over twice the `best` before it, of
+  ///           the epochs and untrained_loss().
   void refuse_spike(const nn::EpochResult& epoch, double best) const;
 
   /// Throws what happened unless the training may be rolled back once more; then tells of it in a line.

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <chrono>
-#include <limits>
 #include <system_error>
 
 #include "apps/prune/latency.h"
@@ -25,8 +24,8 @@ std::filesystem::path file_of(const PruneRun& run, std::string step) {
   return run.folder / "points" / (step + ".safetensors");
 }
 
-double least_loss(const std::vector<EpochRecord>& curve) {
-  double least = std::numeric_limits<double>::infinity();
+double least_loss(const std::vector<EpochRecord>& curve, double untrained) {
+  double least = untrained;
   for (const EpochRecord& epoch : curve) least = std::min(least, epoch.loss);
   return least;
 }
@@ -175,7 +174,8 @@ std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Traini
       trainer.save(checkpoint, note());
       throw Stopped{};
     }
-    rollback.refuse_spike(*result, least_loss(curve));
+    rollback.refuse_spike(*result,
+                          least_loss(curve, untrained_loss(training.data.classes, options)));
     EpochRecord epoch{.epoch = result->epoch,
                       .loss = result->loss,
                       .top1 = result->top1,

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -97,8 +96,8 @@ json restore(nn::Trainer& trainer, const std::filesystem::path& checkpoint) {
   }
 }
 
-double least_loss(const json& epochs) {
-  double least = std::numeric_limits<double>::infinity();
+double least_loss(const json& epochs, double untrained) {
+  double least = untrained;
   for (const json& row : epochs) least = std::min(least, row.at("train_loss").get<double>());
   return least;
 }
@@ -286,7 +285,8 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
       save_checkpoint();
       return false;
     }
-    rollback.refuse_spike(*result, least_loss(epochs));
+    rollback.refuse_spike(*result,
+                          least_loss(epochs, untrained_loss(split.train.classes, options)));
     const nn::Evaluation held_out =
         nn::evaluate(trainer.averaged(), split.held_out, model.info.normalisation, side, ex);
     json row = {{"epoch", result->epoch},         {"train_loss", result->loss},

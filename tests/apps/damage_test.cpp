@@ -323,7 +323,7 @@ TEST_F(JournalDamage, NoAlteredRecordIsBelieved) {
   std::vector<json::json_pointer> places;
   const std::function<void(const json&, const json::json_pointer&)> list =
       [&](const json& value, const json::json_pointer& at) {
-        if (!value.is_structured() || value.empty()) places.push_back(at);
+        if (!value.is_structured() || value.empty()) return places.push_back(at);
         for (const auto& [key, inner] : value.items()) {
           const auto below = value.is_array() ? at / std::stoul(key) : at / key;
           list(inner, below);
