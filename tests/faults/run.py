@@ -150,7 +150,9 @@ def main():
                 for fault, (kind, action, codes) in FAULTS.items():
                     count = toy.calls[kind]
                     step = chosen.every if kind != "memory" else max(1, count // chosen.memory)
-                    numbers = range(1, count + 1, step)
+                    # The first allocations are those of static objects, before main().
+                    first = 1 if kind != "memory" else step // 2 + 1
+                    numbers = range(first, count + 1, step)
                     results = list(pool.map(
                         lambda n: toy.disturb(kind, n, action, codes), numbers))
                     wrong = [(n, r) for n, r in zip(numbers, results) if r]
