@@ -73,6 +73,34 @@ def jpeg():
             + segment(0xDA, bytes([1, 1, 0, 0, 63, 0])) + b"\x3f" + b"\xff\xd9")
 
 
+def onnx():
+    """Pooling and a linear layer, in the fields of onnx.proto."""
+    def field(number, data):
+        if isinstance(data, int):
+            return bytes([number << 3, data])
+        data = data.encode() if isinstance(data, str) else data
+        return bytes([number << 3 | 2, len(data)]) + data
+
+    def value(name, *extents):
+        shape = b"".join(field(1, field(1, e)) for e in extents)
+        return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
+
+    def op(kind, inputs, output):
+        return b"".join(field(1, i) for i in inputs) + field(2, output) + field(4, kind)
+
+    def tensor(name, *extents):
+        size = 4
+        for extent in extents:
+            size *= extent
+        return b"".join(field(1, e) for e in extents) + field(2, 1) + field(8, name) + field(9, bytes(size))
+    graph = (field(1, op("GlobalAveragePool", ["x"], "p")) + field(1, op("Flatten", ["p"], "f"))
+             + field(1, op("Gemm", ["f", "w", "b"], "y")) + field(2, "toy")
+             + field(5, tensor("w", 1, 2)) + field(5, tensor("b", 2))
+             + field(11, value("x", 1, 1, 8, 8)) + field(12, value("y", 1, 2)))
+    long = bytes([7 << 3 | 2]) + bytes([len(graph) & 127 | 128, len(graph) >> 7]) + graph
+    return field(1, 8) + long + field(8, field(2, 17))
+
+
 def journal():
     steps = {"plan": {"target": 0.5, "importance": [0.1], "latency": None},
              "finetune": {"healing": [], "curve": [{"epoch": 1, "loss": 1.5, "top1": 10.0, "lr": 0.1,
@@ -109,6 +137,7 @@ def main():
         "cifar": [bytes([1]) + bytes(3072), bytes([1, 2]) + bytes(3072),
                   "".join(f"{c}\n" for c in "abcdefghij").encode()],
         "image": [png(3, 2), jpeg()],
+        "onnx": [onnx()],
     }
     for target, inputs in seeds.items():
         (folder / target).mkdir(parents=True, exist_ok=True)

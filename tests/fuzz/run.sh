@@ -8,7 +8,7 @@ seconds=${1:-20}
 [ $# -gt 0 ] && shift
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] ||
-  targets=(safetensors graph model checkpoint journal log toml idx cifar image)
+  targets=(safetensors graph model checkpoint journal log toml idx cifar image onnx)
 
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz -j "$(nproc)" --target "${targets[@]/#/fuzz_}"
@@ -19,7 +19,7 @@ for target in "${targets[@]}"; do
   mkdir -p "$corpus" build/fuzz/found
   case $target in
   toml) dictionary=(-dict=tests/fuzz/toml.dict) ;;
-  idx | cifar | image) dictionary=() ;;
+  idx | cifar | image | onnx) dictionary=() ;;
   *) dictionary=(-dict=tests/fuzz/json.dict) ;;
   esac
   printf '%-12s ' "$target"
