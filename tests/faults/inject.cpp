@@ -164,14 +164,14 @@ bool writes(int flags) { return (flags & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)
 
 extern "C" {
 
-#define OPEN(name)                                                                     \
-  int name(const char* path, int flags, ...) {                                         \
-    va_list more;                                                                      \
-    va_start(more, flags);                                                             \
+#define OPEN(name)                                                                       \
+  int name(const char* path, int flags, ...) {                                           \
+    va_list more;                                                                        \
+    va_start(more, flags);                                                               \
     const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(more, mode_t) : 0; \
-    va_end(more);                                                                      \
-    if (writes(flags) && fails(Kind::change)) return -1;                               \
-    return next<int(const char*, int, ...)>(#name)(path, flags, mode);                 \
+    va_end(more);                                                                        \
+    if (writes(flags) && fails(Kind::change)) return -1;                                 \
+    return next<int(const char*, int, ...)>(#name)(path, flags, mode);                   \
   }
 OPEN(open)
 OPEN(open64)
@@ -188,20 +188,20 @@ ssize_t write(int file, const void* data, size_t size) {
   });
 }
 
-#define PWRITE(name)                                                                           \
-  ssize_t name(int file, const void* data, size_t size, off_t offset) {                        \
-    return faulty_write(file, size, [&](size_t part) {                                         \
+#define PWRITE(name)                                                                          \
+  ssize_t name(int file, const void* data, size_t size, off_t offset) {                       \
+    return faulty_write(file, size, [&](size_t part) {                                        \
       return next<ssize_t(int, const void*, size_t, off_t)>(#name)(file, data, part, offset); \
-    });                                                                                        \
+    });                                                                                       \
   }
 PWRITE(pwrite)
 PWRITE(pwrite64)
 #undef PWRITE
 
-#define CALL(kind, name, parameters, ...)                              \
-  int name parameters {                                                \
-    if (fails(Kind::kind)) return -1;                                  \
-    return next<int parameters>(#name)(__VA_ARGS__);                   \
+#define CALL(kind, name, parameters, ...)            \
+  int name parameters {                              \
+    if (fails(Kind::kind)) return -1;                \
+    return next<int parameters>(#name)(__VA_ARGS__); \
   }
 CALL(change, fsync, (int file), file)
 CALL(change, fdatasync, (int file), file)
@@ -217,7 +217,7 @@ CALL(change, rmdir, (const char* path), path)
 void* mmap(void* address, size_t size, int protection, int flags, int file, off_t offset) {
   if (fails(Kind::map)) return MAP_FAILED;
   return next<void*(void*, size_t, int, int, int, off_t)>("mmap")(address, size, protection, flags,
-                                                                   file, offset);
+                                                                  file, offset);
 }
 
 int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*body)(void*),
