@@ -76,9 +76,8 @@ inline Report full_sample() {
       }
     }
   }
-  report.comparison = {
-      {"joint", {0.889, 0.8125, 0.9375}, 62745000, 3, 0.55, 93.5, 91.73, 0.12},
-      {"width", {1, 0.7, 1}, 62100000, 1, 0.8, 92.6, 91.02, std::nullopt}};
+  report.comparison = {{"joint", {0.889, 0.8125, 0.9375}, 62745000, 3, 0.55, 93.5, 91.73, 0.12},
+                       {"width", {1, 0.7, 1}, 62100000, 1, 0.8, 92.6, 91.02, std::nullopt}};
   report.blocks = {{"layer1.0", 18.4, 0.3, true}, {"layer3.8", 0.1, 0.2, false}};
   const std::vector<std::string> names = {"depth", "width", "resolution"};
   report.samples.push_back({"original", 0, {}, sample_accuracy(1, 1, 1)});
