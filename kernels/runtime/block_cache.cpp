@@ -11,8 +11,8 @@ namespace {
 
 // Moves an entry from one map to another, or in the same, under a new key; takes no memory.
 template <class Map>
-Map::iterator move_entry(Map& from, typename Map::iterator at, Map& to,
-                         const typename Map::key_type& key) {
+typename Map::iterator move_entry(Map& from, typename Map::iterator at, Map& to,
+                                  const typename Map::key_type& key) {
   auto entry = from.extract(at);
   entry.key() = key;
   return to.insert(std::move(entry));

@@ -21,13 +21,14 @@ struct NoMemory {
 
 }  // namespace
 
-void* operator new(std::size_t bytes) {
+// Not inline, or the compiler pairs std::free with an operator new that it takes for another one.
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
   void* const data = no_memory ? nullptr : std::malloc(bytes);
   if (data == nullptr) throw std::bad_alloc();
   return data;
 }
-void operator delete(void* data) noexcept { std::free(data); }
-void operator delete(void* data, std::size_t) noexcept { std::free(data); }
+[[gnu::noinline]] void operator delete(void* data) noexcept { std::free(data); }
+[[gnu::noinline]] void operator delete(void* data, std::size_t) noexcept { std::free(data); }
 
 namespace trifold::kernels {
 namespace {
