@@ -27,7 +27,7 @@ install(FILES .cmake/dependencies.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/trifold-config-version.cmake DESTINATION ${package})
 
 if(TRIFOLD_PROGRAMS)
-  foreach(program train prune evaluate inspect)
+  foreach(program train prune evaluate inspect export-model)
     install(PROGRAMS $<TARGET_FILE:${program}> DESTINATION ${CMAKE_INSTALL_BINDIR}
             RENAME trifold-${program})
   endforeach()
