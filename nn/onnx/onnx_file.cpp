@@ -17,6 +17,27 @@ using protozero::pbf_reader;
 
 constexpr std::int32_t type_int32 = 6;
 
+// A field as what it is meant to be. protozero only asserts that the file has it so.
+pbf_reader& expect(pbf_reader& field, protozero::pbf_wire_type type) {
+  if (field.wire_type() != type) throw protozero::unknown_pbf_wire_type_exception();
+  return field;
+}
+std::int64_t integer(pbf_reader& field) {
+  return expect(field, protozero::pbf_wire_type::varint).get_int64();
+}
+std::int32_t small_integer(pbf_reader& field) {
+  return expect(field, protozero::pbf_wire_type::varint).get_int32();
+}
+float number(pbf_reader& field) {
+  return expect(field, protozero::pbf_wire_type::fixed32).get_float();
+}
+std::string text(pbf_reader& field) {
+  return expect(field, protozero::pbf_wire_type::length_delimited).get_string();
+}
+pbf_reader inner(pbf_reader& field) {
+  return expect(field, protozero::pbf_wire_type::length_delimited).get_message();
+}
+
 // Repeated numbers, packed into one field or each in its own.
 template <class T, class Single, class Packed>
 void append(std::vector<T>& values, pbf_reader& message, Single single, Packed packed) {
@@ -29,7 +50,7 @@ void append(std::vector<T>& values, pbf_reader& message, Single single, Packed p
 
 void append_int64(std::vector<std::int64_t>& values, pbf_reader& message) {
   append(
-      values, message, [](pbf_reader& m) { return m.get_int64(); },
+      values, message, [](pbf_reader& m) { return integer(m); },
       [](pbf_reader& m) { return m.get_packed_int64(); });
 }
 
@@ -64,29 +85,29 @@ NamedTensor read_tensor(pbf_reader message, const std::string& where) {
         append_int64(extents, message);
         break;
       case 2:
-        t.type = message.get_int32();
+        t.type = small_integer(message);
         break;
       case 4:
         append(
-            t.floats, message, [](pbf_reader& m) { return m.get_float(); },
+            t.floats, message, [](pbf_reader& m) { return number(m); },
             [](pbf_reader& m) { return m.get_packed_float(); });
         break;
       case 5:
         append(
-            t.integers, message, [](pbf_reader& m) { return m.get_int32(); },
+            t.integers, message, [](pbf_reader& m) { return small_integer(m); },
             [](pbf_reader& m) { return m.get_packed_int32(); });
         break;
       case 7:
         append_int64(t.integers, message);
         break;
       case 8:
-        result.name = message.get_string();
+        result.name = text(message);
         break;
       case 9:
-        raw = message.get_bytes();
+        raw = text(message);
         break;
       case 14:
-        external = message.get_enum() != 0;
+        external = small_integer(message) != 0;
         break;
       default:
         message.skip();
@@ -119,28 +140,28 @@ NamedTensor read_tensor(pbf_reader message, const std::string& where) {
 }
 
 void read_attribute(pbf_reader message, OnnxNode& node, const std::string& where) {
-  std::string name, text;
-  std::optional<std::int64_t> integer;
-  std::optional<float> number;
+  std::string name;
+  std::optional<std::int64_t> whole;
+  std::optional<float> real;
   std::optional<std::string> string;
   std::optional<OnnxTensor> tensor;
   std::vector<std::int64_t> list;
   while (message.next()) {
     switch (message.tag()) {
       case 1:
-        name = message.get_string();
+        name = text(message);
         break;
       case 2:
-        number = message.get_float();
+        real = number(message);
         break;
       case 3:
-        integer = message.get_int64();
+        whole = integer(message);
         break;
       case 4:
-        string = message.get_string();
+        string = text(message);
         break;
       case 5:
-        tensor = read_tensor(message.get_message(), where).tensor;
+        tensor = read_tensor(inner(message), where).tensor;
         break;
       case 6:
       case 11:
@@ -153,8 +174,8 @@ void read_attribute(pbf_reader message, OnnxNode& node, const std::string& where
         message.skip();
     }
   }
-  if (integer) node.integers[name] = *integer;
-  if (number) node.floats[name] = *number;
+  if (whole) node.integers[name] = *whole;
+  if (real) node.floats[name] = *real;
   if (string) node.texts[name] = *string;
   if (tensor) node.tensors[name] = std::move(*tensor);
   if (!list.empty()) node.lists[name] = std::move(list);
@@ -166,22 +187,22 @@ OnnxNode read_node(pbf_reader message, const std::string& where) {
   while (message.next()) {
     switch (message.tag()) {
       case 1:
-        node.inputs.push_back(message.get_string());
+        node.inputs.push_back(text(message));
         break;
       case 2:
-        node.outputs.push_back(message.get_string());
+        node.outputs.push_back(text(message));
         break;
       case 3:
-        node.name = message.get_string();
+        node.name = text(message);
         break;
       case 4:
-        node.op = message.get_string();
+        node.op = text(message);
         break;
       case 5:
-        attributes.push_back(message.get_message());
+        attributes.push_back(inner(message));
         break;
       case 7: {
-        const std::string domain = message.get_string();
+        const std::string domain = text(message);
         if (!domain.empty() && domain != "ai.onnx") node.op = domain + "." + node.op;
         break;
       }
@@ -197,22 +218,22 @@ OnnxInput read_input(pbf_reader message) {
   OnnxInput input;
   while (message.next()) {
     if (message.tag() == 1) {
-      input.name = message.get_string();
+      input.name = text(message);
     } else if (message.tag() == 2) {
-      pbf_reader type = message.get_message();
+      pbf_reader type = inner(message);
       while (type.next(1)) {
-        pbf_reader tensor = type.get_message();
+        pbf_reader tensor = inner(type);
         while (tensor.next()) {
           if (tensor.tag() == 1) {
-            input.type = tensor.get_int32();
+            input.type = small_integer(tensor);
           } else if (tensor.tag() == 2) {
-            pbf_reader shape = tensor.get_message();
+            pbf_reader shape = inner(tensor);
             while (shape.next(1)) {
-              pbf_reader dim = shape.get_message();
+              pbf_reader dim = inner(shape);
               std::int64_t extent = -1;
               while (dim.next()) {
                 if (dim.tag() == 1) {
-                  extent = dim.get_int64();
+                  extent = integer(dim);
                 } else {
                   dim.skip();
                 }
@@ -236,18 +257,18 @@ void read_graph(pbf_reader message, OnnxFile& file, const std::string& where) {
   while (message.next()) {
     switch (message.tag()) {
       case 1:
-        file.nodes.push_back(read_node(message.get_message(), where));
+        file.nodes.push_back(read_node(inner(message), where));
         break;
       case 5: {
-        NamedTensor constant = read_tensor(message.get_message(), where);
+        NamedTensor constant = read_tensor(inner(message), where);
         file.constants[constant.name] = std::move(constant.tensor);
         break;
       }
       case 11:
-        inputs.push_back(read_input(message.get_message()));
+        inputs.push_back(read_input(inner(message)));
         break;
       case 12:
-        file.outputs.push_back(read_input(message.get_message()).name);
+        file.outputs.push_back(read_input(inner(message)).name);
         break;
       default:
         message.skip();
@@ -263,17 +284,17 @@ void read_model(const std::string& bytes, OnnxFile& file, const std::string& whe
   while (message.next()) {
     switch (message.tag()) {
       case 7:
-        read_graph(message.get_message(), file, where);
+        read_graph(inner(message), file, where);
         break;
       case 8: {
-        pbf_reader set = message.get_message();
+        pbf_reader set = inner(message);
         std::string domain;
         std::int64_t version = 0;
         while (set.next()) {
           if (set.tag() == 1) {
-            domain = set.get_string();
+            domain = text(set);
           } else if (set.tag() == 2) {
-            version = set.get_int64();
+            version = integer(set);
           } else {
             set.skip();
           }
@@ -282,13 +303,13 @@ void read_model(const std::string& bytes, OnnxFile& file, const std::string& whe
         break;
       }
       case 14: {
-        pbf_reader entry = message.get_message();
+        pbf_reader entry = inner(message);
         std::string key, value;
         while (entry.next()) {
           if (entry.tag() == 1) {
-            key = entry.get_string();
+            key = text(entry);
           } else if (entry.tag() == 2) {
-            value = entry.get_string();
+            value = text(entry);
           } else {
             entry.skip();
           }
