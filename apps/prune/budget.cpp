@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "kernels/runtime/error.h"
 #include "kernels/runtime/memory.h"

@@ -70,8 +70,8 @@ pruning::Evidence evidence(const PruneRun& run, std::int64_t side) {
 }
 
 void make_folder(const PruneRun& run, const std::string& name) {
-  std::error_code
-      failure;  // not create_directories(), which would make a run's folder again, empty
+  // Not create_directories(), which would make a run's folder again, empty.
+  std::error_code failure;
   std::filesystem::create_directory(run.folder / name, failure);
   require<engine::WriteError>(!failure, "{}: the folder can't be made ({})",
                               (run.folder / name).string(), failure.message());

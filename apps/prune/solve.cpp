@@ -93,7 +93,7 @@ Certainty certainty(const PruneRun& run, const FitResult& fitted, const map::Pre
   return result;
 }
 
-// The best within the target, the first first. Neighbours in width are hardly another network: the
+// The best within the target, the very best first. Neighbours in width are hardly another network: the
 // best of each depth and resolution counts.
 std::vector<Candidate> best_candidates(pruning::Space& space, const map::Predictor& predictor) {
   std::vector<Candidate> result;
@@ -143,7 +143,7 @@ std::vector<Candidate> candidates_in_time(const PruneRun& run, pruning::Space& s
     return best_candidates(space, predictor);
   };
   const map::MeasuredBudget found = map::meet_measured(
-      target, space.cheapest().ratio,
+      target, std::min(target, space.cheapest().ratio),
       [&](double budget) { return measured_share(run, best_of(budget).front()); });
   std::vector<Candidate> candidates = best_of(found.budget);
   if (!found.met) {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <set>
 
+#include "engine/json_text.h"
 #include "kernels/runtime/error.h"
 #include "nn/onnx/blocks.h"
 #include "nn/onnx/lower.h"
@@ -18,6 +19,7 @@ namespace {
 
 // Far more than any network has; what is done to each stays bounded.
 constexpr std::size_t most_nodes = 20000;
+constexpr std::int64_t least_opset = 9;
 
 struct ImageInput {
   std::string name;
@@ -50,11 +52,11 @@ std::optional<std::vector<T>> list_of(const OnnxFile& file, const std::string& k
                                       const std::string& where) {
   const auto found = file.metadata.find(key);
   if (found == file.metadata.end()) return std::nullopt;
+  const std::string entry = fmt::format("{}: the metadata entry '{}'", where, key);
   try {
-    return nlohmann::json::parse(found->second).get<std::vector<T>>();
+    return engine::parse_json(found->second, entry).template get<std::vector<T>>();
   } catch (const nlohmann::json::exception& e) {
-    throw FileError(
-        fmt::format("{}: the metadata entry '{}' is damaged: {}", where, key, e.what()));
+    throw FileError(fmt::format("{}: {}", entry, engine::problem(e)));
   }
 }
 
@@ -94,6 +96,10 @@ OnnxNetwork import_onnx(const std::filesystem::path& path, const ModelHints& hin
   const OnnxFile file = read_onnx(path);
   require<FileError>(file.nodes.size() <= most_nodes, "{}: {} nodes are more than a network has",
                      where, file.nodes.size());
+  // Batch norms meant something else before.
+  require<FileError>(file.opset >= least_opset,
+                     "{}: its operators are of version {}; export it with {} or later", where,
+                     file.opset, least_opset);
   const ImageInput input = image_input(file, hints, where);
   LoweredOnnx lowered = lower_onnx(file, input.name, input.channels, where);
   OnnxNetwork network{.graph = std::move(lowered.graph), .info = {}, .weights = {}};

@@ -67,6 +67,51 @@ TEST_F(OnnxImport, ListsAllThatIsNotUnderstood) {
   EXPECT_NE(text.find("1 Conv (groups; the first is 'second')"), std::string::npos) << text;
 }
 
+TEST_F(OnnxImport, BoundsTheDepthOfItsMetadata) {
+  OnnxModel deep;
+  deep.add_input("x", OnnxType::float32, {-1, 3, 8, 8});
+  deep.add_node("GlobalAveragePool", "y", {"x"});
+  deep.add_output("y", OnnxType::float32, {-1, 3});
+  deep.add_metadata("classes", std::string(100000, '['));
+  EXPECT_NE(refusal(*this, deep).find("the metadata entry 'classes'"), std::string::npos);
+}
+
+// x[:, :, ::2, ::2] and zeros for channels, as PyTorch's exporter writes a shortcut of option A, and a
+// linear layer without Gemm.
+TEST_F(OnnxImport, PutsTogetherWhatExportersTakeApart) {
+  OnnxModel onnx;
+  onnx.add_input("x", OnnxType::float32, {-1, 3, 8, 8});
+  const auto slice = [&](const std::string& name, const std::string& of, std::int64_t axis) {
+    onnx.add_node(
+        "Slice", name,
+        {of, onnx.add_integers(name + ".from", {0}),
+         onnx.add_integers(name + ".to", {std::int64_t{1} << 40}),
+         onnx.add_integers(name + ".axis", {axis}), onnx.add_integers(name + ".step", {2})});
+  };
+  slice("rows", "x", 2);
+  slice("both", "rows", 3);
+  onnx.add_node("Pad", "wide", {"both", onnx.add_integers("pads", {0, 1, 0, 0, 0, 2, 0, 0})});
+  onnx.add_node("GlobalAveragePool", "mean", {"wide"});
+  onnx.add_node("Flatten", "flat", {"mean"});
+  onnx.add_floats("fc.weight", {6, 2}, std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
+  onnx.add_floats("b", {2}, std::vector<float>{0.5f, 0.25f});
+  onnx.add_node("MatMul", "product", {"flat", "fc.weight"});
+  onnx.add_node("Add", "logits", {"product", "b"});
+  onnx.add_output("logits", OnnxType::float32, {-1, 2});
+  ModelHints hints;
+  hints.normalisation = no_normalisation(3);
+  const Model model = back(onnx.bytes("graph"), hints);
+  const Graph& graph = model.network.graph();
+  ASSERT_EQ(graph.size(), 4);
+  const auto& gather = std::get<ChannelGather>(graph.node(1).op);
+  EXPECT_EQ(gather.source, (std::vector<std::int32_t>{-1, 0, 1, 2, -1, -1}));
+  EXPECT_EQ(gather.stride, 2);
+  const auto values = model.network.parameter("fc.weight").var.value.values();
+  EXPECT_EQ(std::vector<float>(values.begin(), values.end()),
+            (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
+  EXPECT_EQ(model.network.parameter("fc.bias").var.value.values()[0], 0.5f);
+}
+
 TEST_F(OnnxImport, RefusesWhatIsNoNetwork) {
   EXPECT_THROW(back("no protobuf at all, surely"), FileError);
   EXPECT_THROW(back(""), FileError);
