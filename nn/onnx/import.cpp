@@ -116,6 +116,7 @@ OnnxNetwork import_onnx(const std::filesystem::path& path, const ModelHints& hin
     stored.shape = tensor.shape;
     stored.bytes.resize(tensor.floats.size() * sizeof(float));
     std::memcpy(stored.bytes.data(), tensor.floats.data(), stored.bytes.size());
+    tensor.floats = {};  // so that no third copy of all weights is there at any time
   }
   return network;
 }

@@ -55,7 +55,7 @@ void append_int64(std::vector<std::int64_t>& values, pbf_reader& message) {
 }
 
 template <class T, class Wide>
-std::vector<Wide> unpack(const std::string& raw, std::int64_t count, const std::string& what) {
+std::vector<Wide> unpack(protozero::data_view raw, std::int64_t count, const std::string& what) {
   require<FileError>(raw.size() == static_cast<std::size_t>(count) * sizeof(T),
                      "{} has {} bytes for {} elements", what, raw.size(), count);
   std::vector<Wide> values(static_cast<std::size_t>(count));
@@ -77,7 +77,7 @@ NamedTensor read_tensor(pbf_reader message, const std::string& where) {
   NamedTensor result;
   OnnxTensor& t = result.tensor;
   std::vector<std::int64_t> extents;
-  std::optional<std::string> raw;
+  std::optional<protozero::data_view> raw;  // of the file's bytes
   bool external = false;
   while (message.next()) {
     switch (message.tag()) {
@@ -104,7 +104,7 @@ NamedTensor read_tensor(pbf_reader message, const std::string& where) {
         result.name = text(message);
         break;
       case 9:
-        raw = text(message);
+        raw = expect(message, protozero::pbf_wire_type::length_delimited).get_view();
         break;
       case 14:
         external = small_integer(message) != 0;
