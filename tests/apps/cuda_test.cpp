@@ -101,33 +101,9 @@ TEST_F(CudaPrograms, PruneFromEndToEnd) {
   const Result trained = train("train", {"--device", "cuda", "--epochs", "1"});
   ASSERT_EQ(trained.code, 0) << trained.err;
   const fs::path out = folder / "run";
-  const Result result = run_program("prune", {"run",
-                                              "--model",
-                                              (folder / "train" / "model.safetensors").string(),
-                                              "--data",
-                                              data,
-                                              "--out",
-                                              out.string(),
-                                              "--target",
-                                              "0.5",
-                                              "--rounds",
-                                              "2",
-                                              "--round-epochs",
-                                              "1",
-                                              "--finetune-epochs",
-                                              "1",
-                                              "--held-out",
-                                              "8",
-                                              "--batch",
-                                              "20",
-                                              "--bn-batches",
-                                              "1",
-                                              "--probe-images",
-                                              "100",
-                                              "--threads",
-                                              "1",
-                                              "--device",
-                                              "cuda"});
+  const Result result =
+      run_program("prune", tiny_pruning("run", folder / "train" / "model.safetensors", data, out,
+                                        {"--held-out", "8", "--batch", "20", "--device", "cuda"}));
   ASSERT_EQ(result.code, 0) << result.err;
   for (const char* file : {"model.safetensors", "pruned.safetensors", "report.html"}) {
     EXPECT_TRUE(fs::exists(out / file)) << file;

@@ -277,33 +277,9 @@ struct JournalDamage : Damage {
   }
 
   Result prune(const fs::path& out, const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> words = {"run",
-                                      "--model",
-                                      (whole / "model.safetensors").string(),
-                                      "--data",
-                                      data,
-                                      "--out",
-                                      out.string(),
-                                      "--target",
-                                      "0.5",
-                                      "--rounds",
-                                      "2",
-                                      "--round-epochs",
-                                      "1",
-                                      "--finetune-epochs",
-                                      "1",
-                                      "--held-out",
-                                      "8",
-                                      "--batch",
-                                      "8",
-                                      "--bn-batches",
-                                      "1",
-                                      "--probe-images",
-                                      "100",
-                                      "--threads",
-                                      "1"};
-    words.insert(words.end(), more.begin(), more.end());
-    return run_program("prune", words);
+    std::vector<std::string> own = {"--held-out", "8"};
+    own.insert(own.end(), more.begin(), more.end());
+    return run_program("prune", tiny_pruning("run", whole / "model.safetensors", data, out, own));
   }
   Result resumed(const std::string& text) const {
     fs::remove_all(spoilt);

@@ -23,37 +23,11 @@ struct PruneLatency : testing::Test {
 
   Result prune(const std::string& stage, const std::string& out,
                const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> words = {stage,
-                                      "--model",
-                                      model.string(),
-                                      "--data",
-                                      data,
-                                      "--out",
-                                      (folder / out).string(),
-                                      "--cost",
-                                      "latency",
-                                      "--dimensions",
-                                      "width,resolution",
-                                      "--resolution-step",
-                                      "8",
-                                      "--round-to",
-                                      "8",
-                                      "--rounds",
-                                      "2",
-                                      "--held-out",
-                                      "10",
-                                      "--batch",
-                                      "8",
-                                      "--bn-batches",
-                                      "1",
-                                      "--probe-images",
-                                      "100",
-                                      "--finetune-epochs",
-                                      "1",
-                                      "--threads",
-                                      "1"};
-    words.insert(words.end(), more.begin(), more.end());
-    return run_program("prune", words);
+    std::vector<std::string> own = {
+        "--cost",     "latency", "--dimensions", "width,resolution", "--resolution-step", "8",
+        "--round-to", "8"};
+    own.insert(own.end(), more.begin(), more.end());
+    return run_program("prune", tiny_pruning(stage, model, data, folder / out, own));
   }
   nlohmann::json steps(const std::string& out) const {
     return nlohmann::json::parse(read_text(folder / out / "journal.json")).at("steps");

@@ -161,4 +161,33 @@ inline std::vector<std::string> tiny_training(const std::string& data, const fs:
   return words;
 }
 
+/// Arguments of `prune` for a run of seconds on such data; what `more` says comes before them.
+inline std::vector<std::string> tiny_pruning(const std::string& stage, const fs::path& model,
+                                             const std::string& data, const fs::path& out,
+                                             const std::vector<std::string>& more = {}) {
+  std::vector<std::string> words = {stage,
+                                    "--model",
+                                    model.string(),
+                                    "--data",
+                                    data,
+                                    "--out",
+                                    out.string(),
+                                    "--rounds",
+                                    "2",
+                                    "--finetune-epochs",
+                                    "1",
+                                    "--held-out",
+                                    "10",
+                                    "--batch",
+                                    "8",
+                                    "--bn-batches",
+                                    "1",
+                                    "--probe-images",
+                                    "100",
+                                    "--threads",
+                                    "1"};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
 }  // namespace trifold::apps_test

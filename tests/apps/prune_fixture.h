@@ -24,33 +24,9 @@ struct Prune : testing::Test {
 
   std::vector<std::string> arguments(const std::string& stage, const fs::path& out,
                                      const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> words = {stage,
-                                      "--model",
-                                      model_file.string(),
-                                      "--data",
-                                      data,
-                                      "--out",
-                                      out.string(),
-                                      "--target",
-                                      "0.5",
-                                      "--rounds",
-                                      "2",
-                                      "--round-epochs",
-                                      "1",
-                                      "--finetune-epochs",
-                                      "2",
-                                      "--held-out",
-                                      "10",
-                                      "--batch",
-                                      "8",
-                                      "--bn-batches",
-                                      "2",
-                                      "--probe-images",
-                                      "100",
-                                      "--threads",
-                                      "1"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
+    std::vector<std::string> own = {"--finetune-epochs", "2", "--bn-batches", "2"};
+    own.insert(own.end(), more.begin(), more.end());
+    return tiny_pruning(stage, model_file, data, out, own);
   }
 };
 

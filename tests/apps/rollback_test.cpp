@@ -87,35 +87,10 @@ TEST_F(Rollbacks, MendARunThatHasStoppedByItself) {
 
 TEST_F(Rollbacks, OfPruneAreInItsReport) {
   ASSERT_EQ(run_program("train", tiny_training(data, folder / "model", {"--epochs", "1"})).code, 0);
-  const std::vector<std::string> run = {"run",
-                                        "--model",
-                                        (folder / "model/model.safetensors").string(),
-                                        "--data",
-                                        data,
-                                        "--out",
-                                        (folder / "out").string(),
-                                        "--target",
-                                        "0.5",
-                                        "--dimensions",
-                                        "width",
-                                        "--rounds",
-                                        "2",
-                                        "--round-epochs",
-                                        "1",
-                                        "--finetune-epochs",
-                                        "2",
-                                        "--finetune-lr",
-                                        "1e6",
-                                        "--heal-epochs",
-                                        "0",
-                                        "--held-out",
-                                        "8",
-                                        "--batch",
-                                        "8",
-                                        "--bn-batches",
-                                        "1",
-                                        "--threads",
-                                        "1"};
+  const std::vector<std::string> run =
+      tiny_pruning("run", folder / "model" / "model.safetensors", data, folder / "out",
+                   {"--dimensions", "width", "--finetune-epochs", "2", "--finetune-lr", "1e6",
+                    "--heal-epochs", "0", "--held-out", "8"});
   const Result stopped = run_program("prune", run);
   EXPECT_EQ(stopped.code, 5) << stopped.err;
   std::vector<std::string> asked = run;
