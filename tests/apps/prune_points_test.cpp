@@ -68,10 +68,10 @@ TEST_F(Prune, LearnsFromTheOriginalWhereAsked) {
 
 TEST_F(Prune, HealsWithoutTheWarmUpThatOtherTrainingsHave) {
   // The healing is one epoch long, which a warm-up of one would fill.
-  auto words = arguments("run", folder / "run",
-                         {"--dimensions", "resolution", "--warmup", "1", "--sparsity-epochs", "1"});
-  *(std::ranges::find(words, "--round-epochs") + 1) = "2";
-  const Result result = run_program("prune", words);
+  const Result result =
+      run_program("prune", arguments("run", folder / "run",
+                                     {"--dimensions", "resolution", "--warmup", "1",
+                                      "--sparsity-epochs", "1", "--round-epochs", "2"}));
   EXPECT_EQ(result.code, 0) << result.err;
 }
 
