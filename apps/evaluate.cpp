@@ -19,8 +19,8 @@ namespace {
 nn::Evaluation evaluate(const std::string& file, const nn::Model& model, const nn::Dataset& images,
                         const kernels::Exec& ex, std::int64_t batch) {
   try {
-    return nn::evaluate(model.network, images, model.info.normalisation, model.info.side, ex,
-                        batch);
+    return nn::evaluate(model.network, images, model.info.normalisation, model.info.input_size(),
+                        ex, batch);
   } catch (const DivergedError& e) {
     throw FileError(fmt::format("{}: {}", file, e.what()));
   }
@@ -70,7 +70,8 @@ int run(int argc, char** argv) {
                                       {"images_per_s", result.images_per_s},
                                       {"images", result.images},
                                       {"split", split},
-                                      {"side", model.info.side}}
+                                      {"side", model.info.side},
+                                      {"resize", nn::to_string(model.info.resize)}}
                            .dump(2));
   } else {
     fmt::print(

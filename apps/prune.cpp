@@ -346,6 +346,7 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
   settings["model_crc32"] = crc32_of_file(flags.model.file);
   settings["arch"] = model.info.arch;
   settings["side"] = model.info.side;
+  settings["resize"] = nn::to_string(model.info.resize);
   settings["data"] = data.train.name;
   settings["data_crc32"] = nn::checksum(data.train);
   if (options.held_out_from == HeldOut::test) settings["test_crc32"] = nn::checksum(data.test);

@@ -4,6 +4,7 @@
 #include "apps/cli/command_line.h"
 #include "apps/cli/exit_code.h"
 #include "apps/cli/message.h"
+#include "apps/cli/model_options.h"
 #include "apps/cli/profile.h"
 #include "apps/train/training_run.h"
 #include "nn/arch/architectures.h"
@@ -61,6 +62,7 @@ int run(int argc, char** argv) {
       ->type_name("X");
   settings.training.add_to(app);
   settings.divergence.add_to(app);
+  add_resize(app, settings.resize, "the one of --init, else antialias");
   app.add_option("--resolution", settings.resolution,
                  "Image side to train at; 0 is that of the data or of --init")
       ->check(CLI::Range(0, 4096))

@@ -10,6 +10,7 @@
 #include "kernels/runtime/exec.h"
 #include "nn/data/dataset.h"
 #include "nn/data/normalisation.h"
+#include "nn/input_size.h"
 #include "nn/network.h"
 #include "pruning/width.h"
 
@@ -20,7 +21,7 @@ struct Evidence {
   const nn::Dataset& train;     ///< to learn from
   const nn::Dataset& held_out;  ///< to judge by
   const nn::Normalisation& normalisation;
-  std::int64_t side;  ///< of the images that the network is for
+  nn::InputSize size;  ///< of the images that the network is for
   kernels::Exec ex;
   std::uint64_t seed = 0;
   std::int64_t images = 10000;  ///< of `train`, at most

@@ -39,7 +39,7 @@ std::vector<nn::NodeId> places_of(const nn::Graph& graph) {
 }
 
 FeatureSet extract(const nn::Network& network, const nn::Dataset& data,
-                   const nn::Normalisation& normalisation, std::int64_t side,
+                   const nn::Normalisation& normalisation, nn::InputSize size,
                    const kernels::Exec& ex) {
   const std::vector<nn::NodeId> places = places_of(network.graph());
   const nn::Executor executor(network);
@@ -50,7 +50,7 @@ FeatureSet extract(const nn::Network& network, const nn::Dataset& data,
   while (const std::optional<nn::DeviceBatch> batch = loader.next()) {
     Tape tape(ex, Tape::Mode::no_grad);
     const std::vector<Var> taps =
-        executor.forward(tape, nn::network_input(ex, batch->x, side), nn::inference, places).taps;
+        executor.forward(tape, nn::network_input(ex, batch->x, size), nn::inference, places).taps;
     for (std::size_t i = 0; i < taps.size(); ++i) {
       const Tensor mean = engine::global_avg_pool(tape, taps[i]).value.to(Device{});
       set.places[i].channels = mean.shape().channels();
@@ -144,15 +144,15 @@ double probe(const Features& train, const std::vector<std::int32_t>& train_label
 
 ProbeResult probe_blocks(const nn::Network& network, const nn::Dataset& train,
                          const nn::Dataset& held_out, const nn::Normalisation& normalisation,
-                         std::int64_t side, const kernels::Exec& ex, const ProbeOptions& options) {
+                         nn::InputSize size, const kernels::Exec& ex, const ProbeOptions& options) {
   require<ConfigError>(!network.graph().blocks.empty(),
                        "the network has no blocks, so its depth can't be pruned");
   nn::check_fits(network, train);
   std::vector<std::int64_t> chosen =
       engine::permutation(train.count, engine::Random(options.seed, engine::random_streams::probe));
   chosen.resize(static_cast<std::size_t>(std::min(options.images, train.count)));
-  FeatureSet learn = extract(network, nn::subset(train, chosen), normalisation, side, ex);
-  FeatureSet judge = extract(network, held_out, normalisation, side, ex);
+  FeatureSet learn = extract(network, nn::subset(train, chosen), normalisation, size, ex);
+  FeatureSet judge = extract(network, held_out, normalisation, size, ex);
 
   std::vector<double> accuracies;
   for (std::size_t i = 0; i < learn.places.size(); ++i) {

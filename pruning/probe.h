@@ -6,6 +6,7 @@
 
 #include "nn/data/dataset.h"
 #include "nn/data/normalisation.h"
+#include "nn/input_size.h"
 #include "nn/network.h"
 
 namespace trifold::pruning {
@@ -32,6 +33,6 @@ struct ProbeResult {
 /// Source    Wang et al., "DBP: Discrimination Based Block-Level Pruning", arXiv 1912.10178.
 ProbeResult probe_blocks(const nn::Network& network, const nn::Dataset& train,
                          const nn::Dataset& held_out, const nn::Normalisation& normalisation,
-                         std::int64_t side, const kernels::Exec& ex, const ProbeOptions& options);
+                         nn::InputSize size, const kernels::Exec& ex, const ProbeOptions& options);
 
 }  // namespace trifold::pruning

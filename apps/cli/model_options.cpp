@@ -66,6 +66,16 @@ void note_other_side(const std::string& file, const nn::ModelInfo& model, const 
                    data.height, data.width, file, model.data_side));
 }
 
+void add_resize(OptionSet& app, std::string& name, const std::string& usual) {
+  app.add_option("--resize", name,
+                 fmt::format("How images are brought to another side, bilinearly either way: "
+                             "antialias (each pixel of the original counts) or plain (its two "
+                             "nearest along a side) ({})",
+                             usual))
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"antialias", "plain"}));
+}
+
 void ModelOptions::add_to(OptionSet& app) {
   app.add_option("--arch", arch_, "Plain file of weights: its network, such as resnet20")
       ->type_name("NAME");
@@ -77,6 +87,7 @@ void ModelOptions::add_to(OptionSet& app) {
   app.add_option("--resolution", resolution_, "Image side; 0 is the model's own")
       ->check(CLI::Range(0, 4096))
       ->type_name("PIXELS");
+  add_resize(app, resize_, "the model's own");
 }
 
 nn::Model ModelOptions::load(Device device) const {
@@ -86,6 +97,7 @@ nn::Model ModelOptions::load(Device device) const {
                        .on_override = note};
   if (!arch_.empty()) hints.arch = arch_;
   if (resolution_ > 0) hints.side = resolution_;
+  if (!resize_.empty()) hints.resize = nn::resize_filter(resize_);
   return load_model(file, hints, device);
 }
 

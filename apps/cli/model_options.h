@@ -37,19 +37,22 @@ void require_fits_model(
 void note_other_side(const std::string& file, const nn::ModelInfo& model, const std::string& source,
                      const nn::Dataset& data);
 
-/// --arch, --mean, --std and --resolution, beside a file that is named by the program's own option.
+/// --resize, which names how images are brought to the side; where it isn't given, it is `usual`.
+void add_resize(OptionSet& app, std::string& name, const std::string& usual);
+
+/// --arch, --mean, --std, --resolution and --resize, beside a file that is named by the program's own option.
 struct ModelOptions {
   std::string file;
 
   void add_to(OptionSet& app);
 
-  /// The model on a device. What the options say of normalisation and side comes before the file,
-  /// and a note says so.
+  /// The model on a device. What the options say of normalisation, side and resizing comes before
+  /// the file, and a note says so.
   /// Errors    load_model's; ConfigError: a list that is not one, a side too small.
   nn::Model load(Device device = {}) const;
 
  private:
-  std::string arch_, mean_, std_;
+  std::string arch_, mean_, std_, resize_;
   std::int64_t resolution_ = 0;
 };
 

@@ -59,6 +59,7 @@ json describe(const nn::Model& model, std::int64_t file_bytes) {
   return {{"arch", info.arch},
           {"side", info.side},
           {"data_side", info.data_side},
+          {"resize", nn::to_string(info.resize)},
           {"channels", graph.input_channels()},
           {"classes", extents.back().c},
           {"class_names", info.class_names},
@@ -93,9 +94,10 @@ std::string description_text(const json& d) {
   const auto count = [&](const char* name) { line(name, grouped(d.at(name).get<std::int64_t>())); };
   text += "\n";
   line("network", d.at("arch").get<std::string>() + (d.at("pruned").get<bool>() ? ", pruned" : ""));
-  line("input",
-       fmt::format("{0}x{0} pixels, {1} channels (data: {2}x{2})", d.at("side").get<std::int64_t>(),
-                   d.at("channels").get<std::int64_t>(), d.at("data_side").get<std::int64_t>()));
+  line("input", fmt::format("{0}x{0} pixels, {1} channels (data: {2}x{2}, resized {3})",
+                            d.at("side").get<std::int64_t>(), d.at("channels").get<std::int64_t>(),
+                            d.at("data_side").get<std::int64_t>(),
+                            d.at("resize") == "plain" ? "plain" : "anti-aliased"));
   line("blocks", std::to_string(d.at("blocks").size()));
   count("macs");
   count("flops");

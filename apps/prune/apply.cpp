@@ -18,11 +18,12 @@ namespace {
 Judgement judge(const PruneRun& run, const nn::Network& network, std::int64_t side) {
   const pruning::Cost cost = pruning::count_cost(network.graph(), side);
   const nn::Normalisation& normalisation = run.original.info.normalisation;
-  return {.macs = cost.macs,
-          .params = cost.params,
-          .activations = cost.activations,
-          .held_out = held_out_top1(run, network, side),
-          .test = nn::evaluate(network, run.test, normalisation, side, run.ex).top1()};
+  return {
+      .macs = cost.macs,
+      .params = cost.params,
+      .activations = cost.activations,
+      .held_out = held_out_top1(run, network, side),
+      .test = nn::evaluate(network, run.test, normalisation, input_size(run, side), run.ex).top1()};
 }
 
 // The surviving channels in terms of the network that was first of all, should the original itself

@@ -32,8 +32,8 @@ double measured_seconds(const PruneRun& run, bool taught) {
       training_options(run, {.step = "", .data = run.train, .taught = taught});
   options.epochs = 1;
   options.lr = 0;
-  nn::Trainer trainer(network, run.train, run.original.info.normalisation, run.original.info.side,
-                      options, run.ex);
+  nn::Trainer trainer(network, run.train, run.original.info.normalisation,
+                      run.original.info.input_size(), options, run.ex);
   std::int64_t steps = 0;
   Clock::time_point start = Clock::now(), end = start;
   trainer.run_epoch([&](const nn::Progress&) {

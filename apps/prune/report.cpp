@@ -376,7 +376,9 @@ void summarise(PruneRun& run) {
                       : "the channels inside the blocks",
                   run.options.round_to, run.options.cost, exponents.d, exponents.w, exponents.r),
       note_on_held_out(run),
-      "Images are resized with anti-aliased bilinear interpolation (half-pixel centres)."};
+      fmt::format(
+          "Images are resized with bilinear interpolation (half-pixel centres), {}.",
+          run.original.info.resize == kernels::ResizeFilter::plain ? "plain" : "anti-aliased")};
   measure_speed(run, pruned, r);
   if (run.options.cost == "latency") r.notes.push_back(latency_note(run, pruned, chosen));
   run.times.save();

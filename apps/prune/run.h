@@ -93,6 +93,8 @@ void summarise(PruneRun& run);
 pruning::SpaceOptions space_options(const PruneRun& run);
 /// How important each block of the original is, as `plan` recorded it.
 std::vector<double> block_importance(const PruneRun& run);
+/// Images of side x side, brought to it as the original's are.
+nn::InputSize input_size(const PruneRun& run, std::int64_t side);
 /// What the criteria look at, for images of side x side.
 pruning::Evidence evidence(const PruneRun& run, std::int64_t side);
 

@@ -59,11 +59,15 @@ std::vector<EpochRecord> restore(nn::Trainer& trainer, const std::filesystem::pa
 
 }  // namespace
 
+nn::InputSize input_size(const PruneRun& run, std::int64_t side) {
+  return {side, run.original.info.resize};
+}
+
 pruning::Evidence evidence(const PruneRun& run, std::int64_t side) {
   return {.train = run.train,
           .held_out = run.held_out,
           .normalisation = run.original.info.normalisation,
-          .side = side,
+          .size = input_size(run, side),
           .ex = run.ex,
           .seed = run.options.training.seed,
           .images = run.options.probe_images};
@@ -143,7 +147,7 @@ nn::TrainOptions training_options(const PruneRun& run, const Training& training)
   if (!training.warms_up) options.schedule.warmup_epochs = 0;
   if (training.taught && run.options.teacher_weight > 0) {
     options.teacher = {.network = &run.original.network,
-                       .side = run.original.info.side,
+                       .size = run.original.info.input_size(),
                        .normalisation = run.original.info.normalisation,
                        .weight = run.options.teacher_weight,
                        .temperature = run.options.teacher_temperature};
@@ -153,8 +157,8 @@ nn::TrainOptions training_options(const PruneRun& run, const Training& training)
 
 std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Training& training) {
   const nn::TrainOptions options = training_options(run, training);
-  nn::Trainer trainer(network, training.data, run.original.info.normalisation, training.side,
-                      options, run.ex);
+  nn::Trainer trainer(network, training.data, run.original.info.normalisation,
+                      input_size(run, training.side), options, run.ex);
   const std::filesystem::path checkpoint = run.folder / "checkpoint.safetensors";
   std::vector<EpochRecord> curve = restore(trainer, checkpoint, training.step);
   const auto note = [&] { return json{{"step", training.step}, {"curve", curve}}.dump(); };
@@ -209,12 +213,15 @@ std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Traini
 }
 
 double held_out_top1(const PruneRun& run, const nn::Network& network, std::int64_t side) {
-  return nn::evaluate(network, run.held_out, run.original.info.normalisation, side, run.ex).top1();
+  return nn::evaluate(network, run.held_out, run.original.info.normalisation, input_size(run, side),
+                      run.ex)
+      .top1();
 }
 
 void reestimate(const PruneRun& run, nn::Network& network, std::int64_t side) {
-  nn::reestimate_batch_norm(network, run.train, run.original.info.normalisation, side, run.ex,
-                            run.options.training.seed, run.options.bn_batches);
+  nn::reestimate_batch_norm(network, run.train, run.original.info.normalisation,
+                            input_size(run, side), run.ex, run.options.training.seed,
+                            run.options.bn_batches);
 }
 
 }  // namespace trifold::apps

@@ -36,11 +36,11 @@ void sparsify(PruneRun& run) {
   const std::int64_t side = run.original.info.side;
   run.journal.run<BaseResult>("sparsify", [&] {
     const nn::Normalisation& normalisation = run.original.info.normalisation;
-    BaseResult base{
-        .original_held_out = held_out_top1(run, run.original.network, side),
-        .original_test =
-            nn::evaluate(run.original.network, run.test, normalisation, side, run.ex).top1(),
-        .curve = {}};
+    BaseResult base{.original_held_out = held_out_top1(run, run.original.network, side),
+                    .original_test = nn::evaluate(run.original.network, run.test, normalisation,
+                                                  run.original.info.input_size(), run.ex)
+                                         .top1(),
+                    .curve = {}};
     base.held_out = base.original_held_out;
     warn_of_memory(run, base);
     if (o.sparsity_epochs == 0) return base;

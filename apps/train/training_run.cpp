@@ -43,6 +43,7 @@ std::optional<nn::Model> load_init(const TrainSettings& s) {
   nn::ModelHints hints{.arch = {}, .normalisation = normalisation, .side = {}, .on_override = note};
   if (!s.arch.empty()) hints.arch = s.arch;
   if (s.resolution > 0) hints.side = s.resolution;
+  if (!s.resize.empty()) hints.resize = nn::resize_filter(s.resize);
   return load_model(s.init, hints);
 }
 
@@ -58,6 +59,7 @@ std::string deciding_options(const std::string& key) {
       {"pad", "--pad and --augment"},
       {"flip", "--flip and --augment"},
       {"side", "--resolution and --image-side"},
+      {"resize", "--resize"},
       {"mean", "--data and --init"},
       {"std", "--data and --init"},
       {"images", "--data and --held-out"},
@@ -136,7 +138,7 @@ nn::Teacher teacher_of(const TrainSettings& s, const nn::Model& model, const nn:
       "{} reads images of {} channels, those of {} have {}; give another --teacher", s.teacher,
       channels, s.data.data, train.channels);
   nn::Teacher teacher{.network = &model.network,
-                      .side = model.info.side,
+                      .size = model.info.input_size(),
                       .normalisation = model.info.normalisation};
   teacher.weight = s.teacher_weight.value_or(teacher.weight);
   teacher.temperature = s.teacher_temperature.value_or(teacher.temperature);
@@ -168,6 +170,7 @@ nn::Model starting_model(const TrainSettings& s, std::optional<nn::Model> init,
                 .normalisation = nn::measure_normalisation(train),
                 .class_names = train.class_names,
                 .original_channels = {}};
+  if (!s.resize.empty()) model.info.resize = nn::resize_filter(s.resize);
   return model;
 }
 
@@ -195,14 +198,14 @@ std::string data_name(const std::string& source) {
 }
 
 // What decided the result. Where it ran and on how many threads does not.
-json provenance(const TrainSettings& s, const nn::TrainOptions& o, std::int64_t side,
+json provenance(const TrainSettings& s, const nn::TrainOptions& o, nn::InputSize size,
                 std::int64_t held_out, std::int64_t rollbacks, const json& last_epoch) {
   json teacher;  // null without one
   if (o.teacher) {
     teacher = {{"file", own_name(s.teacher)},
                {"weight", o.teacher->weight},
                {"temperature", o.teacher->temperature},
-               {"resolution", o.teacher->side}};
+               {"resolution", o.teacher->size.side}};
   }
   return {{"step", "train"},
           {"version", version()},
@@ -224,7 +227,8 @@ json provenance(const TrainSettings& s, const nn::TrainOptions& o, std::int64_t 
           {"pad", o.augmentation ? json(o.augmentation->pad) : json()},
           {"flip", o.augmentation && o.augmentation->flip},
           {"seed", o.seed},
-          {"resolution", side},
+          {"resolution", size.side},
+          {"resize", nn::to_string(size.filter)},
           {"held_out", held_out},
           {"rollbacks", rollbacks},
           {"held_out_top1", last_epoch.at("held_out_top1")}};
@@ -247,10 +251,10 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   nn::Model model = starting_model(s, std::move(init), data.train, options.seed);
   require_side_fits(model);
   model.network = model.network.to(ex.device);
-  const std::int64_t side = model.info.side;
+  const nn::InputSize size = model.info.input_size();
   const nn::HeldOutSplit split =
       nn::split_held_out(data.train, held_out_count(s.held_out, data.train.count), options.seed);
-  nn::Trainer trainer(model.network, split.train, model.info.normalisation, side, options, ex);
+  nn::Trainer trainer(model.network, split.train, model.info.normalisation, size, options, ex);
 
   const std::filesystem::path checkpoint = s.out / checkpoint_name;
   json epochs = json::array();  // the rows of summary.csv, kept in the checkpoint
@@ -288,7 +292,7 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
     rollback.refuse_spike(*result,
                           least_loss(epochs, untrained_loss(split.train.classes, options)));
     const nn::Evaluation held_out =
-        nn::evaluate(trainer.averaged(), split.held_out, model.info.normalisation, side, ex);
+        nn::evaluate(trainer.averaged(), split.held_out, model.info.normalisation, size, ex);
     json row = {{"epoch", result->epoch},         {"train_loss", result->loss},
                 {"train_top1", result->top1},     {"lr", result->lr},
                 {"held_out_loss", held_out.loss}, {"held_out_top1", held_out.top1()}};
@@ -326,9 +330,9 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
 
   model.network = trainer.averaged();
   const nn::Evaluation test =
-      nn::evaluate(model.network, data.test, model.info.normalisation, side, ex);
+      nn::evaluate(model.network, data.test, model.info.normalisation, size, ex);
   model.info.provenance.push_back(
-      provenance(s, options, side, split.held_out.count, trainer.rate_halvings(), epochs.back()));
+      provenance(s, options, size, split.held_out.count, trainer.rate_halvings(), epochs.back()));
   nn::save_model(s.out / model_name, model);
   log.write_summary(columns, epochs);
   return json{{"model", (s.out / model_name).string()},

@@ -21,6 +21,7 @@ struct TrainSettings {
   std::string teacher;    ///< a model file whose answers are learnt from, too; "": none
   std::optional<double> teacher_weight, teacher_temperature;  ///< else nn::Teacher's
   std::int64_t resolution = 0;  ///< 0: the init model's, else the data's
+  std::string resize;           ///< "": the init model's, else antialias
   std::int64_t held_out = 0;    ///< 0: held_out_count
   std::filesystem::path out = "runs/train";
   bool resume = false;

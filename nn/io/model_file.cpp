@@ -28,12 +28,22 @@ json parse(const SafetensorsFile& file, const char* key) {
                             fmt::format("{}: the metadata entry '{}'", file.path.string(), key));
 }
 
+// Older files do not say.
+kernels::ResizeFilter resize_named(const std::string& name, const std::string& where) {
+  try {
+    return resize_filter(name);
+  } catch (const ConfigError& e) {
+    throw FileError(fmt::format("{}: {}", where, e.what()));
+  }
+}
+
 ModelInfo info_from_json(const json& j, const std::string& where) {
   try {
     ModelInfo info;
     j.at("arch").get_to(info.arch);
     j.at("side").get_to(info.side);
     j.at("data_side").get_to(info.data_side);
+    info.resize = resize_named(j.value("resize", to_string(info.resize)), where);
     j.at("mean").get_to(info.normalisation.mean);
     j.at("std").get_to(info.normalisation.std);
     j.at("class_names").get_to(info.class_names);
@@ -50,6 +60,7 @@ json to_json(const ModelInfo& info) {
   return {{"arch", info.arch},
           {"side", info.side},
           {"data_side", info.data_side},
+          {"resize", to_string(info.resize)},
           {"mean", info.normalisation.mean},
           {"std", info.normalisation.std},
           {"class_names", info.class_names},
@@ -131,6 +142,11 @@ void override_facts(ModelInfo& info, const ModelHints& hints, const std::string&
     say(fmt::format("an image side of {} pixels is used instead of the file's {}", *hints.side,
                     info.side));
     info.side = *hints.side;
+  }
+  if (hints.resize && *hints.resize != info.resize) {
+    say(fmt::format("images are resized with the filter '{}' instead of the file's '{}'",
+                    to_string(*hints.resize), to_string(info.resize)));
+    info.resize = *hints.resize;
   }
 }
 

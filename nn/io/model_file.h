@@ -12,11 +12,12 @@
 namespace trifold::nn {
 
 /// What the user says of a model file. It fills in what a plain file of weights lacks, and comes
-/// before what the file says of its normalisation and its side.
+/// before what the file says of its normalisation, its side and its way of resizing.
 struct ModelHints {
   std::optional<std::string> arch;
   std::optional<Normalisation> normalisation;
   std::optional<std::int64_t> side;
+  std::optional<kernels::ResizeFilter> resize = {};
   /// Receives a sentence for each fact that replaces another one of the file.
   std::function<void(const std::string&)> on_override = {};
 };

@@ -168,8 +168,8 @@ class Exporter {
     for (std::int64_t i = 0; i < from; ++i) unit[static_cast<std::size_t>(i * from + i)] = 1.0f;
     Values matrix(static_cast<std::size_t>(to * from)), transposed(matrix.size());
     // Columns alone: (from, from) to (to, from), one row of pixels, `from` channels.
-    kernels::resize_forward({}, {1, from, 1, to, 1, from}, kernels::ResizeFilter::antialias,
-                            unit.data(), matrix.data());
+    kernels::resize_forward({}, {1, from, 1, to, 1, from}, model_.info.resize, unit.data(),
+                            matrix.data());
     for (std::int64_t i = 0; i < to; ++i) {
       for (std::int64_t j = 0; j < from; ++j) {
         transposed[static_cast<std::size_t>(j * to + i)] =
@@ -256,6 +256,7 @@ class Exporter {
     }
     onnx_.add_metadata("arch", info.arch);
     onnx_.add_metadata("side", std::to_string(info.side));
+    onnx_.add_metadata("resize", to_string(info.resize));
     onnx_.add_metadata("macs", std::to_string(macs));
     onnx_.add_metadata("classes", nlohmann::json(info.class_names).dump());
     onnx_.add_metadata("mean", nlohmann::json(info.normalisation.mean).dump());

@@ -22,7 +22,7 @@ struct OnnxOptions {
 /// the names that they have in model files. Its metadata tell what the model file does: arch,
 /// classes, mean, std, side, multiply-accumulates, provenance.
 /// Errors    ConfigError: preprocessing without a side of the data; more than 2 GiB.
-/// Numerics  A resize is a product with the matrix of kernels/resize.h's antialias filter.
+/// Numerics  A resize is a product with the matrix of kernels/resize.h's filter.
 std::string to_onnx(const Model& model, const OnnxOptions& options = {});
 
 }  // namespace trifold::nn

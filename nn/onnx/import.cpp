@@ -69,6 +69,14 @@ ModelInfo info_of(const OnnxFile& file, const ModelHints& hints, const ImageInpu
               : arch != file.metadata.end() ? arch->second
                                             : path.stem().string();
   info.side = info.data_side = input.side;
+  const auto resize = file.metadata.find("resize");
+  if (resize != file.metadata.end()) {
+    require<FileError>(
+        resize->second == "plain" || resize->second == "antialias",
+        "{}: the metadata entry 'resize' is '{}', which is neither antialias nor plain", where,
+        resize->second);
+    info.resize = resize_filter(resize->second);
+  }
   const auto mean = list_of<float>(file, "mean", where),
              deviation = list_of<float>(file, "std", where);
   if (mean && deviation) {

@@ -19,7 +19,9 @@ namespace {
 
 void require_same_run(const std::filesystem::path& path, const json& found, const json& wanted) {
   const auto require_same = [&](const std::string& key) {
-    const json other = found.is_object() ? found.value(key, json()) : json();
+    // Checkpoints of before there was a choice of filters do not name theirs.
+    const json usual = key == "resize" ? json(to_string(InputSize(0).filter)) : json();
+    const json other = found.is_object() ? found.value(key, usual) : json();
     if (other == wanted.at(key)) return;
     throw OtherRunError(key, fmt::format("{}: the run was started with {} = {}, not {}",
                                          path.string(), key, other.dump(), wanted.at(key).dump()));
@@ -51,7 +53,8 @@ std::string Trainer::fingerprint() const {
               {"seed", o.seed},
               {"pad", o.augmentation ? o.augmentation->pad : -1},
               {"flip", o.augmentation && o.augmentation->flip},
-              {"side", side_},
+              {"side", size_.side},
+              {"resize", to_string(size_.filter)},
               {"mean", normalisation_.mean},
               {"std", normalisation_.std},
               {"images", data_.count},

@@ -16,7 +16,7 @@ using engine::Tape;
 using engine::Var;
 
 Evaluation evaluate(const Network& network, const Dataset& dataset,
-                    const Normalisation& normalisation, std::int64_t side, const kernels::Exec& ex,
+                    const Normalisation& normalisation, InputSize size, const kernels::Exec& ex,
                     std::int64_t batch) {
   check_fits(network, dataset);
   const kernels::TraceRange range("evaluate");
@@ -27,7 +27,7 @@ Evaluation evaluate(const Network& network, const Dataset& dataset,
   loader.start(0);
   while (const std::optional<DeviceBatch> images = loader.next()) {
     Tape tape(ex, Tape::Mode::no_grad);
-    const Var logits = Var::constant(folded.forward(ex, network_input(ex, images->x, side).value));
+    const Var logits = Var::constant(folded.forward(ex, network_input(ex, images->x, size).value));
     const Var loss = engine::softmax_cross_entropy(tape, logits, images->labels, 0.0f);
     sums.add(logits.value, images->labels, loss.value);
   }

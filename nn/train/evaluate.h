@@ -6,6 +6,7 @@
 #include "kernels/runtime/exec.h"
 #include "nn/data/dataset.h"
 #include "nn/data/normalisation.h"
+#include "nn/input_size.h"
 #include "nn/network.h"
 
 namespace trifold::nn {
@@ -21,12 +22,12 @@ struct Evaluation {
   }
 };
 
-/// Images are normalised as `normalisation` says and resized to side x side, anti-aliased, where
-/// they differ from that.
+/// Images are normalised as `normalisation` says and resized where they have another size than
+/// `size`.
 /// Errors    ConfigError: images of other channels or classes than the network has. DivergedError: a
 ///           loss that is not finite.
 Evaluation evaluate(const Network& network, const Dataset& dataset,
-                    const Normalisation& normalisation, std::int64_t side, const kernels::Exec& ex,
+                    const Normalisation& normalisation, InputSize size, const kernels::Exec& ex,
                     std::int64_t batch = 250);
 
 }  // namespace trifold::nn

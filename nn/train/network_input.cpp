@@ -9,9 +9,9 @@ using engine::Tape;
 using engine::Tensor;
 using engine::Var;
 
-Var network_input(const kernels::Exec& ex, const Tensor& images, std::int64_t side) {
+Var network_input(const kernels::Exec& ex, const Tensor& images, InputSize size) {
   Tape tape(ex, Tape::Mode::no_grad);
-  return engine::resize(tape, Var::constant(images), side, side, kernels::ResizeFilter::antialias);
+  return engine::resize(tape, Var::constant(images), size.side, size.side, size.filter);
 }
 
 void check_fits(const Network& network, const Dataset& dataset) {

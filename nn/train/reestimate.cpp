@@ -9,7 +9,7 @@
 namespace trifold::nn {
 
 void reestimate_batch_norm(Network& network, const Dataset& dataset,
-                           const Normalisation& normalisation, std::int64_t side,
+                           const Normalisation& normalisation, InputSize size,
                            const kernels::Exec& ex, std::uint64_t seed, std::int64_t batches,
                            std::int64_t batch) {
   check_fits(network, dataset);
@@ -23,7 +23,7 @@ void reestimate_batch_norm(Network& network, const Dataset& dataset,
     if (!images) break;
     engine::Tape tape(ex, engine::Tape::Mode::no_grad);
     // A weight of 1 / (i + 1) for the newest batch makes the running statistics a plain average.
-    executor.forward(tape, network_input(ex, images->x, side),
+    executor.forward(tape, network_input(ex, images->x, size),
                      {engine::Statistics::batch, 1.0f / static_cast<float>(i + 1)});
   }
 }

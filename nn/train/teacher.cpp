@@ -29,16 +29,17 @@ void check(const Teacher& teacher, const Network& student) {
                        "the teacher tells {} classes apart, the network that it teaches {}",
                        classes, taught);
   try {
-    infer_extents(graph, teacher.side);
+    infer_extents(graph, teacher.size.side);
   } catch (const ShapeError& e) {
     throw ConfigError(fmt::format("images of {0}x{0} pixels don't fit the teacher ({1})",
-                                  teacher.side, e.what()));
+                                  teacher.size.side, e.what()));
   }
 }
 
 std::uint32_t checksum(const Teacher& teacher) {
   const std::string facts = nlohmann::json{{"graph", to_json(teacher.network->graph())},
-                                           {"side", teacher.side},
+                                           {"side", teacher.size.side},
+                                           {"resize", to_string(teacher.size.filter)},
                                            {"mean", teacher.normalisation.mean},
                                            {"std", teacher.normalisation.std}}
                                 .dump();

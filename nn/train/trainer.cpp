@@ -49,13 +49,13 @@ LoaderOptions loader_options(const Dataset& data, const TrainOptions& o) {
 }  // namespace
 
 Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& normalisation,
-                 std::int64_t side, const TrainOptions& options, const kernels::Exec& ex)
+                 InputSize size, const TrainOptions& options, const kernels::Exec& ex)
     : network_(network),
       executor_(network),
       data_(data),
       data_crc32_(checksum(data)),
       normalisation_(normalisation),
-      side_(side),
+      size_(size),
       options_(options),
       ex_(ex),
       loader_((check_options(options), data), normalisation, loader_options(data, options), ex),
@@ -141,7 +141,7 @@ engine::Var Trainer::forward(engine::Tape& tape, const DeviceBatch& batch) {
   // The teacher comes first, for its memory is free again when the network needs most.
   const engine::Tensor teacher = teacher_logits(batch);
   const engine::Var logits =
-      executor_.forward(tape, network_input(ex_, batch.x, side_), training).logits;
+      executor_.forward(tape, network_input(ex_, batch.x, size_), training).logits;
   engine::Var loss = teacher.defined()
                          ? engine::distillation_loss(tape, logits, batch.labels, smoothing, teacher,
                                                      {.weight = options_.teacher->weight,
@@ -155,7 +155,7 @@ engine::Tensor Trainer::teacher_logits(const DeviceBatch& batch) {
   if (!teacher_) return {};
   const kernels::TraceRange range("teacher");
   const engine::Tensor& images = batch.other.defined() ? batch.other : batch.x;
-  return teacher_->forward(ex_, network_input(ex_, images, options_.teacher->side).value);
+  return teacher_->forward(ex_, network_input(ex_, images, options_.teacher->size).value);
 }
 
 kernels::Totals Trainer::finite_totals() const {

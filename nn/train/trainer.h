@@ -68,10 +68,10 @@ class OtherRunError : public ConfigError {
 /// that stops and resumes ends with the same bits as one that does not.
 class Trainer {
  public:
-  /// `network` and `data` outlive the trainer. Images are resized to side x side.
+  /// `network` and `data` outlive the trainer. Images are resized to `size`.
   /// Errors    ConfigError: an option out of range, data or a teacher that does not fit the network.
-  Trainer(Network& network, const Dataset& data, const Normalisation& normalisation,
-          std::int64_t side, const TrainOptions& options, const kernels::Exec& ex);
+  Trainer(Network& network, const Dataset& data, const Normalisation& normalisation, InputSize size,
+          const TrainOptions& options, const kernels::Exec& ex);
 
   bool done() const { return epoch_ == options_.epochs; }
   std::int64_t epochs_done() const { return epoch_; }
@@ -120,7 +120,7 @@ class Trainer {
   const Dataset& data_;
   std::uint32_t data_crc32_;
   Normalisation normalisation_;
-  std::int64_t side_;
+  InputSize size_;
   TrainOptions options_;
   kernels::Exec ex_;
   DeviceLoader loader_;

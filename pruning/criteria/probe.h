@@ -16,7 +16,7 @@ class Probe : public BlockCriterion {
     ProbeOptions options;
     options.images = e.images;
     options.seed = e.seed;
-    return probe_blocks(network, e.train, e.held_out, e.normalisation, e.side, e.ex, options)
+    return probe_blocks(network, e.train, e.held_out, e.normalisation, e.size, e.ex, options)
         .importance;
   }
 };

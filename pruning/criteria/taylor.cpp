@@ -76,7 +76,7 @@ std::vector<double> Taylor::scores(const nn::Network& original, const Units& uni
       if (nn::is_trainable(p.role)) p.var.gradient->take();
     }
     engine::Tape tape(evidence.ex);
-    const engine::Var x = nn::network_input(evidence.ex, images_of_batch->x, evidence.side);
+    const engine::Var x = nn::network_input(evidence.ex, images_of_batch->x, evidence.size);
     const engine::Var logits = executor.forward(tape, x, nn::training).logits;
     tape.backward(engine::softmax_cross_entropy(tape, logits, images_of_batch->labels, 0.0f));
     GateDerivatives derivative(network);

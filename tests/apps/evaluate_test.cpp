@@ -110,6 +110,13 @@ TEST(Evaluate, TakesWhatTheModelWasTrainedOn) {
   expect_note({"--image-side", "24"}, "24 x 24 pixels");
   expect_note({"--resolution", "12"}, "12 pixels");
   expect_note({"--mean", "0.1", "--std", "0.3"}, "means 0.1 and deviations 0.3");
+  // What is smaller is resized; only what is made smaller can be anti-aliased.
+  expect_note({"--resolution", "12", "--resize", "plain"}, "'plain'");
+  EXPECT_NE(evaluate({"--resolution", "12", "--resize", "plain"}).out,
+            evaluate({"--resolution", "12"}).out);
+  const Result cubic = evaluate({"--resize", "cubic"});
+  EXPECT_EQ(cubic.code, 2);
+  EXPECT_TRUE(one_error(cubic, "--resize")) << cubic.err;
   const Result colour = evaluate({"--image-channels", "3"});
   EXPECT_EQ(colour.code, 2);
   EXPECT_TRUE(one_error(colour, "1 channels")) << colour.err;

@@ -66,6 +66,30 @@ TEST_F(Prune, LearnsFromTheOriginalWhereAsked) {
   EXPECT_TRUE(one_error(other, "--teacher-weight")) << other.err;
 }
 
+TEST_F(Prune, ResizesAsTheOriginalDoesOrAsAsked) {
+  const auto run = [&](const std::string& name, const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"--dimensions", "resolution"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Result result = run_program("prune", arguments("run", folder / name, words));
+    EXPECT_EQ(result.code, 0) << result.err;
+    return nlohmann::json::parse(read_text(folder / name / "journal.json")).at("steps");
+  };
+  const nlohmann::json usual = run("antialias", {}), plain = run("plain", {"--resize", "plain"});
+  EXPECT_EQ(usual.at("collect/original-0").at("raw"), plain.at("collect/original-0").at("raw"));
+  EXPECT_NE(usual.at("collect/resolution-1").at("curve"),
+            plain.at("collect/resolution-1").at("curve"));
+  EXPECT_NE(read_text(folder / "plain" / "report.md").find("(half-pixel centres), plain"),
+            std::string::npos);
+  const Result result =
+      run_program("inspect", {(folder / "plain" / "model.safetensors").string(), "--json"});
+  EXPECT_EQ(nlohmann::json::parse(result.out).at("resize"), "plain");
+  // A run keeps to its way.
+  const Result other =
+      run_program("prune", {"fit", "--out", (folder / "plain").string(), "--resize", "antialias"});
+  EXPECT_EQ(other.code, 2);
+  EXPECT_TRUE(one_error(other, "resize")) << other.err;
+}
+
 TEST_F(Prune, HealsWithoutTheWarmUpThatOtherTrainingsHave) {
   // The healing is one epoch long, which a warm-up of one would fill.
   const Result result =

@@ -186,6 +186,26 @@ struct TrainWithATeacher : testing::Test {
   }
 };
 
+TEST_F(TrainWithATeacher, ResizesAsAsked) {
+  ASSERT_EQ(train("antialias", {}).code, 0);
+  ASSERT_EQ(train("plain", {"--resize", "plain"}).code, 0);
+  EXPECT_NE(read_text(folder / "plain/summary.csv"), read_text(folder / "antialias/summary.csv"));
+  // What was trained so is evaluated so, and trained so again where nothing else is said.
+  const auto described = [&](const std::string& name) {
+    const Result shown =
+        run_program("inspect", {(folder / name / "model.safetensors").string(), "--json"});
+    return nlohmann::json::parse(shown.out);
+  };
+  EXPECT_EQ(described("plain").at("resize"), "plain");
+  EXPECT_EQ(described("plain").at("provenance").back().at("resize"), "plain");
+  EXPECT_EQ(described("antialias").at("resize"), "antialias");
+  const Result tuned = run_program(
+      "train", {"--init", (folder / "plain/model.safetensors").string(), "--data", data, "--epochs",
+                "1", "--batch", "6", "--threads", "1", "--out", (folder / "tuned").string()});
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  EXPECT_EQ(described("tuned").at("resize"), "plain");
+}
+
 TEST_F(TrainWithATeacher, KeepsOnRecordWhatItLearntFrom) {
   const Result plain = train("plain", {}), taught = train("taught", {"--teacher", teacher});
   ASSERT_EQ(plain.code, 0) << plain.err;

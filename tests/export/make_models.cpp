@@ -32,7 +32,8 @@ Tensor logits_of(const nn::Network& network, const Tensor& images) {
 }
 
 void write(const std::filesystem::path& folder, const std::string& name, nn::Network network,
-           std::int64_t side, std::int64_t data_side) {
+           std::int64_t side, std::int64_t data_side,
+           kernels::ResizeFilter resize = kernels::ResizeFilter::antialias) {
   const std::int64_t channels = network.graph().input_channels();
   const nn::Normalisation normalisation{{0.49f, 0.48f, 0.45f}, {0.25f, 0.24f, 0.26f}};
   engine::Random random(1, 7);
@@ -49,7 +50,7 @@ void write(const std::filesystem::path& folder, const std::string& name, nn::Net
     normalised.values()[static_cast<std::size_t>(i)] =
         (static_cast<float>(byte) / 255.0f - normalisation.mean[c]) / normalisation.std[c];
   }
-  const Tensor resized = nn::network_input(kernels::Exec{}, normalised, side).value;
+  const Tensor resized = nn::network_input(kernels::Exec{}, normalised, {side, resize}).value;
   engine::write_safetensors(
       folder / (name + ".answers.safetensors"), {},
       {{"images", engine::StoredTensor::from(images)},
@@ -60,6 +61,7 @@ void write(const std::filesystem::path& folder, const std::string& name, nn::Net
                                                     {.arch = name,
                                                      .side = side,
                                                      .data_side = data_side,
+                                                     .resize = resize,
                                                      .normalisation = normalisation,
                                                      .class_names = {},
                                                      .original_channels = {}}});
@@ -101,8 +103,8 @@ int main(int argc, char** argv) {
         pruning::cut(whole, pruning::testing::random_plan(whole.graph(), mode, true, true, seed))
             .network);
     const std::int64_t side = side_of(arch);
-    write(folder, fmt::format("{}-cut{}", arch, i), std::move(part), side * (12 + i % 5) / 16,
-          side);
+    write(folder, fmt::format("{}-cut{}", arch, i), std::move(part), side * (12 + i % 5) / 16, side,
+          i % 2 == 0 ? kernels::ResizeFilter::antialias : kernels::ResizeFilter::plain);
   }
   return 0;
 }

@@ -75,7 +75,7 @@ Result train_ten_steps(const Graph& graph, const Graph* teacher_graph, const Dat
     initialise(answering, 2);
     teacher = answering.to(device);
     options.teacher = {.network = &*teacher,
-                       .side = 2 * side,
+                       .size = 2 * side,
                        .normalisation = {{0.4f, 0.5f, 0.6f}, {0.2f, 0.3f, 0.4f}}};
   }
   Trainer trainer(network, data, normalisation, side, options, ex);

@@ -75,6 +75,37 @@ TEST_F(ModelFile, ReadsBackWhatWasWrittenBitByBit) {
   }
 }
 
+TEST_F(ModelFile, SaysHowImagesAreResized) {
+  Model model = sample();
+  EXPECT_EQ(model.info.resize, kernels::ResizeFilter::antialias);
+  model.info.resize = kernels::ResizeFilter::plain;
+  save_model(path, model);
+  EXPECT_EQ(load_model(path).info.resize, kernels::ResizeFilter::plain);
+  std::string said;
+  const ModelHints hints{.arch = {},
+                         .normalisation = {},
+                         .side = {},
+                         .resize = kernels::ResizeFilter::antialias,
+                         .on_override = [&](const std::string& sentence) { said = sentence; }};
+  EXPECT_EQ(load_model(path, hints).info.resize, kernels::ResizeFilter::antialias);
+  EXPECT_NE(said.find("'antialias' instead of the file's 'plain'"), std::string::npos) << said;
+
+  // Older files don't say: theirs was antialias.
+  engine::SafetensorsFile file = engine::read_safetensors(path);
+  nlohmann::json info = nlohmann::json::parse(file.metadata.at("trifold.model"));
+  info.erase("resize");
+  file.metadata["trifold.model"] = info.dump();
+  engine::write_safetensors(path, file.metadata, file.tensors);
+  EXPECT_EQ(load_model(path).info.resize, kernels::ResizeFilter::antialias);
+  for (const nlohmann::json& wrong : {nlohmann::json("cubic"), nlohmann::json(3)}) {
+    expect_refused(wrong.is_string() ? "'cubic' is not a way" : "trifold.model", [&](auto& f) {
+      nlohmann::json changed = nlohmann::json::parse(f.metadata.at("trifold.model"));
+      changed["resize"] = wrong;
+      f.metadata["trifold.model"] = changed.dump();
+    });
+  }
+}
+
 TEST_F(ModelFile, LoadsPlainFilesByMetadataOrHints) {
   save_model(path, sample());
   engine::SafetensorsFile file = engine::read_safetensors(path);

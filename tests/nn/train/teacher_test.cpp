@@ -26,7 +26,7 @@ struct TeacherTest : TrainerTest {
   TrainOptions taught(double weight = 0.5, double temperature = 4) const {
     TrainOptions o = options();
     o.teacher = {.network = &original,
-                 .side = 12,
+                 .size = 12,
                  .normalisation = {{0.4f, 0.5f, 0.6f}, {0.2f, 0.3f, 0.4f}},
                  .weight = weight,
                  .temperature = temperature};
@@ -101,7 +101,7 @@ TEST_F(TeacherTest, ATeacherOfEqualParametersTeachesNothing) {
   const Network before = student.clone(), teacher = student.clone();
   TrainOptions o = options();
   o.weight_decay = o.bn_l1 = o.ema_decay = 0;
-  o.teacher = {.network = &teacher, .side = 12, .normalisation = normalisation, .weight = 1};
+  o.teacher = {.network = &teacher, .size = 12, .normalisation = normalisation, .weight = 1};
   Trainer trainer(student, data, normalisation, 12, o, {});
   while (!trainer.done()) EXPECT_EQ(trainer.run_epoch(go_on)->loss, 0);
   EXPECT_TRUE(equal(before, student));
@@ -173,7 +173,7 @@ TEST_F(TeacherTest, RefusesACheckpointOfAnotherTeacher) {
   expect_refused(taught(0.6), "teacher_weight = 0.5, not 0.6");
   expect_refused(taught(0.5, 3), "teacher_temperature = 4");
   TrainOptions other = taught();
-  other.teacher->side = 8;
+  other.teacher->size = 8;
   expect_refused(other, "teacher_crc32");
   other = taught();
   other.teacher->normalisation.std[1] = 0.35f;
@@ -207,7 +207,7 @@ TEST_F(TeacherTest, RefusesATeacherThatDoesNotFit) {
            {[](Teacher& t) { t.weight = std::nan(""); }, "weight is nan"},
            {[](Teacher& t) { t.temperature = 0; }, "temperature is 0"},
            {[](Teacher& t) { t.temperature = HUGE_VAL; }, "temperature is inf"},
-           {[](Teacher& t) { t.side = 0; }, "0x0 pixels"},
+           {[](Teacher& t) { t.size = 0; }, "0x0 pixels"},
            {[](Teacher& t) { t.network = nullptr; }, "device"},
            {[&](Teacher& t) { t.network = &grey; }, "1 channels"},
            {[&](Teacher& t) { t.network = &many; }, "5 classes"}}) {

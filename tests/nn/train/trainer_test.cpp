@@ -2,8 +2,10 @@
 /// diverges.
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "engine/safetensors.h"
 #include "tests/nn/train/trainer_support.h"
 
 namespace trifold::nn {
@@ -51,6 +53,40 @@ TEST_F(TrainerTest, DoesNotDependOnTheNumberOfThreads) {
   run_to_end(a);
   run_to_end(b);
   EXPECT_TRUE(equal(one, three));
+}
+
+TEST_F(TrainerTest, ResizesByTheFilterThatItIsGivenAndKeepsToIt) {
+  constexpr auto plain = kernels::ResizeFilter::plain;
+  Network one = fresh(), other = fresh();
+  TrainOptions o = options();
+  o.epochs = 1;
+  Trainer antialias(one, data, normalisation, 7, o, {}),
+      plainly(other, data, normalisation, {7, plain}, o, {});
+  plainly.save(checkpoint);
+  try {
+    antialias.restore(checkpoint);
+    FAIL() << "the checkpoint was taken";
+  } catch (const OtherRunError& e) {
+    EXPECT_EQ(e.key, "resize") << e.what();
+  }
+  // One of before there was a choice is continued as it was begun.
+  const auto forget = [&] {
+    engine::SafetensorsFile file = engine::read_safetensors(checkpoint);
+    nlohmann::json run = nlohmann::json::parse(file.metadata.at("trifold.run"));
+    run.erase("resize");
+    file.metadata["trifold.run"] = run.dump();
+    engine::write_safetensors(checkpoint, file.metadata, file.tensors);
+  };
+  forget();
+  EXPECT_THROW(plainly.restore(checkpoint), OtherRunError);
+  antialias.save(checkpoint);
+  forget();
+  antialias.restore(checkpoint);
+  run_to_end(antialias);
+  run_to_end(plainly);
+  EXPECT_FALSE(equal(one, other));
+  EXPECT_NE(evaluate(other, data, normalisation, 7, {}).loss,
+            evaluate(other, data, normalisation, {7, plain}, {}).loss);
 }
 
 TEST_F(TrainerTest, RefusesACheckpointOfOtherOptions) {
