@@ -51,11 +51,16 @@ constexpr Stage stages[] = {
     {"ablate",
      "say what other predictors, fewer points and fewer dimensions would choose (not part of run)",
      apps::ablate},
+    {"rank",
+     "train the structures of all data points by the recipe of the result, to see how well they "
+     "are "
+     "ordered (not part of run)",
+     apps::rank},
 };
 
 // Stages that a run leaves out.
 bool is_extra(const Stage& stage) {
-  return stage.work == apps::compare || stage.work == apps::ablate;
+  return stage.work == apps::compare || stage.work == apps::ablate || stage.work == apps::rank;
 }
 
 // "macs (counted multiply-accumulates), ..."
@@ -214,6 +219,9 @@ struct Flags {
     app.add_option("--probe-images", o.probe_images, "For judging blocks")->type_name("N");
     app.add_option("--probe-seeds", o.probe_seeds, "Judgements of each block; their mean counts")
         ->type_name("N");
+    app.add_flag("--extrapolate", o.extrapolate,
+                 "Data points train at a constant rate, and count as what a power law of their "
+                 "epochs predicts after --finetune-epochs; takes --round-epochs 5 or more");
     app.add_flag("--reprobe", o.reprobe,
                  "Judges the blocks that are left anew after each one that goes");
     app.add_option("--methods", methods,
@@ -423,7 +431,7 @@ int run(int argc, char** argv) {
       flags.stage == "run" ||
           std::ranges::any_of(stages, [&](const Stage& s) { return flags.stage == s.name; }),
       "unknown stage '{}'; the stages are run, plan, sparsify, collect, fit, solve, apply, "
-      "finetune, report, compare and ablate",
+      "finetune, report, compare, ablate and rank",
       flags.stage);
   std::string command_line = "prune";
   for (int i = 1; i < argc; ++i) command_line += " " + nn::as_utf8(argv[i]);

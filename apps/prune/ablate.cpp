@@ -34,7 +34,7 @@ std::vector<map::Sample> thinned(const PruneRun& run, std::int64_t count) {
     const std::int64_t rounds = run.options.rounds;
     bool stays = p.dimension != "depth" && p.dimension != "width" && p.dimension != "resolution";
     for (std::int64_t i = 1; i <= count; ++i) stays = stays || p.round == i * rounds / count;
-    if (stays) samples.push_back({p.at(), p.top1});
+    if (stays) samples.push_back({p.at(), p.accuracy()});
   }
   return samples;
 }

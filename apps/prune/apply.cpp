@@ -44,13 +44,13 @@ Candidate chosen_candidate(PruneRun& run) {
   const std::int64_t finalists = std::min(run.options.finalists, std::ssize(candidates));
   if (finalists == 1) return candidates.front();
   std::size_t best = 0;
-  double best_top1 = -1;
+  double best_accuracy = -1;
   for (std::size_t i = 0; i < static_cast<std::size_t>(finalists); ++i) {
     const DataPoint point = measure_candidate(run, fmt::format("finalist/{}", i + 1), "joint",
                                               static_cast<std::int64_t>(i) + 1, candidates[i]);
-    if (point.top1 <= best_top1) continue;
+    if (point.accuracy() <= best_accuracy) continue;
     best = i;
-    best_top1 = point.top1;
+    best_accuracy = point.accuracy();
   }
   return candidates[best];
 }

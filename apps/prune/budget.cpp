@@ -29,7 +29,7 @@ double measured_seconds(const PruneRun& run, bool taught) {
   constexpr std::chrono::seconds enough(2);
   nn::Network network = run.original.network.clone();
   nn::TrainOptions options =
-      training_options(run, {.step = "", .data = run.train, .taught = taught});
+      training_options(run, {.step = "", .data = run.train, .taught = taught, .warms_up = false});
   options.epochs = 1;
   options.lr = 0;
   nn::Trainer trainer(network, run.train, run.original.info.normalisation,
@@ -108,6 +108,7 @@ void resolve_schedule(PruneRun& run) {
     o.round_images = run.schedule->round_images;
     o.round_epochs = run.schedule->round_epochs;
     o.finetune_epochs = run.schedule->finetune_epochs;
+    check_epochs(o);
   }
   run.round_train = o.round_images > 0 && o.round_images < run.train.count
                         ? nn::split_held_out(run.train, o.round_images, o.training.seed).held_out

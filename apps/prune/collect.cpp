@@ -5,6 +5,7 @@
 #include "apps/prune/run.h"
 #include "map/bootstrap.h"
 #include "map/families.h"
+#include "map/learning_curve.h"
 #include "map/placement.h"
 #include "pruning/cost.h"
 #include "pruning/depth.h"
@@ -28,6 +29,18 @@ struct PointTraining {
   std::uint64_t seed_offset = 0;
 };
 
+// Follows the point's learning curve as far as the result will train, counted in images.
+void follow_curve(const PruneRun& run, DataPoint& point) {
+  std::vector<double> errors;
+  for (const EpochRecord& epoch : point.curve) errors.push_back(100 - epoch.held_out.value());
+  const double epochs = static_cast<double>(run.options.finetune_epochs * run.train.count) /
+                        static_cast<double>(run.round_train.count);
+  const map::Extrapolation end =
+      map::extrapolate(errors, std::max(epochs, static_cast<double>(errors.size())));
+  point.extrapolated = 100 - end.error;
+  point.deviation = end.deviation;
+}
+
 DataPoint measure(PruneRun& run, const PointTraining& what, Place& p) {
   const pruning::Cost cost = pruning::count_cost(p.network.graph(), p.side);
   DataPoint point{.dimension = what.dimension,
@@ -50,16 +63,22 @@ DataPoint measure(PruneRun& run, const PointTraining& what, Place& p) {
                          .epochs = run.options.round_epochs,
                          .lr = run.options.round_lr,
                          .bn_l1 = what.bn_l1,
+                         .constant_rate = run.options.extrapolate,
+                         .judge_every_epoch = run.options.extrapolate,
                          .seed_offset = what.seed_offset});
     point.top1 = held_out_top1(run, p.network, p.side);
     return 0;
   });
+  if (run.options.extrapolate) follow_curve(run, point);
   store_network(run, what.step, p.network, p.side);
   run.callbacks.say(fmt::format(
       "{:<22} d {:.3f}  w {:.3f}  r {:.3f}  {:6.2f} M MACs  held-out top-1 {:.2f} -> {:.2f} -> "
-      "{:.2f} %",
+      "{:.2f} %{}",
       what.step, p.d, p.w, p.r, static_cast<double>(cost.macs) / 1e6, point.raw, point.reestimated,
-      point.top1));
+      point.top1,
+      point.extrapolated
+          ? fmt::format(", leading to {:.2f} +- {:.2f} %", *point.extrapolated, *point.deviation)
+          : ""));
   return point;
 }
 

@@ -84,6 +84,18 @@ double share_of(const Target& target, double original, const std::string& text) 
   return target.value / original;
 }
 
+void check_epochs(const PruneOptions& o) {
+  const auto epochs = static_cast<double>(std::min(o.round_epochs, o.finetune_epochs));
+  require<ConfigError>(o.training.schedule.warmup_epochs < epochs,
+                       "--warmup is {}; it has to be less than --round-epochs and "
+                       "--finetune-epochs, {} and {}",
+                       o.training.schedule.warmup_epochs, o.round_epochs, o.finetune_epochs);
+  require<ConfigError>(
+      !o.extrapolate || o.round_epochs >= 5,
+      "--extrapolate follows learning curves of 5 epochs or more; --round-epochs is {}",
+      o.round_epochs);
+}
+
 void check(const PruneOptions& o) {
   const auto require_range = [](const char* flag, double value, double low, double high) {
     require<ConfigError>(value >= low && value <= high, "{} is {}; it has to be between {} and {}",
@@ -107,11 +119,7 @@ void check(const PruneOptions& o) {
   require_range("--heal-lr", o.heal_lr, 0, any);
   require_range("--sparsity-lr", o.sparsity_lr, 0, any);
   require_range("--bn-l1", o.bn_l1, 0, any);
-  const auto epochs = static_cast<double>(std::min(o.round_epochs, o.finetune_epochs));
-  require<ConfigError>(o.training.schedule.warmup_epochs < epochs,
-                       "--warmup is {}; it has to be less than --round-epochs and "
-                       "--finetune-epochs, {} and {}",
-                       o.training.schedule.warmup_epochs, o.round_epochs, o.finetune_epochs);
+  if (o.budget_hours == 0) check_epochs(o);
   require_range("--budget", o.budget_hours, 0, 1e6);
   require_range("--probe-seeds", static_cast<double>(o.probe_seeds), 1, 1000);
   require_range("--max-drop", o.max_drop, 0, 100);
@@ -180,6 +188,7 @@ nlohmann::json to_json(const PruneOptions& o) {
           {"bn_batches", o.bn_batches},
           {"probe_images", o.probe_images},
           {"probe_seeds", o.probe_seeds},
+          {"extrapolate", o.extrapolate},
           {"reprobe", o.reprobe},
           {"batch", t.batch},
           {"momentum", t.momentum},

@@ -67,6 +67,7 @@ struct PruneOptions {
   std::int64_t repeats = 0;   ///< of the first point, with other seeds, to see the noise
   std::int64_t round_epochs = 1;
   std::int64_t round_images = 0;  ///< training images of a round's epoch; 0: all
+  bool extrapolate = false;       ///< points count as what their learning curves lead to
   double budget_hours = 0;        ///< decides the three of results.h's Schedule; 0: they are given
   std::int64_t finalists = 1;     ///< candidates that are trained like points before one is chosen
   std::int64_t heal_epochs = 1;   ///< at heal_lr, between the final cut and the fine-tuning
@@ -99,6 +100,11 @@ inline bool measures_time(const PruneOptions& options) {
 
 /// Errors    ConfigError naming the option: a value out of range.
 void check(const PruneOptions& options);
+
+/// Whether there are enough epochs for the options that need them: a part of check() but where
+/// --budget decides their number.
+/// Errors    ConfigError naming both.
+void check_epochs(const PruneOptions& options);
 
 /// All that decides the result, for the journal.
 nlohmann::json to_json(const PruneOptions& options);

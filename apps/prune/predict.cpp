@@ -11,14 +11,18 @@ namespace trifold::apps {
 namespace {
 
 // Standard deviation of one measurement: of repeated points where there are any, else that of
-// counting right answers among so many images, or what the fit leaves over, if that is more.
+// counting right answers among so many images, or of following learning curves, or what the fit
+// leaves over, if that is more.
 double noise_of(const PruneRun& run, const std::vector<map::Sample>& samples, double rmse) {
   if (const std::optional<map::Noise> repeated = map::noise_of_repeats(samples)) {
     return repeated->sd;
   }
   double variance = 0;
-  for (const map::Sample& s : samples) {
-    variance += s.accuracy * (100 - s.accuracy) / static_cast<double>(run.held_out.count);
+  for (const DataPoint& point : data_points(run)) {
+    const double counting =
+        point.accuracy() * (100 - point.accuracy()) / static_cast<double>(run.held_out.count);
+    const double following = point.deviation.value_or(0);
+    variance += std::max(counting, following * following);
   }
   return std::max(std::sqrt(variance / static_cast<double>(samples.size())), rmse);
 }
@@ -52,7 +56,7 @@ std::vector<DataPoint> data_points(const PruneRun& run) {
 
 std::vector<map::Sample> samples_of(const PruneRun& run) {
   std::vector<map::Sample> samples;
-  for (const DataPoint& point : data_points(run)) samples.push_back({point.at(), point.top1});
+  for (const DataPoint& point : data_points(run)) samples.push_back({point.at(), point.accuracy()});
   return samples;
 }
 

@@ -353,7 +353,7 @@ void summarise(PruneRun& run) {
   r.layers = layer_rows(run.original.network.graph(), run.original.info.side,
                         pruned.network.graph(), pruned.info.side);
   for (const DataPoint& p : data_points(run)) {
-    r.samples.push_back({p.dimension, p.round, ratios(p.at()), p.top1});
+    r.samples.push_back({p.dimension, p.round, ratios(p.at()), p.accuracy()});
   }
   const std::unique_ptr<map::Predictor> predictor = map::make_predictor(fitted.data);
   if (run.options.prune_depth) r.axes.push_back(axis_curve("depth", *predictor, r.samples));

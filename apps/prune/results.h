@@ -82,10 +82,14 @@ struct DataPoint {
   double d = 1, w = 1, r = 1;
   std::int64_t side = 0, macs = 0, params = 0;
   double raw = 0, reestimated = 0;  ///< before any training
-  double top1 = 0;                  ///< after it: what the predictor is fitted to
+  double top1 = 0;                  ///< after it
   std::vector<EpochRecord> curve;
+  /// Where its learning curve leads to, with the standard deviation; where that was asked for.
+  std::optional<double> extrapolated = {}, deviation = {};
 
   map::Point at() const { return {d, w, r}; }
+  /// What the predictor is fitted to.
+  double accuracy() const { return extrapolated.value_or(top1); }
 };
 
 /// One family of predictors, judged.
@@ -179,6 +183,12 @@ struct FinetuneResult {
   std::vector<EpochRecord> healing;  ///< at a low rate, before
   std::vector<EpochRecord> curve;
   Judgement finetuned;
+};
+
+/// What a data point's structure came to, cut anew and trained by the recipe of the result.
+struct RankedPoint {
+  std::string step;  ///< the data point
+  Judgement trained;
 };
 
 /// What another way to spend the budget came to, by the recipe of the result.

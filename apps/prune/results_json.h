@@ -42,7 +42,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochRecord, epoch, loss, top1, lr, held_out,
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Judgement, macs, params, activations, held_out, test)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BaseResult, original_held_out, original_test, held_out, curve)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DataPoint, dimension, round, d, w, r, side, macs, params, raw,
-                                   reestimated, top1, curve)
+                                   reestimated, top1, curve, extrapolated, deviation)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FamilyRecord, name, description, monotone, plausible,
                                    free_parameters, rmse, loo_mae, rank_correlation, problem)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FitResult, family, reason, data, samples, rmse, loo_mae, loo_max,
@@ -58,6 +58,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Solution, budget, continuous, candidates, sur
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ApplyResult, original, raw, reestimated)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainingRecord, curve)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FinetuneResult, healing, curve, finetuned)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankedPoint, step, trained)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ComparisonResult, method, seed, chosen, training, time)
 
 }  // namespace trifold::apps

@@ -84,6 +84,9 @@ void compare(PruneRun& run);
 /// ablate: what other predictors, fewer points and fewer dimensions would choose; writes
 /// ablation.csv.
 void ablate(PruneRun& run);
+/// rank: trains the structures of all data points by the recipe of the result, to see how well the
+/// points order them; writes rank.csv.
+void rank(PruneRun& run);
 /// summarise: report.html, report.md, report.json, metrics.jsonl and summary.csv.
 void summarise(PruneRun& run);
 
@@ -123,6 +126,7 @@ struct Training {
   double bn_l1 = 0;
   bool taught = false;             ///< by the original, as the options say
   bool warms_up = true;            ///< as the options say; low rates don't need it
+  bool constant_rate = false;      ///< instead of the options' schedule
   bool judge_every_epoch = false;  ///< on the held-out images
   std::uint64_t seed_offset = 0;   ///< added to the run's seed
 };

@@ -144,6 +144,7 @@ nn::TrainOptions training_options(const PruneRun& run, const Training& training)
   options.lr = training.lr;
   options.bn_l1 = training.bn_l1;
   options.seed += training.seed_offset;
+  if (training.constant_rate) options.schedule.kind = nn::ScheduleKind::constant;
   if (!training.warms_up) options.schedule.warmup_epochs = 0;
   if (training.taught && run.options.teacher_weight > 0) {
     options.teacher = {.network = &run.original.network,

@@ -146,6 +146,76 @@ TEST_F(Prune, MakesAScheduleOfHours) {
   const Result none = run_program("prune", arguments("plan", folder / "b", {"--budget", "1e-9"}));
   EXPECT_EQ(none.code, 2);
   EXPECT_TRUE(one_error(none, "--budget is 1e-09 hours")) << none.err;
+  // Whether there is room for a warm-up is known when the epochs are.
+  const Result warm = run_program(
+      "prune",
+      arguments("plan", folder / "c", {"--budget", "1", "--warmup", "1.5", "--round-epochs", "1"}));
+  EXPECT_EQ(warm.code, 0) << warm.err;
+  const Result hot =
+      run_program("prune", arguments("plan", folder / "d", {"--budget", "1", "--warmup", "5000"}));
+  EXPECT_EQ(hot.code, 2);
+  EXPECT_TRUE(one_error(hot, "--warmup is 5000")) << hot.err;
+}
+
+TEST_F(Prune, FollowsLearningCurvesWhereAsked) {
+  const fs::path out = folder / "run";
+  const std::vector<std::string> flags = {"--dimensions", "resolution", "--extrapolate",
+                                          "--finetune-epochs", "40"};
+  std::vector<std::string> words = flags;
+  words.insert(words.end(), {"--round-epochs", "5"});
+  const Result result = run_program("prune", arguments("plan", out, words));
+  ASSERT_EQ(result.code, 0) << result.err;
+  for (const char* stage : {"sparsify", "collect", "fit"}) {
+    const Result done = run_program("prune", {stage, "--out", out.string()});
+    ASSERT_EQ(done.code, 0) << done.err;
+  }
+  const nlohmann::json steps = steps_of(out);
+  const nlohmann::json& point = steps.at("collect/resolution-1");
+  double least = 100;
+  for (const nlohmann::json& epoch : point.at("curve")) {
+    EXPECT_EQ(epoch.at("lr"), point.at("curve").at(0).at("lr"));
+    least = std::min(least, epoch.at("held_out").get<double>());
+  }
+  EXPECT_GE(point.at("extrapolated").get<double>(), least);
+  EXPECT_LE(point.at("extrapolated").get<double>(), 100);
+  EXPECT_GE(point.at("deviation").get<double>(), 0);
+
+  const Result few = run_program("prune", arguments("plan", folder / "few", flags));
+  EXPECT_EQ(few.code, 2);
+  EXPECT_TRUE(one_error(few, "--round-epochs is 1")) << few.err;
+}
+
+TEST_F(Prune, RanksThePointsByWhatTheRecipeMakesOfThem) {
+  const fs::path out = folder / "run";
+  ASSERT_EQ(run_program("prune", arguments("plan", out, {"--repeats", "1"})).code, 0);
+  EXPECT_EQ(run_program("prune", {"rank", "--out", out.string()}).code, 2);
+  for (const char* stage : {"sparsify", "collect", "rank"}) {
+    const Result done = run_program("prune", {stage, "--out", out.string()});
+    ASSERT_EQ(done.code, 0) << done.err;
+  }
+  const nlohmann::json steps = steps_of(out);
+  std::size_t points = 0;
+  for (const auto& [name, step] : steps.items()) {
+    if (!name.starts_with("collect/") || name == "collect/original-1") continue;
+    ++points;
+    const nlohmann::json& ranked = steps.at("rank/" + name.substr(8));
+    // The point's own structure, trained longer.
+    EXPECT_EQ(ranked.at("trained").at("macs"), step.at("macs")) << name;
+    EXPECT_EQ(ranked.at("trained").at("params"), step.at("params")) << name;
+  }
+  EXPECT_GE(points, 4u);
+  const std::string csv = read_text(out / "rank.csv");
+  EXPECT_EQ(std::ranges::count(csv, '\n'), static_cast<std::ptrdiff_t>(points + 1)) << csv;
+  const Result again = run_program("prune", {"rank", "--out", out.string()});
+  EXPECT_NE(again.out.find("after the point's training"), std::string::npos) << again.out;
+  EXPECT_EQ(read_text(out / "rank.csv"), csv);
+
+  const Result path =
+      run_program("prune", arguments("plan", folder / "b", {"--path", "iterative"}));
+  ASSERT_EQ(path.code, 0) << path.err;
+  const Result refused = run_program("prune", {"rank", "--out", (folder / "b").string()});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_TRUE(one_error(refused, "--path one-shot")) << refused.err;
 }
 
 TEST(Schedule, SharesTheTimeOut) {
