@@ -14,6 +14,7 @@
 #include "apps/cli/progress.h"
 #include "apps/cli/run_folder.h"
 #include "apps/cli/stop_signal.h"
+#include "apps/cli/unfold.h"
 #include "apps/prune/baselines.h"
 #include "apps/prune/budget.h"
 #include "apps/prune/latency.h"
@@ -99,6 +100,7 @@ struct Flags {
   double minutes = 0;
   PruneOptions options;
   ModelOptions model;
+  UnfoldOption unfold;
   DataOptions data;
   TrainingOptions training;
   DivergenceOptions divergence;
@@ -242,6 +244,7 @@ struct Flags {
     training.add_to(app);
     divergence.add_to(app);
     model.add_to(app);
+    unfold.add_to(app);
     device.add_to(app);
     profile.add_to(app);
   }
@@ -308,6 +311,10 @@ struct Flags {
                            "--dimensions names '{}'; it takes depth, width and resolution", name);
       *dimension = true;
     }
+    require<ConfigError>(!o.prune_width || !groups.empty(),
+                         "no batch norm scales the channels of {}, which is what --criterion {} "
+                         "goes by: give --criterion l1, or leave width out of --dimensions",
+                         model.file, o.criterion);
     if (o.held_out_from != HeldOut::validation) {
       const bool from_test = o.held_out_from == HeldOut::test;
       o.held_out = held_out_count(o.held_out, (from_test ? splits.test : train).count);
@@ -348,11 +355,13 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
   require_fits_model(flags.model.file, model.info, flags.data.data, data.train);
   nn::check_fits(model.network, data.train);
   nn::check_fits(model.network, data.test);
+  flags.unfold.apply(flags.model.file, model, data.train, ex, flags.training.values.seed);
   const PruneOptions options = flags.resolved(model.network.graph(), data, ex.device);
   nlohmann::json settings = to_json(options);
   if (measures_time(options)) settings["latency_batch"] = options.latency_batch;
   settings["model_crc32"] = crc32_of_file(flags.model.file);
   settings["arch"] = model.info.arch;
+  settings["unfold"] = flags.unfold.wanted();
   settings["side"] = model.info.side;
   settings["resize"] = nn::to_string(model.info.resize);
   settings["data"] = data.train.name;

@@ -45,6 +45,7 @@ int run(int argc, char** argv) {
       ->type_name("LIST");
   app.add_option("--std", settings.std, "--init: deviation of each channel (the file's own)")
       ->type_name("LIST");
+  settings.unfold.add_to(app);
   app.add_option("--teacher", settings.teacher,
                  "A model file of the same classes, to learn from its answers, too")
       ->transform(absolute_path())

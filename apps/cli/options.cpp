@@ -10,6 +10,7 @@
 #include "kernels/runtime/error.h"
 #include "kernels/runtime/memory.h"
 #include "nn/data/image_folder.h"
+#include "nn/data/memory_limit.h"
 
 namespace trifold::apps {
 
@@ -38,11 +39,6 @@ Device parse_device(const std::string& text) {
   return device;
 }
 
-// An option that is true or false. CLI11 would show what it is by itself as 1 or 0.
-void add_choice(OptionSet& app, const std::string& name, bool& value, const std::string& help) {
-  app.add_option(name, value, help)->default_str(value ? "true" : "false");
-}
-
 kernels::Precision parse_precision(const std::string& text) {
   if (text == "fp32") return kernels::Precision::fp32;
   if (text == "tf32") return kernels::Precision::tf32;
@@ -51,6 +47,10 @@ kernels::Precision parse_precision(const std::string& text) {
 }
 
 }  // namespace
+
+void add_choice(OptionSet& app, const std::string& name, bool& value, const std::string& help) {
+  app.add_option(name, value, help)->default_str(value ? "true" : "false");
+}
 
 kernels::Exec DeviceOptions::exec() {
   const Device device = parse_device(device_);
@@ -104,6 +104,8 @@ nn::DataSplits DataOptions::load(const nn::Model* model, nn::Splits splits) cons
     loaded = nn::load_data(data, options);
   } catch (const nn::BadImagesError& e) {
     throw FileError(fmt::format("{}, or pass over them with --skip-bad {}", e.what(), e.count));
+  } catch (const nn::MemoryLimitError& e) {
+    throw ConfigError(fmt::format("{} with --memory-limit", e.what()));
   }
   for (const std::string& warning : loaded.warnings)
     message("warning: " + printable(warning) + "\n");

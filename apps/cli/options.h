@@ -16,6 +16,9 @@
 
 namespace trifold::apps {
 
+/// An option that is true or false. CLI11 would show what it is by itself as 1 or 0.
+void add_choice(OptionSet& app, const std::string& name, bool& value, const std::string& help);
+
 /// --device, --precision and --threads.
 class DeviceOptions {
  public:

@@ -34,7 +34,7 @@ std::vector<std::string> parse_patterns(const std::string& flag, const std::stri
   std::istringstream words(text);
   for (std::string pattern; std::getline(words, pattern, ',');) {
     const auto matches = [&](const std::string& group) { return pruning::matches(pattern, group); };
-    require<ConfigError>(std::ranges::any_of(groups, matches),
+    require<ConfigError>(pattern == "*" || std::ranges::any_of(groups, matches),
                          "{}: '{}' matches no group of channels; the groups are {}", flag, pattern,
                          fmt::join(groups, ", "));
     patterns.push_back(pattern);

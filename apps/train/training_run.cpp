@@ -251,6 +251,7 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   nn::Model model = starting_model(s, std::move(init), data.train, options.seed);
   require_side_fits(model);
   model.network = model.network.to(ex.device);
+  if (!s.init.empty()) s.unfold.apply(s.init, model, data.train, ex, options.seed);
   const nn::InputSize size = model.info.input_size();
   const nn::HeldOutSplit split =
       nn::split_held_out(data.train, held_out_count(s.held_out, data.train.count), options.seed);

@@ -10,6 +10,7 @@
 #include "apps/cli/options.h"
 #include "apps/cli/rollback.h"
 #include "apps/cli/stop_signal.h"
+#include "apps/cli/unfold.h"
 
 namespace trifold::apps {
 
@@ -29,6 +30,7 @@ struct TrainSettings {
   DataOptions data;
   TrainingOptions training;
   DivergenceOptions divergence;
+  UnfoldOption unfold;  ///< of `init`
 };
 
 /// Trains and writes model.safetensors, checkpoint.safetensors, metrics.jsonl, summary.csv and

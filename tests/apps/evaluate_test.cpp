@@ -114,6 +114,9 @@ TEST(Evaluate, TakesWhatTheModelWasTrainedOn) {
   expect_note({"--resolution", "12", "--resize", "plain"}, "'plain'");
   EXPECT_NE(evaluate({"--resolution", "12", "--resize", "plain"}).out,
             evaluate({"--resolution", "12"}).out);
+  const Result small = evaluate({"--memory-limit", "1e-6"});
+  EXPECT_EQ(small.code, 2);
+  EXPECT_TRUE(one_error(small, "raise the limit with --memory-limit")) << small.err;
   const Result cubic = evaluate({"--resize", "cubic"});
   EXPECT_EQ(cubic.code, 2);
   EXPECT_TRUE(one_error(cubic, "--resize")) << cubic.err;

@@ -70,6 +70,38 @@ TEST(ExportModel, WhatIsWrittenCanBePruned) {
     ASSERT_EQ(planned.code, 0) << planned.err;
     EXPECT_NE(planned.err.find("3 blocks"), std::string::npos) << planned.err;
   }
+
+  // The batch norms that were folded away are measured anew: the same answers, and scales again.
+  const Result unfolded =
+      run_program("prune", tiny_pruning("run", folded, data, folder / "run", {"--onnx"}));
+  ASSERT_EQ(unfolded.code, 0) << unfolded.err;
+  EXPECT_NE(unfolded.err.find("7 convolutions of " + folded), std::string::npos) << unfolded.err;
+  const auto inspected = [](const fs::path& file) {
+    return nlohmann::json::parse(run_program("inspect", {file.string(), "--json"}).out);
+  };
+  const nlohmann::json described = inspected(folder / "run" / "model.safetensors");
+  EXPECT_LE(described.at("macs").get<double>(), 0.5 * inspected(model).at("macs").get<double>());
+  const nlohmann::json history = described.at("provenance");
+  EXPECT_TRUE(std::ranges::any_of(
+      history, [](const nlohmann::json& entry) { return entry.at("step") == "unfold"; }));
+  const Result other =
+      run_program("prune", {"fit", "--out", (folder / "run").string(), "--unfold", "false"});
+  EXPECT_EQ(other.code, 2);
+  const Result tuned = run_program(
+      "train", {"--init", folded, "--data", data, "--epochs", "1", "--lr", "0", "--batch", "6",
+                "--threads", "1", "--out", (folder / "tuned").string()});
+  ASSERT_EQ(tuned.code, 0) << tuned.err;
+  EXPECT_EQ(inspected(folder / "tuned" / "model.safetensors").at("params"),
+            inspected(model).at("params"));
+  const Result plain =
+      run_program("prune", tiny_pruning("plan", folded, data, folder / "plain",
+                                        {"--unfold", "false", "--dimensions", "depth,resolution"}));
+  ASSERT_EQ(plain.code, 0) << plain.err;
+  EXPECT_EQ(plain.err.find("batch norm"), std::string::npos) << plain.err;
+  const Result wide = run_program(
+      "prune", tiny_pruning("plan", folded, data, folder / "wide", {"--unfold", "false"}));
+  EXPECT_EQ(wide.code, 2);
+  EXPECT_TRUE(one_error(wide, "give --criterion l1")) << wide.err;
 }
 
 }  // namespace
