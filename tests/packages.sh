@@ -29,7 +29,7 @@ install_missing() {
 # What every build needs, with its tests and benchmarks.
 build_packages=(g++ cmake ninja-build ccache pkg-config libfmt-dev nlohmann-json3-dev libeigen3-dev
   zlib1g-dev libcli11-dev libhwy-dev libtomlplusplus-dev libjpeg62-turbo-dev libexif-dev
-  libspng-dev libsqlite3-dev libprotozero-dev libboost-context-dev binutils dataset-fashion-mnist libgtest-dev
+  libspng-dev libsqlite3-dev libprotozero-dev libzip-dev libboost-context-dev binutils dataset-fashion-mnist libgtest-dev
   libgmock-dev libbenchmark-dev)
 
 # What a build uses where it is there.

@@ -11,6 +11,7 @@
 #include "nn/finite.h"
 #include "nn/io/graph_json.h"
 #include "nn/io/parameters.h"
+#include "nn/io/pytorch_file.h"
 #include "nn/io/weight_names.h"
 #include "nn/onnx/import.h"
 
@@ -268,7 +269,7 @@ Model load_model(const std::filesystem::path& path, const ModelHints& hints, Dev
       check_shapes(network.graph, "", file);
       return {Network(std::move(network.graph)), std::move(network.info)};
     }
-    file = engine::read_safetensors(path);
+    file = is_pytorch(path) ? read_pytorch(path) : engine::read_safetensors(path);
     const bool own = file.metadata.contains(info_key) && file.metadata.contains(graph_key);
     return own ? load_own(file, hints) : load_plain(file, hints);
   };
