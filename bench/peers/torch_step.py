@@ -6,15 +6,12 @@ for fresh pages at each step otherwise.
 import argparse
 import json
 import resource
-import sys
 import time
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/fixtures"))
-import networks  # noqa: E402
+from peer_networks import make_network
 
 
 def process_mb():
@@ -22,16 +19,6 @@ def process_mb():
 
 
 imported_mb = process_mb()
-
-
-def make_network(name, classes):
-    if name == "densenet40":
-        return networks.DenseNet(12, 12, 24, False, 1.0, classes)
-    if name == "resnet50":
-        from torchvision.models import resnet50
-        return resnet50(num_classes=classes)
-    depth = int(name.removeprefix("resnet"))
-    return networks.ResNet((depth - 2) // 6, classes)
 
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -128,7 +115,7 @@ print(json.dumps({
     "device": o.device,
     "precision": o.precision,
     "variant": ("channels_last" if o.channels_last else "nchw") + ("+compile" if o.compile else "")
-               + ("+graph" if o.graph else ""),
+               + ("+graph" if o.graph else "") + ("" if o.precision == "fp32" else "+" + o.precision),
     "version": torch.__version__,
     "steps": len(times),
     "median_ms": 1e3 * median,

@@ -1,0 +1,16 @@
+"""The networks of bench_train as PyTorch modules."""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/fixtures"))
+import networks  # noqa: E402
+
+
+def make_network(name, classes):
+    if name == "densenet40":
+        return networks.DenseNet(12, 12, 24, False, 1.0, classes)
+    if name == "resnet50":
+        from torchvision.models import resnet50
+        return resnet50(num_classes=classes)
+    depth = int(name.removeprefix("resnet"))
+    return networks.ResNet((depth - 2) // 6, classes)
