@@ -28,13 +28,20 @@ void check_call(cudaError_t status, const char* call);
 /// the kernel that has it, and not by a later call.
 void check_launch(cudaError_t status, const Exec& ex, const char* kernel_name);
 
+/// While launches are timed (launch_times.h), an event before the launch, which end_launch takes,
+/// else null.
+cudaEvent_t begin_launch(const Exec& ex);
+void end_launch(const Exec& ex, const char* kernel_name, cudaEvent_t begin);
+
 /// Launches `kernel` on ex.stream with so much dynamic shared memory, and checks it.
 template <class... Parameters, class... Args>
 void launch_with(std::int64_t shared_bytes, const Exec& ex, const char* kernel_name,
                  void (*kernel)(Parameters...), dim3 blocks, dim3 threads, Args&&... args) {
+  const cudaEvent_t begin = begin_launch(ex);
   check_launch(simt::launch(kernel, blocks, threads, static_cast<std::size_t>(shared_bytes),
                             stream_of(ex), std::forward<Args>(args)...),
                ex, kernel_name);
+  end_launch(ex, kernel_name, begin);
 }
 
 /// The same with static shared memory alone.
