@@ -3,7 +3,9 @@
 ///
 ///     cuda_roofline                          Markdown, for the networks and batches below
 ///     cuda_roofline --count resnet20 --batch 2 --side 32
+///     cuda_roofline --measure resnet20 --batch 128
 ///
+/// With --measure the steps run on a GPU, and the times of their kernels stand beside the model's.
 /// With --count, where kernels run under the checking emulator, one step of a network is run there
 /// and the bytes that it counts are compared with the model's. Exit status 1: they differ by more
 /// than a twentieth.
@@ -15,16 +17,10 @@
 #include <map>
 #include <vector>
 
+#include "apps/cli/exit_code.h"
+#include "bench/step_run.h"
 #include "bench/step_traffic.h"
 #include "nn/arch/architectures.h"
-
-#if defined(SIMT_EMULATED)
-#include "engine/tensor.h"
-#include "kernels/simt/emulator.h"
-#include "kernels/simt/profile.h"
-#include "nn/execute/executor.h"
-#include "nn/train/sgd.h"
-#endif
 
 namespace {
 
@@ -199,86 +195,12 @@ bf16 moves half of the unfused bytes, about what the fused step of a ResNet move
   for_each_step(print_step);
 }
 
-#if defined(SIMT_EMULATED)
-/// Which kernels make a kind: parts of their names, the first that fits.
-constexpr std::array<std::pair<const char*, const char*>, 25> kernels_of{
-    {{"fused_backward_kernel", "convolution, both gradients"},
-     {"backward_data_kernel", "convolution, data gradient"},
-     {"backward_weight_kernel", "convolution, weight gradient"},
-     {"forward_kernel", "convolution, forward"},
-     {"finish_sums_kernel", "sums of parts"},
-     {"column_sums_kernel", "sums of parts"},
-     {"TileStatisticsTerms", "sums of parts"},
-     {"PartTerms", "sums of parts"},
-     {"StatisticsTerms", "norm, statistics"},
-     {"GradientTerms", "norm, gradient sums"},
-     {"CombineGradients", "norm, gradient"},
-     {"Normalise", "norm, apply"},
-     {"batch_norm_factors", "norm, factors"},
-     {"batch_norm_gradient_coefficients", "norm, factors"},
-     {"ReluGradient>", "ReLU, gradient"},
-     {"Relu>", "ReLU"},
-     {"Gather", "gather"},
-     {"Copy", "concat"},
-     {"Pool", "pool"},
-     {"pool", "pool"},
-     {"Sum>", "add"},
-     {"AddParts", "linear"},
-     {"update_parameters", "update"},
-     {"product_kernel", "linear"},
-     {"reader_chains", "gather"}}};
-
-std::string kind_of(const std::string& kernel) {
-  const auto* at = std::ranges::find_if(
-      kernels_of, [&](const auto& entry) { return kernel.find(entry.first) != kernel.npos; });
-  return at == kernels_of.end() ? "loss" : at->second;
-}
-
-struct Counted {
-  std::uint64_t launches = 0;
-  double bytes = 0, tensor_macs = 0;
-};
-
-/// What the emulator counts in one step.
-std::map<std::string, Counted> count_step(const nn::Graph& graph, std::int64_t side,
-                                          std::int64_t batch, Fusion fusion) {
-  const kernels::Exec ex{.device = {DeviceKind::cuda, 0}, .precision = kernels::Precision::bf16};
-  nn::Network host(graph);
-  nn::initialise(host, 1);
-  nn::Network network = host.to(ex.device);
-  nn::Sgd sgd(network, {}, ex);
-  const engine::Tensor images = engine::Tensor::zeros({batch, side, side, 3}).to(ex.device);
-  const std::vector<std::int32_t> classes_of(static_cast<std::size_t>(batch), 0);
-  const engine::Tensor labels =
-      engine::Tensor::from({batch}, std::span<const std::int32_t>(classes_of), ex.device);
-  nn::ForwardMode mode = nn::training;
-  mode.fused = fusion == Fusion::convolutions;
-
-  simt::clear_profiles();
-  simt::settings().profile = true;
-  engine::Tape tape(ex);
-  const engine::Var logits =
-      nn::Executor(network).forward(tape, engine::Var::constant(images), mode).logits;
-  tape.backward(engine::softmax_cross_entropy(tape, logits, labels, 0.0f));
-  sgd.step(network);
-  simt::settings().profile = false;
-
-  std::map<std::string, Counted> kinds;
-  for (const simt::Profile& p : simt::profiles()) {
-    Counted& kind = kinds[kind_of(p.kernel)];
-    kind.launches += p.launches;
-    kind.bytes += static_cast<double>(p.dram_read_bytes + p.dram_written_bytes);
-    kind.tensor_macs += static_cast<double>(p.tensor_fmas);
-  }
-  return kinds;
-}
-
 int compare(const std::string& name, std::int64_t side, std::int64_t batch, Fusion fusion) {
   const nn::Graph graph = nn::make_architecture(name, 3, classes);
   const Step model(graph, side, batch, fusion);
-  std::map<std::string, Counted> counted = count_step(graph, side, batch, fusion);
+  std::map<std::string, bench::CountedKind> counted = count_step(graph, side, batch, fusion);
   std::map<std::string, Total> predicted = model.by_kind();
-  Counted sum;
+  bench::CountedKind sum;
   for (const auto& [kind, c] : counted) {
     predicted[kind];
     sum.launches += c.launches;
@@ -291,7 +213,7 @@ int compare(const std::string& name, std::int64_t side, std::int64_t batch, Fusi
       "model MB | model / counted | counted tensor GFMA | model GFMA |\n"
       "|---|--:|--:|--:|--:|--:|--:|--:|\n",
       name, batch, side, side);
-  const auto print = [](const std::string& kind, const Counted& c, const Total& t) {
+  const auto print = [](const std::string& kind, const bench::CountedKind& c, const Total& t) {
     fmt::print("| {} | {} | {} | {:.3f} | {:.3f} | {:.3f} | {:.4f} | {:.4f} |\n", kind, c.launches,
                t.launches, 1e-6 * c.bytes, 1e-6 * t.bytes, t.bytes / c.bytes, 1e-9 * c.tensor_macs,
                1e-9 * t.macs);
@@ -301,28 +223,61 @@ int compare(const std::string& name, std::int64_t side, std::int64_t batch, Fusi
   print("all", sum, all);
   return std::abs(all.bytes / sum.bytes - 1) < 0.05 ? 0 : 1;
 }
-#endif
+
+/// A step's kernels on the device, beside what the model leaves an H100 for them.
+void measure(const std::string& name, std::int64_t side, std::int64_t batch) {
+  const nn::Graph graph = nn::make_architecture(name, 3, classes);
+  const Step model(graph, side, batch, Fusion::convolutions);
+  std::map<std::string, Total> predicted = model.by_kind();
+  using Timed = std::map<std::string, bench::TimedKind>;
+  Timed in_bf16 = bench::time_step(graph, side, batch, kernels::Precision::bf16);
+  Timed in_fp32 = bench::time_step(graph, side, batch, kernels::Precision::fp32);
+  for (const Timed* timed : {&in_bf16, &in_fp32}) {
+    for (const auto& [kind, t] : *timed) predicted[kind];
+  }
+  fmt::print(
+      "{}, batch {}, {} x {} pixels\n\n| kernels | launches | model launches | bf16 ms | predicted "
+      "| times it | fp32 ms | predicted | times it |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+      name, batch, side, side);
+  bench::TimedKind all_in_bf16, all_in_fp32;
+  const auto print = [](const std::string& kind, const bench::TimedKind& bf16,
+                        const bench::TimedKind& fp32, const Total& t) {
+    const auto columns = [](double measured, double best) {
+      return best > 0 ? fmt::format("{:.3f} | {:.3f} | {:.1f}", 1e3 * measured, 1e3 * best,
+                                    measured / best)
+                      : fmt::format("{:.3f} | | ", 1e3 * measured);
+    };
+    fmt::print("| {} | {:.0f} | {} | {} | {} |\n", kind, bf16.launches, t.launches,
+               columns(bf16.seconds, t.seconds[2]), columns(fp32.seconds, t.seconds[0]));
+  };
+  for (const auto& [kind, t] : predicted) {
+    print(kind, in_bf16[kind], in_fp32[kind], t);
+    all_in_bf16.launches += in_bf16[kind].launches;
+    all_in_bf16.seconds += in_bf16[kind].seconds;
+    all_in_fp32.seconds += in_fp32[kind].seconds;
+  }
+  print("all", all_in_bf16, all_in_fp32, model.total());
+}
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string network;
+  std::string counted, measured;
   std::int64_t batch = 2, side = usual_side;
   bool steps = false;
   CLI::App app("Tabulates the roofline of training steps on an H100");
-  app.add_option("--count", network, "Compare one step of this network with the emulator's counts");
+  app.add_option("--count", counted, "Compare one step of this network with the emulator's counts");
+  app.add_option("--measure", measured, "Compare steps of this network on a GPU with the model")
+      ->excludes("--count");
   app.add_option("--batch", batch);
   app.add_option("--side", side);
   app.add_flag("--steps", steps, "Count batch norms as steps of their own");
   CLI11_PARSE(app, argc, argv);
-  if (network.empty()) {
-    print_report();
+  return apps::run_app([&] {
+    if (!counted.empty()) {
+      return compare(counted, side, batch, steps ? Fusion::norms : Fusion::convolutions);
+    }
+    measured.empty() ? print_report() : measure(measured, side, batch);
     return 0;
-  }
-#if defined(SIMT_EMULATED)
-  return compare(network, side, batch, steps ? Fusion::norms : Fusion::convolutions);
-#else
-  fmt::print(stderr, "--count needs a build with the preset emulated-check\n");
-  return 2;
-#endif
+  });
 }
