@@ -43,10 +43,13 @@ class StepLayout {
   }
   /// Whether it is this one.
   bool sums_up(NodeId convolution) const;
-  /// Whether the gradient behind the batch norm is left to the convolution before it to form.
-  bool leaves_unformed(NodeId norm) const {
-    return fused_ && plan_.norm_alone_reads[static_cast<std::size_t>(graph_.node(norm).inputs[0])];
+  /// Whether the node is a convolution that one batch norm alone reads, whose factors come with its
+  /// statistics.
+  bool has_norm_behind(NodeId id) const {
+    return fused_ && plan_.norm_behind[static_cast<std::size_t>(id)] != -1;
   }
+  /// Whether the gradient behind the batch norm is left to the convolution before it to form.
+  bool leaves_unformed(NodeId norm) const { return has_norm_behind(graph_.node(norm).inputs[0]); }
 
   /// The node's value under the name of the node in whose array it lies: a norm that is worked out
   /// where it is read has that of its input, and a Concat that grows in place that of the first.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "bench/conv2d_work.h"
 #include "bench/step_layout.h"
@@ -88,7 +89,17 @@ class Step : private StepLayout {
   struct Parts {
     std::int64_t count, results;
     double between = 0;
+    /// What the last launch reads and writes beside them, of a norm's factors.
+    double factors_read = 0, factors_written = 0;
   };
+  static Parts with_factors(Parts p, std::int64_t channels) {
+    p.factors_read = bytes(4 * channels), p.factors_written = bytes(6 * channels);
+    return p;
+  }
+  static Parts with_coefficients(Parts p, std::int64_t channels) {
+    p.factors_read = bytes(2 * channels), p.factors_written = bytes(5 * channels);
+    return p;
+  }
   /// Of the filters' gradient, or a bias', which column_sums adds.
   static Parts matrix_parts(std::int64_t rows, std::int64_t columns) {
     const std::int64_t parts = kernels::cuda::plan_column_sums(rows, columns).parts;
@@ -102,32 +113,58 @@ class Step : private StepLayout {
     const bool few = tiles <= kernels::cuda::few_tiles;
     return {tiles, width * channels, few ? 0 : 2 * bytes(cut.chunks * sums * channels)};
   }
-  void add_parts(const Array& parts, const Parts& p) {
-    Array left = parts;
-    if (p.between > 0) {
-      const Array sums{fresh(), p.between};
-      launches_.push_back({"sums of parts", {left}, {sums}});
-      left = sums;
-    }
-    launches_.push_back({"sums of parts", {left}, {{fresh(), bytes(p.results)}}});
+  /// Parts that a launch has left in an array.
+  struct Left {
+    Array array;
+    Parts parts;
+  };
+  void add_last(Launch& launch, const Array& from, const Parts& p) {
+    launch.reads.push_back(from);
+    launch.writes.push_back({fresh(), bytes(p.results)});
+    if (p.factors_written == 0) return;
+    launch.reads.push_back({fresh(), p.factors_read});
+    launch.writes.push_back({fresh(), p.factors_written});
   }
-  /// A launch that leaves parts, and those that add them.
-  void move_in_parts(Launch launch, const std::vector<Parts>& left) {
+  /// One launch adds all, but where there is one between.
+  void add_parts(const std::vector<Left>& all) {
+    const bool at_once =
+        std::ranges::all_of(all, [](const Left& left) { return left.parts.between == 0; });
+    Launch last{"sums of parts", {}, {}};
+    for (const auto& [array, parts] : all) {
+      Array from = array;
+      if (parts.between > 0) {
+        from = {fresh(), parts.between};
+        launches_.push_back({"sums of parts", {array}, {from}});
+      }
+      add_last(last, from, parts);
+      if (!at_once) launches_.push_back(std::exchange(last, {"sums of parts", {}, {}}));
+    }
+    if (!last.reads.empty()) launches_.push_back(std::move(last));
+  }
+  /// A launch that leaves parts.
+  std::vector<Left> leave_parts(Launch launch, const std::vector<Parts>& parts) {
     launch.least_bytes += launch.bytes();
-    const std::size_t whole = launch.writes.size();
-    for (const Parts& p : left) launch.writes.push_back({fresh(), bytes(p.count * p.results)});
-    const Arrays parts(launch.writes.begin() + static_cast<std::ptrdiff_t>(whole),
-                       launch.writes.end());
+    std::vector<Left> left;
+    for (const Parts& p : parts) {
+      left.push_back({{fresh(), bytes(p.count * p.results)}, p});
+      launch.writes.push_back(left.back().array);
+    }
     launches_.push_back(std::move(launch));
-    for (std::size_t i = 0; i < left.size(); ++i) add_parts(parts[i], left[i]);
+    return left;
+  }
+  void move_in_parts(Launch launch, const std::vector<Parts>& parts) {
+    add_parts(leave_parts(std::move(launch), parts));
   }
 
   /// A pass over the rows of x that leaves two sums a channel, in double for each of its chunks.
-  void sum_over_rows(const char* kind, NodeId x, Arrays reads, Arrays writes) {
+  void sum_over_rows(const char* kind, NodeId x, Arrays reads, Arrays writes,
+                     bool coefficients = false) {
     const std::int64_t c = extent(x).c;
     const auto cut = kernels::cuda::cut_columns(pixels(x), c, c % 4 == 0 ? 4 : 1,
                                                 kernels::cuda::most_sum_blocks);
-    move_in_parts({kind, std::move(reads), std::move(writes)}, {{2 * cut.chunks, 2 * c}});
+    const Parts parts{2 * cut.chunks, 2 * c};
+    move_in_parts({kind, std::move(reads), std::move(writes)},
+                  {coefficients ? with_coefficients(parts, c) : parts});
   }
 
   bool is_unformed(NodeId id) const { return unformed_[static_cast<std::size_t>(id)]; }
@@ -197,7 +234,10 @@ class Step : private StepLayout {
     Launch launch{"convolution, forward", {input(id, s), weights(id, s)}, {value(id)}};
     launch.macs = work.macs, launch.least_macs = least_macs(s);
     std::vector<Parts> parts;
-    if (gathers_moments(id)) parts.push_back(tile_parts(work.parts, 3, 2, s.k));
+    if (gathers_moments(id)) {
+      const Parts statistics = tile_parts(work.parts, 3, 2, s.k);
+      parts.push_back(has_norm_behind(id) ? with_factors(statistics, s.k) : statistics);
+    }
     move_in_parts(std::move(launch), parts);
   }
 
@@ -216,10 +256,10 @@ class Step : private StepLayout {
     const std::int64_t channels = extent(id).c;
     learn(channels);
     learn(channels);
-    if (fused()) {
-      move("norm, factors", {{fresh(), bytes(7 * channels)}}, {{fresh(), bytes(6 * channels)}});
-    } else {
+    if (!fused()) {
       sum_over_rows("norm, statistics", x, {value(x)}, {});
+    } else if (!has_norm_behind(x)) {
+      move("norm, factors", {{fresh(), bytes(7 * channels)}}, {{fresh(), bytes(6 * channels)}});
     }
     if (is_part_of_convolution(id)) return;
     const bool alone = fusion_ == Fusion::none;
@@ -285,7 +325,7 @@ class Step : private StepLayout {
     sum_bias(id, batch_, op.outputs);
   }
   void sum_bias(NodeId id, std::int64_t rows, std::int64_t outputs) {
-    add_parts(gradient(id), matrix_parts(rows, outputs));
+    add_parts({{gradient(id), matrix_parts(rows, outputs)}});
   }
 
   /// The gradient of what has grown in place lies where that of the whole does.
@@ -302,9 +342,11 @@ class Step : private StepLayout {
     }
     const bool kept = is_unformed(id) && both;
     const Array dy = kept ? Array{fresh(), size(id)} : gradient(id);
-    backward_weight(id, s, kept ? Arrays{dy} : Arrays{});
+    std::vector<Left> left = backward_weight(id, s, kept ? Arrays{dy} : Arrays{});
+    // A launch adds both halves' parts.
+    if (!both || !sums_up(id)) add_parts(std::exchange(left, {}));
     if (has_bias) sum_bias(id, pixels(id), s.k);
-    if (both) backward_data(id, s, dy);
+    if (both) backward_data(id, s, dy, std::move(left));
   }
 
   /// What gives the gradient of a convolution's result: itself, or that of a norm behind and y.
@@ -328,6 +370,11 @@ class Step : private StepLayout {
       launch.writes.push_back({fresh(), bytes(s.w_size())});
     }
   }
+  /// The sums that a convolution leaves the batch norm x in front of it.
+  Parts gradient_sums(NodeId x, const Conv2dShape& s, const Conv2dWork& work) const {
+    const Parts sums = tile_parts(work.parts, 2, 2, s.c);
+    return leaves_unformed(x) ? with_coefficients(sums, s.c) : sums;
+  }
   static void append(Arrays& to, const Arrays& from) {
     to.insert(to.end(), from.begin(), from.end());
   }
@@ -344,22 +391,23 @@ class Step : private StepLayout {
       launch.writes.push_back(own_gradient(x));
     }
     leave_filters(launch, parts, s, work.parts);
-    if (sums_up(id)) parts.push_back(tile_parts(work.parts, 2, 2, s.c));
+    if (sums_up(id)) parts.push_back(gradient_sums(x, s, work));
     move_in_parts(std::move(launch), parts);
   }
 
   /// `kept` is where a deferred dy is kept.
-  void backward_weight(NodeId id, const Conv2dShape& s, const Arrays& kept) {
+  std::vector<Left> backward_weight(NodeId id, const Conv2dShape& s, const Arrays& kept) {
     const Conv2dWork work = weight_gradient_work(s);
     Launch launch{"convolution, weight gradient", {input(id, s)}, kept};
     append(launch.reads, output_gradient(id));
     launch.macs = work.macs, launch.least_macs = least_macs(s);
     std::vector<Parts> parts;
     leave_filters(launch, parts, s, work.parts);
-    move_in_parts(std::move(launch), parts);
+    return leave_parts(std::move(launch), parts);
   }
 
-  void backward_data(NodeId id, const Conv2dShape& s, const Array& dy) {
+  /// `left` are the weight gradient's parts, where they are still to be added.
+  void backward_data(NodeId id, const Conv2dShape& s, const Array& dy, std::vector<Left> left) {
     const NodeId x = graph().node(id).inputs[0];
     const Conv2dWork work = data_gradient_work(s);
     Launch launch{"convolution, data gradient", {dy, weights(id, s)}, {}};
@@ -375,8 +423,12 @@ class Step : private StepLayout {
     if (has_gradient(x) && !adds_later) launch.reads.push_back(gradient(x));
     const Array dx = adds_later ? Array{fresh(), size(x)} : own_gradient(x);
     launch.writes.push_back(dx);
-    move_in_parts(std::move(launch), sums_up(id) ? std::vector{tile_parts(work.parts, 2, 2, s.c)}
-                                                 : std::vector<Parts>{});
+    for (const Left& of_g :
+         leave_parts(std::move(launch),
+                     sums_up(id) ? std::vector{gradient_sums(x, s, work)} : std::vector<Parts>{})) {
+      left.push_back(of_g);
+    }
+    add_parts(left);
     if (adds_later) hand_on(x, dx.name);
   }
 
@@ -395,14 +447,13 @@ class Step : private StepLayout {
       Arrays reads{value(x), g};
       append(reads, mask);
       const bool leaves = !mask.empty() && (residual || fused());
-      sum_over_rows("norm, gradient sums", x, reads, leaves ? Arrays{g} : Arrays{});
+      sum_over_rows("norm, gradient sums", x, reads, leaves ? Arrays{g} : Arrays{},
+                    leaves_unformed(id));
       if (leaves) mask.clear();
     }
     if (residual) hand_on(node.inputs[1], g.name);
     if (leaves_unformed(id)) {
       unformed_[static_cast<std::size_t>(x)] = true;
-      const std::int64_t channels = extent(id).c;
-      move("norm, factors", {{fresh(), bytes(4 * channels)}}, {{fresh(), bytes(5 * channels)}});
       gradients_[static_cast<std::size_t>(x)] = g.name;
       return;
     }

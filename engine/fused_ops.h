@@ -20,28 +20,40 @@ struct DeferredGradient {
   Tensor y, mean, scale, coefficient, constant;
 };
 
+/// The factors of a batch norm, (c) each; see kernels::batch_norm_factors.
+struct NormFactors {
+  Tensor mean, inv_std, scale, shift;
+};
+
 /// The statistics (3,c) of a value, for the batch norms of it.
 struct BatchStatistics {
   Tensor values;
   /// Where a norm that alone reads the value may leave its gradient deferred: the op that made the
   /// value evaluates it. Null: nowhere.
   std::shared_ptr<DeferredGradient> gradient;
+  /// Those of the one batch norm of it, where the op that made the value knew that; else undefined.
+  NormFactors factors{};
 };
 
-/// The factors of a batch norm, (c) each; see kernels::batch_norm_factors.
-struct NormFactors {
-  Tensor mean, inv_std, scale, shift;
+/// The coefficients of a deferred gradient, and gradients of the norm's scales; (c) each. See
+/// kernels::batch_norm_gradient_coefficients.
+struct NormCoefficients {
+  Tensor scale, coefficient, constant, dgamma, dbeta;
 };
 
 /// A batch norm a = act(norm(x) [+ residual]) as the convolution sees it that reads a. In the
 /// backward pass this convolution is the last to give a a gradient, for it is the first to read it;
-/// so it adds up what others gave, makes that the gradient of what act takes, and leaves its sums.
+/// so it adds up what others gave, makes that the gradient of what act takes, and leaves its sums
+/// and, where the norm defers its gradient, the coefficients made of them.
 struct LazyBatchNorm {
   Tensor x;     ///< a are its first channels, or all
   Shape shape;  ///< of a
   NormFactors factors;
   kernels::Activation act;
-  Tensor sums;  ///< (2,c), as kernels::norm_conv2d_backward gives them; undefined before
+  Tensor gamma;
+  bool defers = false;  ///< whether the gradient of x is left deferred
+  Tensor sums{};        ///< (2,c), as kernels::norm_conv2d_backward gives them; undefined before
+  NormCoefficients coefficients{};  ///< undefined before, and where it doesn't defer
 };
 
 /// A value, and the batch norm that yields it, if one does. The array of a deferred result is
@@ -64,9 +76,11 @@ LazyValue lazy_batch_norm(Tape& tape, const Var& x, const BatchStatistics& of_x,
                           Result result);
 
 /// conv2d(input, w) without bias. `statistics`, unless null, become those of the result, with a
-/// place for its gradient.
+/// place for its gradient. `behind`, unless null, is the one batch norm of the result: its factors
+/// come with the statistics, and its running statistics move.
+/// Errors    ShapeError also for a norm behind of other channels than w's.
 Var norm_conv2d(Tape& tape, const LazyValue& input, const Var& w, const ConvGeometry& geometry,
-                BatchStatistics* statistics = nullptr);
+                BatchStatistics* statistics = nullptr, const BatchNormState* behind = nullptr);
 
 /// The statistics of x in a pass of their own: kernels::batch_norm_statistics.
 Tensor batch_statistics(const kernels::Exec& ex, const Tensor& x);

@@ -20,6 +20,20 @@ struct BatchNormShape {
 /// Throws ShapeError unless every extent is >= 1.
 void check(const BatchNormShape& s);
 
+/// What batch_norm_factors takes beside the statistics, and what it leaves: for a kernel that takes
+/// the statistics and makes the factors of them, to the bits of batch_norm_factors.
+struct BatchNormFactors {
+  const float *gamma, *beta;
+  float eps, momentum;
+  float *mean, *inv_std, *scale, *shift, *running_mean, *running_var;
+};
+
+/// The same of batch_norm_gradient_coefficients, for a kernel that takes its sums.
+struct BatchNormCoefficients {
+  const float *inv_std, *gamma;
+  float *scale, *coefficient, *constant, *dgamma, *dbeta;
+};
+
 /// y = act(gamma (x - mean) / sqrt(var + eps) + beta [+ residual]), with mean and biased variance
 /// of this batch: batch_norm_statistics, batch_norm_factors and batch_norm_apply in one.
 /// Shapes    x, residual (or null), y (rows, channels); gamma, beta, mean, inv_std (channels).
@@ -72,11 +86,11 @@ void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, c
 /// from that of its result y, with sums[0] = sum g and sums[1] = sum g (x - mean). Without ReLU y
 /// is null and g dy.
 /// Shapes    x, y, dy, g (rows, channels), mean (channels), sums (2, channels).
-/// Effects   overwrites sums and, unless null, g, which may be dy.
+/// Effects   overwrites sums and, unless null, g, which may be dy, and what `coefficients` points to.
 /// Numerics  summed in double over parts, in fixed order; the same bits for any thread count.
 void batch_norm_gradient_sums(const Exec& ex, const BatchNormShape& s, const float* x,
                               const float* y, const float* mean, const float* dy, float* g,
-                              float* sums);
+                              float* sums, const BatchNormCoefficients* coefficients = nullptr);
 
 /// The gradients of batch_norm_train from the gradient g of what its ReLU takes and from
 /// sums[0] = sum g and sums[1] = sum g (x - mean), as norm_conv2d_backward and

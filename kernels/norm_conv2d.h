@@ -27,6 +27,9 @@
 ///         |                        dy1 = (g + coefficient (y1 - mean) + constant) scale
 ///         `--> dw1, ...            while g and y1 are read: the deferred gradient
 ///
+/// What stands on the right is done by the launch that adds up the sums, where the norm is known by
+/// then: BatchNormFactors, BatchNormCoefficients.
+///
 /// Where a neighbour is no such convolution, a pass of its own (kernels/batch_norm.h) takes the
 /// step:
 ///   y1 comes from something else              batch_norm_statistics takes its statistics
@@ -51,6 +54,7 @@
 #pragma once
 
 #include "kernels/activation.h"
+#include "kernels/batch_norm.h"
 #include "kernels/conv2d.h"
 #include "kernels/runtime/exec.h"
 
@@ -74,12 +78,14 @@ std::int64_t pitch_of(const InputNorm& norm, const Conv2dShape& s);
 /// y = conv2d_forward(a, w) with a = norm(x), or a = x where norm is null.
 /// Shapes    x (n,h,w,c), w (r,s,c,k), y (n,p,q,k), statistics (3,k) or null.
 /// Effects   overwrites y and, unless null, statistics with batch_norm_statistics(y); y overlaps
-///           nothing else.
+///           nothing else. `factors`, unless null, are made of the statistics, as
+///           batch_norm_factors does, in the same launches.
 /// Errors    ShapeError as check() and pitch_of() say, here and below.
 /// Numerics  y as conv2d_forward's, for |a - exact| <= 3 2^-24 (|x - mean| |scale| + |shift|);
 ///           statistics as batch_norm_statistics'. The same bits for any thread count.
 void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
-                         const InputNorm* norm, const float* w, float* y, float* statistics);
+                         const InputNorm* norm, const float* w, float* y, float* statistics,
+                         const BatchNormFactors* factors = nullptr);
 
 /// The gradient dy of a convolution's result y: g itself where y is null, or the deferred gradient
 /// of a batch norm of y, evaluated as it is read:
@@ -111,7 +117,9 @@ struct ConvInput {
 ///           h and w, sums[1] that of g (x - mean), as batch_norm_gradient(_coefficients) takes
 ///           them.
 ///           added may be null: nothing is added. Without a norm sums is null; without g, so are
-///           added and sums. g may be added; it overlaps nothing else.
+///           added and sums. g may be added; it overlaps nothing else. `coefficients`, which may
+///           be there where sums are, are made of them, as batch_norm_gradient_coefficients does
+///           for the norm's n h w rows, in the same launches.
 /// Errors    ShapeError as check() and pitch_of() say.
 /// Numerics  g and dw as conv2d_backward_data's dx and conv2d_backward_weight's dw, with a in the
 ///           place of x, a having the error that norm_conv2d_forward states and dy
@@ -121,6 +129,7 @@ struct ConvInput {
 ///           The same bits for any thread count.
 void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
                           const ConvInput& input, const float* w, const float* added, float* g,
-                          float* sums, float* dw);
+                          float* sums, float* dw,
+                          const BatchNormCoefficients* coefficients = nullptr);
 
 }  // namespace trifold::kernels

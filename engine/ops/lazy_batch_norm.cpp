@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "engine/fused_ops.h"
 #include "engine/ops/norm_factors.h"
 #include "kernels/runtime/error.h"
@@ -22,12 +24,17 @@ struct NormGradient {
 
   void operator()(Tensor g) const {
     if (!norm->sums.defined()) mask_and_sum(g);
-    Tensor dgamma = per_channel(), dbeta = per_channel();
+    Tensor dgamma, dbeta;
     if (residual.requires_grad()) residual.gradient->add(ex, g);
-    if (deferred && x.requires_grad()) {
-      defer(dgamma, dbeta);
+    if (norm->defers) {
+      NormCoefficients& k = norm->coefficients;
+      *deferred = {norm->x, norm->factors.mean, k.scale, k.coefficient, k.constant};
+      dgamma = std::move(k.dgamma);
+      dbeta = std::move(k.dbeta);
       x.gradient->add(ex, std::move(g));
     } else {
+      dgamma = per_channel();
+      dbeta = per_channel();
       evaluate(g, dgamma, dbeta);
     }
     if (gamma.requires_grad()) gamma.gradient->add(ex, std::move(dgamma));
@@ -43,18 +50,13 @@ struct NormGradient {
     const bool masked = a.defined();
     Tensor to = masked && !g.unique() ? Tensor::empty(norm->shape, g.device()) : g;
     norm->sums = Tensor::empty({2, norm->shape.channels()}, g.device());
+    std::optional<kernels::BatchNormCoefficients> coefficients;
+    if (norm->defers) coefficients = fresh_coefficients(*norm);
     kernels::batch_norm_gradient_sums(ex, shape(), norm->x.data(), masked ? a.data() : nullptr,
                                       norm->factors.mean.data(), g.data(),
-                                      masked ? to.data() : nullptr, norm->sums.data());
+                                      masked ? to.data() : nullptr, norm->sums.data(),
+                                      coefficients ? &*coefficients : nullptr);
     g = std::move(to);
-  }
-
-  void defer(const Tensor& dgamma, const Tensor& dbeta) const {
-    *deferred = {norm->x, norm->factors.mean, per_channel(), per_channel(), per_channel()};
-    kernels::batch_norm_gradient_coefficients(
-        ex, shape(), norm->factors.inv_std.data(), gamma.value.data(), norm->sums.data(),
-        deferred->scale.data(), deferred->coefficient.data(), deferred->constant.data(),
-        dgamma.data(), dbeta.data());
   }
 
   /// Adds the gradient of x to what has arrived there. Where x wants none it is dropped.
@@ -90,8 +92,14 @@ LazyValue lazy_batch_norm(Tape& tape, const Var& x, const BatchStatistics& of_x,
                       "batch_norm of {} with a residual of shape {}", to_string(x.shape()),
                       residual ? to_string(residual->shape()) : "");
   const kernels::Exec& ex = tape.exec();
-  const auto norm = std::make_shared<LazyBatchNorm>(
-      LazyBatchNorm{x.value, shape, norm_factors(ex, shape, of_x.values, state), act, {}});
+  const auto norm = std::make_shared<LazyBatchNorm>(LazyBatchNorm{
+      .x = x.value,
+      .shape = shape,
+      .factors =
+          of_x.factors.mean.defined() ? of_x.factors : norm_factors(ex, shape, of_x.values, state),
+      .act = act,
+      .gamma = state.gamma->value,
+      .defers = of_x.gradient != nullptr && x.requires_grad()});
   Tensor a;
   if (stored) {
     const NormFactors& f = norm->factors;

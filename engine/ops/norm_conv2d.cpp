@@ -1,7 +1,10 @@
 #include "kernels/norm_conv2d.h"
 
+#include <optional>
+
 #include "engine/fused_ops.h"
 #include "engine/ops/conv2d_shape.h"
+#include "engine/ops/norm_factors.h"
 
 namespace trifold::engine {
 namespace {
@@ -26,7 +29,7 @@ kernels::OutputGradient output_gradient(const Tensor& g, const DeferredGradient*
 }  // namespace
 
 Var norm_conv2d(Tape& tape, const LazyValue& input, const Var& w, const ConvGeometry& g,
-                BatchStatistics* statistics) {
+                BatchStatistics* statistics, const BatchNormState* behind) {
   const bool stored = input.a.value.defined();
   const Shape& shape = stored ? input.a.shape() : input.norm->shape;
   const Tensor& x = stored ? input.a.value : input.norm->x;
@@ -34,10 +37,17 @@ Var norm_conv2d(Tape& tape, const LazyValue& input, const Var& w, const ConvGeom
   const kernels::Exec& ex = tape.exec();
   Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.k}, x.device());
   if (statistics != nullptr) statistics->values = Tensor::empty({3, s.k}, x.device());
+  std::optional<kernels::BatchNormFactors> factors;
+  if (statistics != nullptr && behind != nullptr) {
+    check_state(*behind, y.shape());
+    statistics->factors = fresh_factors(y.shape(), x.device());
+    factors = factors_to(statistics->factors, *behind);
+  }
   kernels::InputNorm norm;
   if (!stored) norm = input_norm(*input.norm);
   kernels::norm_conv2d_forward(ex, s, x.data(), stored ? nullptr : &norm, w.value.data(), y.data(),
-                               statistics != nullptr ? statistics->values.data() : nullptr);
+                               statistics != nullptr ? statistics->values.data() : nullptr,
+                               factors ? &*factors : nullptr);
 
   Var result = tape.result(std::move(y), {&input.a, &w});
   std::shared_ptr<DeferredGradient> deferred;
@@ -48,10 +58,12 @@ Var norm_conv2d(Tape& tape, const LazyValue& input, const Var& w, const ConvGeom
     const Var& a = input.a;
     Tensor dw = Tensor::empty(w.shape(), g_of_y.device());
     Tensor added, g_of_a, sums;
+    std::optional<kernels::BatchNormCoefficients> coefficients;
     if (a.requires_grad()) {
       added = a.gradient->take();
       g_of_a = added.unique() ? added : Tensor::empty(shape, g_of_y.device());
       if (input.norm) sums = Tensor::empty({2, s.c}, g_of_y.device());
+      if (input.norm && input.norm->defers) coefficients = fresh_coefficients(*input.norm);
     }
     kernels::InputNorm again;
     kernels::ConvInput read{data_or_null(a.value)};
@@ -61,7 +73,8 @@ Var norm_conv2d(Tape& tape, const LazyValue& input, const Var& w, const ConvGeom
     }
     kernels::norm_conv2d_backward(ex, s, output_gradient(g_of_y, deferred.get()), read,
                                   w.value.data(), data_or_null(added), data_or_null(g_of_a),
-                                  data_or_null(sums), dw.data());
+                                  data_or_null(sums), dw.data(),
+                                  coefficients ? &*coefficients : nullptr);
     if (w.requires_grad()) w.gradient->add(ex, std::move(dw));
     if (!a.requires_grad()) return;
     a.gradient->add(ex, std::move(g_of_a));

@@ -259,11 +259,12 @@ void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, c
 
 void batch_norm_gradient_sums(const Exec& ex, const BatchNormShape& s, const float* x,
                               const float* y, const float* mean, const float* dy, float* g,
-                              float* sums) {
+                              float* sums, const BatchNormCoefficients* coefficients) {
   check(s);
   const Doubles total =
       TRIFOLD_DISPATCH(sum_gradients)(ex, s, x, mean, MaskedGradient{dy, y}, g, nullptr, nullptr);
   std::copy(total.begin(), total.end(), sums);
+  if (coefficients != nullptr) make_coefficients(ex, s, sums, *coefficients);
 }
 
 void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,

@@ -84,4 +84,16 @@ void batch_norm_gradient_coefficients(const Exec& /*ex*/, const BatchNormShape& 
   }
 }
 
+void make_factors(const Exec& ex, const BatchNormShape& s, const float* statistics,
+                  const BatchNormFactors& f) {
+  cpu::batch_norm_factors(ex, s, statistics, f.gamma, f.beta, f.eps, f.momentum, f.mean, f.inv_std,
+                          f.scale, f.shift, f.running_mean, f.running_var);
+}
+
+void make_coefficients(const Exec& ex, const BatchNormShape& s, const float* sums,
+                       const BatchNormCoefficients& k) {
+  cpu::batch_norm_gradient_coefficients(ex, s, k.inv_std, k.gamma, sums, k.scale, k.coefficient,
+                                        k.constant, k.dgamma, k.dbeta);
+}
+
 }  // namespace trifold::kernels::cpu

@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "kernels/batch_norm.h"
 #include "kernels/cpu/batch_norm_types.h"
 
 namespace trifold::kernels::cpu {
@@ -12,6 +13,14 @@ namespace trifold::kernels::cpu {
 /// deviations parts[(2 p + 1) channels + c].
 void merge_statistics(std::span<const std::int64_t> samples, std::int64_t channels,
                       const Doubles& parts, float* statistics);
+
+/// batch_norm_factors of what `f` points to.
+void make_factors(const Exec& ex, const BatchNormShape& s, const float* statistics,
+                  const BatchNormFactors& f);
+
+/// batch_norm_gradient_coefficients of what `k` points to.
+void make_coefficients(const Exec& ex, const BatchNormShape& s, const float* sums,
+                       const BatchNormCoefficients& k);
 
 /// 1 / sqrt(var + eps).
 Doubles inverse_std(std::int64_t channels, const float* var, float eps);

@@ -130,20 +130,10 @@ __global__ void __launch_bounds__(factor_threads)
 
 /// A thread owns a channel.
 __global__ void __launch_bounds__(factor_threads)
-    batch_norm_gradient_coefficients_kernel(BatchNormShape s, const float* inv_std,
-                                            const float* gamma, const float* sums, float* scale,
-                                            float* coefficient, float* constant, float* dgamma,
-                                            float* dbeta) {
+    batch_norm_gradient_coefficients_kernel(StoreCoefficients coefficients, const float* sums,
+                                            std::int64_t channels) {
   const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * factor_threads + threadIdx.x;
-  if (c >= s.channels) return;
-  const auto rows = static_cast<double>(s.rows), inv = static_cast<double>(inv_std[c]);
-  const auto of_g = static_cast<double>(sums[c]);
-  const auto of_product = static_cast<double>(sums[s.channels + c]);
-  scale[c] = static_cast<float>(static_cast<double>(gamma[c]) * inv);
-  coefficient[c] = static_cast<float>(-inv * inv * of_product / rows);
-  constant[c] = static_cast<float>(-of_g / rows);
-  dgamma[c] = static_cast<float>(inv * of_product);
-  dbeta[c] = sums[c];
+  if (c < channels) coefficients(c, sums[c], sums[channels + c]);
 }
 
 template <class Next>
@@ -218,14 +208,14 @@ void batch_norm_eval(const Exec& ex, const BatchNormShape& s, const float* x, co
 
 void batch_norm_gradient_sums(const Exec& ex, const BatchNormShape& s, const float* x,
                               const float* y, const float* mean, const float* dy, float* g,
-                              float* sums) {
+                              float* sums, const BatchNormCoefficients* coefficients) {
   check(s);
   const std::int64_t c = s.channels;
   // Without dx to scale it needs no inv_std and no gamma.
   channel_sums(ex, "batch_norm_gradient_sums", "batch_norm_gradient_totals", s.rows, c,
                c % 4 == 0 && aligned({x, y, dy, g, mean}),
                GradientTerms<BatchStatistics>{x, y, dy, {mean, nullptr}, nullptr, g, nullptr, c},
-               StoreSums<2>{sums, c});
+               gradient_sums_to(sums, s, coefficients));
 }
 
 void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,
@@ -245,8 +235,10 @@ void batch_norm_gradient_coefficients(const Exec& ex, const BatchNormShape& s, c
                                       float* dbeta) {
   check(s);
   launch(ex, "batch_norm_gradient_coefficients", batch_norm_gradient_coefficients_kernel,
-         blocks_in_row(div_up(s.channels, factor_threads)), factor_threads, s, inv_std, gamma, sums,
-         scale, coefficient, constant, dgamma, dbeta);
+         blocks_in_row(div_up(s.channels, factor_threads)), factor_threads,
+         StoreCoefficients{{inv_std, gamma, scale, coefficient, constant, dgamma, dbeta},
+                           static_cast<double>(s.rows)},
+         sums, s.channels);
 }
 
 void batch_norm_backward(const Exec& ex, const BatchNormShape& s, const float* x, const float* y,
@@ -257,7 +249,7 @@ void batch_norm_backward(const Exec& ex, const BatchNormShape& s, const float* x
   const std::int64_t c = s.channels;
   const float* relu_y = act == Activation::relu ? y : nullptr;
   const Scratch<float> sums(ex, 2 * c);
-  cuda::batch_norm_gradient_sums(ex, s, x, relu_y, mean, dy, dresidual, sums.data());
+  cuda::batch_norm_gradient_sums(ex, s, x, relu_y, mean, dy, dresidual, sums.data(), nullptr);
   // dresidual holds g by now, and may have replaced dy.
   const bool has_g = dresidual != nullptr;
   combine_gradients(

@@ -109,6 +109,64 @@ struct StoreFactors {
   }
 };
 
+/// Leaves the statistics and, unless its pointers are null, the factors.
+struct StoreStatisticsAndFactors {
+  StoreStatistics statistics;
+  StoreFactors factors;
+
+  __device__ void operator()(std::int64_t c, const ChannelStatistics& m) const {
+    statistics(c, m);
+    if (factors.mean != nullptr) factors(c, m);
+  }
+};
+
+/// `f` may be null.
+inline StoreFactors factors_of(const BatchNormFactors* f, std::int64_t rows) {
+  if (f == nullptr) return {};
+  return {f->gamma,        f->beta,       static_cast<double>(rows),
+          f->eps,          f->momentum,   f->mean,
+          f->inv_std,      f->scale,      f->shift,
+          f->running_mean, f->running_var};
+}
+
+/// From the sums of g and of g (x - mean) to the coefficients of the deferred gradient.
+struct StoreCoefficients {
+  BatchNormCoefficients to;
+  double rows;
+
+  __device__ void operator()(std::int64_t c, float sum_g, float sum_product) const {
+    const auto inv = static_cast<double>(to.inv_std[c]), of_g = static_cast<double>(sum_g);
+    const auto of_product = static_cast<double>(sum_product);
+    to.scale[c] = static_cast<float>(static_cast<double>(to.gamma[c]) * inv);
+    to.coefficient[c] = static_cast<float>(-inv * inv * of_product / rows);
+    to.constant[c] = static_cast<float>(-of_g / rows);
+    to.dgamma[c] = static_cast<float>(inv * of_product);
+    to.dbeta[c] = sum_g;
+  }
+};
+
+/// Leaves the sums of g and of g (x - mean) as float32 and, unless its pointers are null, the
+/// coefficients of what was rounded so.
+struct StoreGradientSums {
+  float* sums;
+  std::int64_t channels;
+  StoreCoefficients coefficients;
+
+  __device__ void operator()(std::int64_t c, const double (&sum)[2]) const {
+    const auto of_g = static_cast<float>(sum[0]), of_product = static_cast<float>(sum[1]);
+    sums[c] = of_g;
+    sums[channels + c] = of_product;
+    if (coefficients.to.scale != nullptr) coefficients(c, of_g, of_product);
+  }
+};
+
+/// `k` may be null.
+inline StoreGradientSums gradient_sums_to(float* sums, const BatchNormShape& s,
+                                          const BatchNormCoefficients* k) {
+  return {
+      sums, s.channels, {k == nullptr ? BatchNormCoefficients{} : *k, static_cast<double>(s.rows)}};
+}
+
 /// Sums of g and of g (x - mean), g = dy where y > 0. Stores g in `g_copy` and g gamma inv_std in
 /// `dx` on the way, unless they are null.
 ///

@@ -100,29 +100,25 @@ struct PartTerms {
   }
 };
 
-/// Leaves the sums as float32: to[k channels + c] is sum k.
-template <int Sums>
-struct StoreSums {
-  float* to;
-  std::int64_t channels;
-
-  __device__ void operator()(std::int64_t c, const double (&sum)[Sums]) const {
-    for (int k = 0; k < Sums; ++k) to[k * channels + c] = static_cast<float>(sum[k]);
-  }
-};
-
 /// Second step: a block adds 8 channels over all rows, and epilogue(c, sums) runs once a channel.
 constexpr int finish_across = 8, finish_lanes = column_threads / finish_across;
 
+/// What a block of (finish_across, finish_lanes) threads does, the `block`th of these.
 template <class Terms, class Epilogue>
-__global__ void __launch_bounds__(column_threads)
-    finish_sums_kernel(Terms terms, Epilogue epilogue, std::int64_t rows, std::int64_t channels) {
+__device__ void finish_channels(const Terms& terms, const Epilogue& epilogue, std::int64_t rows,
+                                std::int64_t channels, unsigned block) {
   SIMT_SHARED(double, shared, [Terms::sums][column_threads]);
-  const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * finish_across + threadIdx.x;
+  const std::int64_t c = static_cast<std::int64_t>(block) * finish_across + threadIdx.x;
   double sums[Terms::sums] = {};
   if (c < channels) add_rows<1>(terms, c, threadIdx.y, finish_lanes, rows, sums);
   sum_over_lanes(sums, shared, finish_lanes);
   if (threadIdx.y == 0 && c < channels) epilogue(c, sums);
+}
+
+template <class Terms, class Epilogue>
+__global__ void __launch_bounds__(column_threads)
+    finish_sums_kernel(Terms terms, Epilogue epilogue, std::int64_t rows, std::int64_t channels) {
+  finish_channels(terms, epilogue, rows, channels, blockIdx.x);
 }
 
 /// epilogue(c, sums) on the device for every channel c, from one pass of a few blocks over all

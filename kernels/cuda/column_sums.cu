@@ -1,7 +1,6 @@
 #include "kernels/cuda/column_sums.cuh"
 
 #include "kernels/cuda/check.cuh"
-#include "kernels/cuda/column_sums_plan.h"
 #include "kernels/cuda/conv2d/plan.h"
 #include "kernels/cuda/scratch.cuh"
 #include "kernels/cuda/vector.cuh"
@@ -11,27 +10,17 @@ namespace {
 
 constexpr int lanes = column_sum_lanes, groups = column_sum_groups;
 
-/// A block sums 32 columns over one part of the rows: each of 8 warps takes every eighth row, which
-/// its lanes read side by side, and the first warp adds the 8 sums in order. The grid's second
-/// dimension counts the parts. Bound by memory: every element is read once.
+/// A block sums 32 columns over one part of the rows; the grid's second dimension counts the parts.
+/// Bound by memory: every element is read once.
 __global__ void __launch_bounds__(lanes* groups)
     column_sums_kernel(std::int64_t rows, std::int64_t columns, std::int64_t rows_per_part,
                        const float* __restrict__ matrix, float* __restrict__ sums) {
-  SIMT_SHARED(float, partial, [groups][lanes]);
-  const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * lanes + threadIdx.x;
   const std::int64_t first = blockIdx.y * rows_per_part;
-  const std::int64_t last = min(first + rows_per_part, rows);
-  float sum = 0;
-  if (column < columns) {
-#pragma unroll 4
-    for (std::int64_t row = first + threadIdx.y; row < last; row += groups)
-      sum += matrix[row * columns + column];
-  }
-  partial[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y != 0 || column >= columns) return;
-  for (int group = 1; group < groups; ++group) sum += partial[group][threadIdx.x];
-  sums[blockIdx.y * columns + column] = sum;
+  sum_columns({.column = static_cast<std::int64_t>(blockIdx.x) * lanes + threadIdx.x,
+               .lane = static_cast<int>(threadIdx.x),
+               .group = static_cast<int>(threadIdx.y)},
+              first, min(first + rows_per_part, rows), columns, matrix,
+              sums + blockIdx.y * columns);
 }
 
 void sum_parts(const Exec& ex, std::int64_t rows, std::int64_t columns, std::int64_t parts,

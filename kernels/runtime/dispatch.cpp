@@ -35,14 +35,15 @@ void conv2d_backward_weight(const Exec& ex, const Conv2dShape& s, const float* x
 }
 
 void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
-                         const InputNorm* norm, const float* w, float* y, float* statistics) {
-  run(ex, TRIFOLD_TWINS(norm_conv2d_forward), s, x, norm, w, y, statistics);
+                         const InputNorm* norm, const float* w, float* y, float* statistics,
+                         const BatchNormFactors* factors) {
+  run(ex, TRIFOLD_TWINS(norm_conv2d_forward), s, x, norm, w, y, statistics, factors);
 }
 
 void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
                           const ConvInput& input, const float* w, const float* added, float* g,
-                          float* sums, float* dw) {
-  run(ex, TRIFOLD_TWINS(norm_conv2d_backward), s, dy, input, w, added, g, sums, dw);
+                          float* sums, float* dw, const BatchNormCoefficients* coefficients) {
+  run(ex, TRIFOLD_TWINS(norm_conv2d_backward), s, dy, input, w, added, g, sums, dw, coefficients);
 }
 
 void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,
@@ -74,8 +75,8 @@ void batch_norm_apply(const Exec& ex, const BatchNormShape& s, const float* x, c
 
 void batch_norm_gradient_sums(const Exec& ex, const BatchNormShape& s, const float* x,
                               const float* y, const float* mean, const float* dy, float* g,
-                              float* sums) {
-  run(ex, TRIFOLD_TWINS(batch_norm_gradient_sums), s, x, y, mean, dy, g, sums);
+                              float* sums, const BatchNormCoefficients* coefficients) {
+  run(ex, TRIFOLD_TWINS(batch_norm_gradient_sums), s, x, y, mean, dy, g, sums, coefficients);
 }
 
 void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x, const float* mean,

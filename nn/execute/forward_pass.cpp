@@ -1,6 +1,7 @@
 #include "nn/execute/forward_pass.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "nn/overloaded.h"
 
@@ -93,10 +94,16 @@ Var ForwardPass::conv2d(NodeId id, const Conv2d& op) {
   const NormFusion& fusion = plan_.fusion;
   engine::LazyValue input{value(source), nullptr};
   if (fusion.first_reader[static_cast<std::size_t>(source)] == id) input.norm = norm(source);
+  const NodeId behind = fusion.norm_behind[static_cast<std::size_t>(id)];
+  std::optional<engine::BatchNormState> norm_behind;
+  if (behind != -1) {
+    const Node& of_norm = network_.graph().node(behind);
+    norm_behind = state(of_norm, std::get<BatchNorm>(of_norm.op));
+  }
   Var result = engine::norm_conv2d(tape_, input, w, geometry(op),
-                                   wants_statistics(id) ? &statistics(id) : nullptr);
-  const bool norm_alone_reads = fusion.norm_alone_reads[static_cast<std::size_t>(id)];
-  if (!norm_alone_reads || is_kept(id)) statistics(id).gradient = nullptr;
+                                   wants_statistics(id) ? &statistics(id) : nullptr,
+                                   norm_behind ? &*norm_behind : nullptr);
+  if (behind == -1 || is_kept(id)) statistics(id).gradient = nullptr;
   return result;
 }
 

@@ -34,7 +34,7 @@ NormFusion plan_norm_fusion(const Graph& graph) {
   const std::vector<std::vector<NodeId>> readers = graph.readers();
   NormFusion fusion{.part_of_convolution = std::vector<bool>(nodes, false),
                     .first_reader = std::vector<NodeId>(nodes, -1),
-                    .norm_alone_reads = std::vector<bool>(nodes, false),
+                    .norm_behind = std::vector<NodeId>(nodes, -1),
                     .statistics = std::vector<bool>(nodes, false),
                     .in_place_successor = std::vector<NodeId>(nodes, -1),
                     .channels = infer_channels(graph)};
@@ -46,9 +46,10 @@ NormFusion plan_norm_fusion(const Graph& graph) {
       fusion.first_reader[id] = readers[id][0];
       fusion.part_of_convolution[id] = readers[id].size() == 1 && node.inputs.size() == 1;
     }
-    fusion.norm_alone_reads[id] = is_conv_without_bias(node) && readers[id].size() == 1 &&
-                                  std::holds_alternative<BatchNorm>(first.op) &&
-                                  first.inputs[0] == static_cast<NodeId>(id);
+    if (is_conv_without_bias(node) && readers[id].size() == 1 &&
+        std::holds_alternative<BatchNorm>(first.op) && first.inputs[0] == static_cast<NodeId>(id)) {
+      fusion.norm_behind[id] = readers[id][0];
+    }
   }
   // Backwards, so that what a Concat needs is known before its inputs are met.
   for (NodeId id = graph.output(); id >= 0; --id) {

@@ -17,8 +17,9 @@ struct NormFusion {
   /// The convolution without bias that reads a batch norm's result first, before any other reader,
   /// and so is the last to give it a gradient; -1 for all other nodes.
   std::vector<NodeId> first_reader;
-  /// Whether the node is a convolution without bias whose result a batch norm alone reads.
-  std::vector<bool> norm_alone_reads;
+  /// The batch norm that alone reads the result of a convolution without bias; -1 for all other
+  /// nodes.
+  std::vector<NodeId> norm_behind;
   /// Whether batch norms take the statistics of the node's result, themselves or from a Concat of
   /// it, whose channels keep their statistics.
   std::vector<bool> statistics;

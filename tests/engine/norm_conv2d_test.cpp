@@ -289,6 +289,39 @@ TEST_P(NormConv2dOp, StartsTheGradientOfAWiderValue) {
   }
 }
 
+// The factors of the one norm behind come with the statistics: what that norm makes of them itself.
+TEST_P(NormConv2dOp, LeavesTheFactorsOfTheNormBehind) {
+  const auto train = [&](bool known) {
+    Layer layer(GetParam(), 3);
+    const Var x = Var::parameter(uniform({2, 5, 6, 3}, 4, GetParam()));
+    const Var w = Var::parameter(uniform({1, 1, 3, c}, 5, GetParam()));
+    Tape t = tape();
+    BatchStatistics statistics;
+    const Var y = norm_conv2d(t, {x, nullptr}, w, {}, &statistics, known ? &layer.state : nullptr);
+    EXPECT_EQ(statistics.factors.mean.defined(), known);
+    const LazyValue a = lazy_batch_norm(t, y, statistics, layer.state, nullptr,
+                                        kernels::Activation::relu, Result::deferred);
+    const Var z = norm_conv2d(t, a, layer.w, {});
+    t.backward(inner_product(t, z, uniform(z.shape(), 6, GetParam())));
+    return std::vector<Doubles>{doubles(z.value),
+                                doubles(x.gradient->sum()),
+                                doubles(w.gradient->sum()),
+                                doubles(layer.gamma.gradient->sum()),
+                                doubles(layer.beta.gradient->sum()),
+                                doubles(layer.state.running_mean),
+                                doubles(layer.state.running_var)};
+  };
+  EXPECT_EQ(train(true), train(false));
+}
+
+TEST(NormConv2dErrors, RefusesANormBehindOfOtherChannels) {
+  Tape tape{kernels::Exec{}};
+  const Layer layer({}, 1);
+  const Var x = Var::constant(uniform({2, 5, 5, c}, 4));
+  BatchStatistics statistics;
+  EXPECT_THROW(norm_conv2d(tape, {x, nullptr}, layer.w, {}, &statistics, &layer.state), ShapeError);
+}
+
 TEST(NormConv2dErrors, RefusesWhatDoesNotFit) {
   Tape tape{kernels::Exec{}};
   Layer layer({}, 3);

@@ -2,6 +2,7 @@
 #include <optional>
 #include <vector>
 
+#include "kernels/cpu/batch_norm_statistics.h"
 #include "kernels/cpu/batch_norm_types.h"
 #include "kernels/cpu/conv2d/passes.h"
 #include "kernels/cpu/ranges.h"
@@ -161,7 +162,7 @@ void add_up(const Exec& ex, std::int64_t floats, std::int64_t parts, const float
 
 void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGradient& dy,
                           const ConvInput& input, const float* w, const float* added, float* g,
-                          float* sums, float* dw) {
+                          float* sums, float* dw, const BatchNormCoefficients* coefficients) {
   check(s);
   const Schedule schedule(s);
   const Gradients gradients{s, dy, input, added, g};
@@ -204,6 +205,7 @@ void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGrad
     epilogues[0].add(epilogues[group]);
   }
   epilogues[0].total(sums);
+  if (coefficients != nullptr) make_coefficients(ex, {s.n * s.h * s.w, s.c}, sums, *coefficients);
 }
 
 }  // namespace trifold::kernels::cpu

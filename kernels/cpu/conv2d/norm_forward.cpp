@@ -37,12 +37,15 @@ class StatisticsEpilogue : public PartEpilogue {
 }  // namespace
 
 void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
-                         const InputNorm* norm, const float* w, float* y, float* statistics) {
+                         const InputNorm* norm, const float* w, float* y, float* statistics,
+                         const BatchNormFactors* factors) {
   check(s);
   const std::int64_t pitch = norm != nullptr ? pitch_of(*norm, s) : s.c;
   StatisticsEpilogue of_y(s.k);
   forward_pass(ex, s, {x, pitch, norm}, w, {.parts = statistics != nullptr ? &of_y : nullptr}, y);
-  if (statistics != nullptr) of_y.merge(statistics);
+  if (statistics == nullptr) return;
+  of_y.merge(statistics);
+  if (factors != nullptr) make_factors(ex, {s.n * s.p() * s.q(), s.k}, statistics, *factors);
 }
 
 }  // namespace trifold::kernels::cpu

@@ -6,9 +6,8 @@
 
 #include <type_traits>
 
-#include "kernels/cuda/column_sums.cuh"
 #include "kernels/cuda/conv2d/launch.cuh"
-#include "kernels/cuda/scratch.cuh"
+#include "kernels/cuda/conv2d/weight_parts.cuh"
 
 namespace trifold::kernels::cuda {
 
@@ -55,18 +54,17 @@ __global__ void __launch_bounds__(Tile::threads, (weight_blocks<Math, Tile, Norm
       PointwiseEpilogue{});
 }
 
-/// Launches the two passes.
+/// Launches the first pass, which leaves `parts`.
 template <class Norm, class Gradient>
 void backward_weight(const Exec& ex, const char* name, const Conv2dShape& s, const float* x,
-                     bool x_vectors, const Norm& norm, const Gradient& gradient, float* dw) {
+                     bool x_vectors, const Norm& norm, const Gradient& gradient,
+                     const WeightParts& parts) {
   const Conv2dExtents e = checked_extents(s);
-  const std::int64_t rows = s.r * s.s * s.c, pixels = s.n * s.p() * s.q();
-  const Conv2dTile chosen = choose_conv2d_split_tile(rows, s.k);
-  const Conv2dSplit split = split_conv2d_weight(rows, s.k, pixels, chosen);
-  const Scratch<float> parts(ex, split.parts > 1 ? split.parts * rows * s.k : 0);
-  float* target = split.parts > 1 ? parts.data() : dw;
+  const std::int64_t rows = s.r * s.s * s.c;
+  const Conv2dSplit& split = parts.split();
+  float* target = parts.target();
   with_math(ex, [&](auto math) {
-    with_tile(chosen, [&](auto tile) {
+    with_tile(parts.tile(), [&](auto tile) {
       using Math = decltype(math);
       using Tile = decltype(tile);
       launch(ex, name, backward_weight_kernel<Math, Tile, Norm, Gradient>,
@@ -74,7 +72,6 @@ void backward_weight(const Exec& ex, const char* name, const Conv2dShape& s, con
              split.steps_per_part, x, x_vectors, norm, gradient, target, is_vector(target, s.k));
     });
   });
-  if (split.parts > 1) column_sums(ex, split.parts, rows * s.k, parts.data(), dw);
 }
 
 }  // namespace trifold::kernels::cuda

@@ -1,9 +1,9 @@
 #include "kernels/cuda/conv2d/fused_backward.cuh"
 
-#include "kernels/cuda/channel_sums.cuh"
-#include "kernels/cuda/column_sums.cuh"
+#include "kernels/cuda/conv2d/backward_sums.h"
 #include "kernels/cuda/conv2d/fused_backward.h"
 #include "kernels/cuda/conv2d/launch.cuh"
+#include "kernels/cuda/scratch.cuh"
 
 namespace trifold::kernels::cuda {
 namespace {
@@ -52,7 +52,8 @@ bool fused_backward_fits(const Exec& ex, const Conv2dShape& s, const Conv2dFused
 
 void fused_backward(const Exec& ex, const Conv2dShape& s, const Conv2dFusedBackward& plan,
                     const OutputGradient& dy, const ConvInput& input, const float* w,
-                    const float* added, float* g, float* sums, float* dw) {
+                    const float* added, float* g, float* sums, float* dw,
+                    const BatchNormCoefficients* coefficients) {
   const Conv2dExtents e = checked_extents(s);
   const std::int64_t filters = s.w_size(),
                      squares = s.n * div_up(s.h, conv2d_square) * div_up(s.w, conv2d_square);
@@ -76,11 +77,9 @@ void fused_backward(const Exec& ex, const Conv2dShape& s, const Conv2dFusedBackw
                 fused_backward_kernel<Math, Tile>, grid_extent(div_up(s.c, Tile::c) * plan.parts),
                 Tile::threads, e, n);
   });
-  if (plan.parts > 1) column_sums(ex, plan.parts, filters, filter_parts.data(), dw);
-  if (sums != nullptr) {
-    tile_sums(ex, "norm_conv2d_tile_gradients", "norm_conv2d_gradient_sums", plan.parts, s.c,
-              PartTerms<float, 2>{sum_parts.data(), s.c}, StoreSums<2>{sums, s.c});
-  }
+  const FilterParts parts{filter_parts.data(), plan.parts, filters, dw};
+  if (sums == nullptr) return add_parts(ex, parts);
+  add_parts(ex, parts, {sum_parts.data(), plan.parts, {s.n * s.h * s.w, s.c}, sums, coefficients});
 }
 
 }  // namespace trifold::kernels::cuda

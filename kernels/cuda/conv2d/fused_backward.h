@@ -14,6 +14,7 @@ bool fused_backward_fits(const Exec& ex, const Conv2dShape& s, const Conv2dFused
 /// Needs a device that the kernel fits.
 void fused_backward(const Exec& ex, const Conv2dShape& s, const Conv2dFusedBackward& plan,
                     const OutputGradient& dy, const ConvInput& input, const float* w,
-                    const float* added, float* g, float* sums, float* dw);
+                    const float* added, float* g, float* sums, float* dw,
+                    const BatchNormCoefficients* coefficients);
 
 }  // namespace trifold::kernels::cuda

@@ -1,13 +1,14 @@
-#include "kernels/cuda/channel_sums.cuh"
 #include "kernels/cuda/conv2d/backward_data.cuh"
 #include "kernels/cuda/conv2d/norm_backward.cuh"
 
 namespace trifold::kernels::cuda {
 
 void data_gradient(const Exec& ex, const Conv2dShape& s, const float* dy, const ConvInput& input,
-                   const float* w, const float* added, float* g, float* sums) {
+                   const float* w, const float* added, float* g, float* sums,
+                   const BatchNormCoefficients* coefficients, const FilterParts& filters) {
   if (input.norm == nullptr) {
     backward_data(ex, s, dy, w, added, g);
+    add_parts(ex, filters);
     return;
   }
   const InputNorm& norm = *input.norm;
@@ -24,8 +25,7 @@ void data_gradient(const Exec& ex, const Conv2dShape& s, const float* dy, const 
                                  .added = added,
                                  .parts = parts.data()},
                 g, is_vector(g, s.c) && has_vectors(norm, s, input.x) && aligned({input.a, added}));
-  tile_sums(ex, "norm_conv2d_tile_gradients", "norm_conv2d_gradient_sums", tiles, s.c,
-            PartTerms<float, 2>{parts.data(), s.c}, StoreSums<2>{sums, s.c});
+  add_parts(ex, filters, {parts.data(), tiles, {s.n * s.h * s.w, s.c}, sums, coefficients});
 }
 
 }  // namespace trifold::kernels::cuda

@@ -65,7 +65,8 @@ void forward(const Exec& ex, const Conv2dShape& s, Conv2dTile chosen, const floa
 }  // namespace
 
 void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
-                         const InputNorm* norm, const float* w, float* y, float* statistics) {
+                         const InputNorm* norm, const float* w, float* y, float* statistics,
+                         const BatchNormFactors* factors) {
   check(s);
   const std::int64_t rows = s.n * s.p() * s.q();
   const Conv2dTile chosen = choose_conv2d_tile(rows, s.k);
@@ -78,10 +79,11 @@ void norm_conv2d_forward(const Exec& ex, const Conv2dShape& s, const float* x,
     forward(ex, s, chosen, x, has_vectors(*norm, s, x), norm_of(*norm, s), w, epilogue, y);
   }
   if (statistics == nullptr) return;
-  tile_sums(ex, "norm_conv2d_tile_statistics", "norm_conv2d_statistics", tiles, s.k,
-            TileStatisticsTerms{parts.data(), s.k, rows, tile_rows},
-            StatisticsOfSums<StoreStatistics>{
-                parts.data(), static_cast<double>(rows), {statistics, s.k}});
+  tile_sums(
+      ex, "norm_conv2d_tile_statistics", "norm_conv2d_statistics", tiles, s.k,
+      TileStatisticsTerms{parts.data(), s.k, rows, tile_rows},
+      StatisticsOfSums<StoreStatisticsAndFactors>{
+          parts.data(), static_cast<double>(rows), {{statistics, s.k}, factors_of(factors, rows)}});
 }
 
 }  // namespace trifold::kernels::cuda

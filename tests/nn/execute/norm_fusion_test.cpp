@@ -82,7 +82,7 @@ TEST(NormFusion, FindsWhoCompletesAGradient) {
     const auto index = static_cast<std::size_t>(id);
     const NodeId reader = fusion.first_reader[index];
     if (reader != -1) completed.push_back(graph.node(id).name + " by " + graph.node(reader).name);
-    if (fusion.norm_alone_reads[index]) deferred.push_back(graph.node(id).name);
+    if (fusion.norm_behind[index] != -1) deferred.push_back(graph.node(id).name);
   }
   // Not those in front of a residual add, or of the pool.
   EXPECT_EQ(completed, (std::vector<std::string>{
@@ -105,22 +105,19 @@ TEST(NormFusion, LeavesGradientsThatOthersCompleteOrRead) {
   };
   const NormFusion usual = plan([](Graph&) {});
   EXPECT_EQ(usual.first_reader[2], 3);
-  EXPECT_TRUE(usual.norm_alone_reads[1]);
+  EXPECT_EQ(usual.norm_behind[1], 2);
   EXPECT_EQ(plan([](Graph& g) { g.add("relu", Relu{}, {2}); }).first_reader[2], -1)
       << "a relu first";
   EXPECT_EQ(plan([](Graph& g) { g.add("relu6", Relu6{}, {2}); }).first_reader[2], -1)
       << "a relu6 first";
-  EXPECT_FALSE(plan([](Graph& g) { g.add("relu", Relu{}, {1}); }).norm_alone_reads[1]) << "a relu";
-  EXPECT_FALSE(plan([](Graph& g) {
-                 g.node(2).inputs = {1, 1};
-               }).norm_alone_reads[1])
+  EXPECT_EQ(plan([](Graph& g) { g.add("relu", Relu{}, {1}); }).norm_behind[1], -1) << "a relu";
+  EXPECT_EQ(plan([](Graph& g) {
+              g.node(2).inputs = {1, 1};
+            }).norm_behind[1],
+            -1)
       << "the norm's residual";
-  EXPECT_FALSE(plan([](Graph& g) {
-                 g.node(2).inputs = {0, 1};
-               }).norm_alone_reads[1])
-      << "a residual";
-  EXPECT_FALSE(
-      plan([](Graph& g) { std::get<Conv2d>(g.node(1).op).bias = true; }).norm_alone_reads[1])
+  EXPECT_EQ(plan([](Graph& g) { g.node(2).inputs = {0, 1}; }).norm_behind[1], -1) << "a residual";
+  EXPECT_EQ(plan([](Graph& g) { std::get<Conv2d>(g.node(1).op).bias = true; }).norm_behind[1], -1)
       << "a bias";
 }
 
