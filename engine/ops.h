@@ -21,6 +21,10 @@ struct ConvGeometry {
 /// x (n,h,w,c), w (r,s,c,k), b (k) or a null pointer -> (n,p,q,k).
 Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& geometry);
 
+/// x (n,h,w,c), w (r,s,c), b (c) or a null pointer -> (n,p,q,c).
+Var depthwise_conv2d(Tape& tape, const Var& x, const Var& w, const Var* b,
+                     const ConvGeometry& geometry);
+
 /// The learned scale and shift of a batch normalisation and its running statistics, (c) each.
 struct BatchNormState {
   const Var* gamma;

@@ -6,6 +6,7 @@
 #include "kernels/channel_gather.h"
 #include "kernels/concat.h"
 #include "kernels/conv2d.h"
+#include "kernels/depthwise_conv2d.h"
 #include "kernels/elementwise.h"
 #include "kernels/linear.h"
 #include "kernels/norm_conv2d.h"
@@ -81,6 +82,12 @@ void check(const Conv2dShape& s) {
                       "a convolution's window {}x{} is larger than its padded input {}x{}", s.r,
                       s.s, s.h + 2 * s.pad_h, s.w + 2 * s.pad_w);
   check_product({s.n, s.p(), s.q(), s.k});
+}
+
+void check(const DepthwiseConv2dShape& s) {
+  // One filter each: but for the output's size, a convolution's demands.
+  check(Conv2dShape{s.n, s.h, s.w, s.c, 1, s.r, s.s, s.stride_h, s.stride_w, s.pad_h, s.pad_w});
+  check_product({s.n, s.p(), s.q(), s.c});
 }
 
 void check_mean(std::int64_t count) {

@@ -70,6 +70,7 @@ int run(int argc, char** argv) {
   const std::vector<kernels::Conv2dShape> shapes = read_conv2d_shapes(files);
   const Suite suite(threads);
   add_conv2d_rows(suite, shapes);
+  add_depthwise_conv2d_rows(suite);
   add_norm_conv2d_rows(suite);
   add_batch_norm_rows(suite);
   add_elementwise_rows(suite);

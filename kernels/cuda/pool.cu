@@ -1,29 +1,11 @@
 /// Bound by memory: forward reads each element of x once (from the caches where windows overlap)
 /// and writes y, argmax once; backward gathers, reading dy (and argmax) once and writing dx once.
 #include "kernels/cuda/image_rows.cuh"
+#include "kernels/cuda/window_axis.cuh"
 #include "kernels/runtime/backends.h"
 
 namespace trifold::kernels::cuda {
 namespace {
-
-/// One dimension of a pool.
-struct Axis {
-  int size, outputs, window, stride, pad;
-
-  struct Span {
-    int begin, end;
-  };
-  /// The pixels of a window, without padding.
-  __device__ Span pixels_of(int output) const {
-    const int first = output * stride - pad;
-    return {max(first, 0), min(first + window, size)};
-  }
-  /// The windows that cover a pixel.
-  __device__ Span windows_of(int pixel) const {
-    const int last = pixel + pad, before = last - window;
-    return {before < 0 ? 0 : before / stride + 1, min(last / stride + 1, outputs)};
-  }
-};
 
 struct Pool {
   Axis down, across;

@@ -7,6 +7,7 @@
 #include "kernels/channel_gather.h"
 #include "kernels/concat.h"
 #include "kernels/conv2d.h"
+#include "kernels/depthwise_conv2d.h"
 #include "kernels/distillation.h"
 #include "kernels/elementwise.h"
 #include "kernels/linear.h"
@@ -31,6 +32,9 @@
   X(conv2d_backward_weight)           \
   X(norm_conv2d_forward)              \
   X(norm_conv2d_backward)             \
+  X(depthwise_conv2d_forward)         \
+  X(depthwise_conv2d_backward_data)   \
+  X(depthwise_conv2d_backward_weight) \
   X(batch_norm_train)                 \
   X(batch_norm_statistics)            \
   X(batch_norm_factors)               \

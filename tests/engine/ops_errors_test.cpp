@@ -38,6 +38,18 @@ TEST_F(OpErrors, Conv2d) {
   refuses([&] { conv2d(tape, zeros({0, 4, 4, 3}), w, nullptr, {}); });
 }
 
+TEST_F(OpErrors, DepthwiseConv2d) {
+  const Var w = zeros({3, 3, 3}), b = zeros({3}), wrong_b = zeros({5});
+  EXPECT_NO_THROW(depthwise_conv2d(tape, image, w, &b, {}));
+  refuses([&] { depthwise_conv2d(tape, zeros({4, 4, 3}), w, nullptr, {}); });
+  refuses([&] { depthwise_conv2d(tape, image, zeros({3, 3, 3, 1}), nullptr, {}); });
+  refuses([&] { depthwise_conv2d(tape, image, zeros({3, 3, 4}), nullptr, {}); });
+  refuses([&] { depthwise_conv2d(tape, image, w, &wrong_b, {}); });
+  refuses([&] { depthwise_conv2d(tape, image, w, nullptr, {.stride_w = 0}); });
+  refuses([&] { depthwise_conv2d(tape, image, w, nullptr, {.pad_h = 3}); });
+  refuses([&] { depthwise_conv2d(tape, image, zeros({5, 5, 3}), nullptr, {}); });
+}
+
 TEST_F(OpErrors, BatchNorm) {
   const auto run = [&](const Var& x, std::int64_t gamma, std::int64_t beta, std::int64_t mean,
                        std::int64_t var, const Var* residual, Statistics statistics) {
