@@ -196,6 +196,13 @@ class Step : private StepLayout {
               forward(id, shape(node, op));
               if (op.bias) learn(extent(id).c);
             },
+            [&](const nn::DepthwiseConv2d& op) {
+              const std::int64_t count = op.window * op.window * extent(x).c;
+              learn(count);
+              if (op.bias) learn(extent(x).c);
+              move("depthwise", {value(x), weights(id, count)}, {value(id)});
+              launches_.back().macs = launches_.back().least_macs = depthwise_macs(id, op);
+            },
             [&](const nn::BatchNorm& op) { forward(id, op); },
             [&](const nn::Relu&) { move("ReLU", {value(x)}, {value(id)}); },
             [&](const nn::Relu6&) { move("ReLU", {value(x)}, {value(id)}); },
@@ -220,6 +227,10 @@ class Step : private StepLayout {
                   static_cast<double>(batch_ * count);
             }},
         node.op);
+  }
+
+  double depthwise_macs(NodeId id, const nn::DepthwiseConv2d& op) const {
+    return static_cast<double>(pixels(id) * extent(id).c * op.window * op.window);
   }
 
   /// What a ChannelGather takes of x.
@@ -281,6 +292,12 @@ class Step : private StepLayout {
     std::visit(nn::Overloaded{
                    [&](const nn::Input&) {},
                    [&](const nn::Conv2d& op) { backward(id, shape(node, op), op.bias); },
+                   [&](const nn::DepthwiseConv2d& op) {
+                     backward(id, op);
+                     hand_on_new("depthwise, data gradient",
+                                 {gradient(id), weights(id, op.window * op.window * extent(id).c)});
+                     launches_.back().macs = launches_.back().least_macs = depthwise_macs(id, op);
+                   },
                    [&](const nn::BatchNorm& op) { backward(id, op); },
                    [&](const nn::Relu&) {
                      hand_on_new("ReLU, gradient", {value(id), gradient(id)});
@@ -312,6 +329,21 @@ class Step : private StepLayout {
                      hand_on_new("linear", {gradient(id), weights(id, extent(x).c * op.outputs)});
                    }},
                node.op);
+  }
+
+  /// The gradients of a depthwise convolution's weights and bias: a launch, and one that adds its
+  /// sums, for each nine taps of the window.
+  void backward(NodeId id, const nn::DepthwiseConv2d& op) {
+    const std::int64_t c = extent(id).c, taps = op.window * op.window, at_once = 9;
+    const auto cut = kernels::cuda::cut_columns(pixels(id), c, 1, kernels::cuda::most_sum_blocks);
+    for (std::int64_t first = 0; first < taps; first += at_once) {
+      Launch launch{
+          "depthwise, weight gradient", {value(graph().node(id).inputs[0]), gradient(id)}, {}};
+      const std::int64_t summed = std::min(at_once, taps - first);
+      launch.macs = launch.least_macs = static_cast<double>(pixels(id) * c * summed);
+      move_in_parts(std::move(launch), {{2 * cut.chunks, at_once * c}});
+    }
+    if (op.bias) sum_bias(id, pixels(id), c);
   }
 
   /// The gradients of a linear layer's weights and bias.

@@ -23,9 +23,11 @@ void initialise(Network& network, std::uint64_t seed) {
     engine::Tensor host = engine::Tensor::empty(shape);
     engine::Random random(seed, engine::random_streams::initialise, hash_name(parameter.name));
     switch (parameter.role) {
-      case Role::conv_weight: {
+      case Role::conv_weight:
+      case Role::depthwise_weight: {
+        const std::int64_t filters = parameter.role == Role::conv_weight ? shape[3] : 1;
         const double deviation =
-            std::sqrt(2.0 / static_cast<double>(shape[0] * shape[1] * shape[3]));
+            std::sqrt(2.0 / static_cast<double>(shape[0] * shape[1] * filters));
         for (float& v : host.values()) v = static_cast<float>(deviation * random.normal());
         break;
       }

@@ -14,7 +14,8 @@ namespace trifold::nn {
 /// Whether the optimiser updates it, or only the batch norms' running statistics do.
 bool is_trainable(Role role);
 
-/// One parameter that a graph needs: conv weights (r,s,c,k), linear weights (in,out), the rest (c).
+/// One parameter that a graph needs: conv weights (r,s,c,k), depthwise ones (r,s,c), linear weights
+/// (in,out), the rest (c).
 /// Names are PyTorch's: <node>.weight, .bias, .running_mean, .running_var.
 struct ParameterSpec {
   std::string name;
@@ -61,7 +62,7 @@ class Network {
 };
 
 /// Fills a network with fresh values: convolutions from a normal distribution of variance
-/// 2 / (k r s) (He et al., 2015, by fan-out), linear layers uniform in +-1/sqrt(in), gamma 1, beta
+/// 2 / (k r s) (He et al., 2015, by fan-out; k is 1 for depthwise ones), linear layers uniform in +-1/sqrt(in), gamma 1, beta
 /// 0, running statistics 0 and 1. A function of the seed and the parameters' names alone.
 void initialise(Network& network, std::uint64_t seed);
 

@@ -59,6 +59,20 @@ OpParameters Conv2d::parameters(std::int64_t in) const {
   return all;
 }
 
+bool DepthwiseConv2d::is_valid() const {
+  return in_range(window, 1) && in_range(stride, 1) && in_range(pad, 0) && pad < window;
+}
+
+Extent DepthwiseConv2d::output_extent(InputExtents in, std::int64_t c) const {
+  return windowed(in[0], window, stride, pad, c);
+}
+
+OpParameters DepthwiseConv2d::parameters(std::int64_t in) const {
+  OpParameters all{{".weight", Role::depthwise_weight, {window, window, in}}};
+  if (bias) all.push_back({".bias", Role::bias, {in}});
+  return all;
+}
+
 OpParameters BatchNorm::parameters(std::int64_t in) {
   return {{".weight", Role::bn_gamma, {in}},
           {".bias", Role::bn_beta, {in}},

@@ -40,7 +40,16 @@ enum class ChannelFlow {
   joined,  ///< those of the inputs, one after the other
 };
 
-enum class Role { conv_weight, linear_weight, bias, bn_gamma, bn_beta, running_mean, running_var };
+enum class Role {
+  conv_weight,
+  depthwise_weight,
+  linear_weight,
+  bias,
+  bn_gamma,
+  bn_beta,
+  running_mean,
+  running_var
+};
 
 /// The ops whose channels flow so, for visitors of an Op. One that makes channels has no such arm: how
 /// it makes fewer is its own.
@@ -118,6 +127,28 @@ struct Conv2d {
     return out.size() * window * window * in.c;
   }
   bool operator==(const Conv2d&) const = default;
+};
+
+/// kernels/depthwise_conv2d.h; one input. Its channels are the input's.
+struct DepthwiseConv2d {
+  std::int64_t window = 1, stride = 1, pad = 0;
+  bool bias = false;
+
+  static const char* name() { return "depthwise_conv2d"; }
+  static constexpr Arity arity{1, 1};
+  static constexpr ChannelFlow channel_flow = ChannelFlow::passed;
+  bool is_valid() const;
+  static void attributes(auto& op, auto&& field) {
+    field("window", op.window);
+    field("stride", op.stride);
+    field("pad", op.pad);
+    field("bias", op.bias);
+  }
+  static std::int64_t output_channels(InputChannels in) { return common_channels(in); }
+  Extent output_extent(InputExtents in, std::int64_t c) const;
+  OpParameters parameters(std::int64_t in) const;
+  std::int64_t macs(const Extent&, const Extent& out) const { return out.size() * window * window; }
+  bool operator==(const DepthwiseConv2d&) const = default;
 };
 
 /// kernels/batch_norm.h; inputs: x and, optionally, the residual that is added before the ReLU.
@@ -324,8 +355,8 @@ consteval bool is_described() {
 template <class... Ops>
 requires(is_described<Ops>() && ...) using OpVariant = std::variant<Ops...>;
 
-using Op = OpVariant<Input, Conv2d, BatchNorm, Relu, Relu6, Add, Concat, ChannelGather, Pool,
-                     GlobalAvgPool, Linear>;
+using Op = OpVariant<Input, Conv2d, DepthwiseConv2d, BatchNorm, Relu, Relu6, Add, Concat,
+                     ChannelGather, Pool, GlobalAvgPool, Linear>;
 
 const char* op_name(const Op& op);
 ChannelFlow channel_flow(const Op& op);

@@ -261,6 +261,8 @@ engine::Tensor slice_parameter(const nn::Parameter& parameter, const Channels& i
   switch (parameter.role) {
     case nn::Role::conv_weight:
       return slice(slice(x, 2, in), 3, out);
+    case nn::Role::depthwise_weight:
+      return slice(x, 2, out);
     case nn::Role::linear_weight:
       return slice(slice(x, 0, in), 1, out);
     case nn::Role::bias:

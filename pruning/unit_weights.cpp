@@ -30,7 +30,7 @@ const engine::Tensor& UnitWeights::weights(nn::NodeId node) {
 }
 
 WeightSlice UnitWeights::filter(nn::NodeId convolution, std::int64_t channel) {
-  const engine::Tensor& w = weights(convolution);  // (r, s, c, k)
+  const engine::Tensor& w = weights(convolution);  // (r, s, c, k), or (r, s, k) of a depthwise one
   const auto filters = static_cast<std::size_t>(w.shape().channels());
   WeightSlice slice{convolution, {}};
   for (std::size_t i = static_cast<std::size_t>(channel); i < w.values().size(); i += filters) {
@@ -54,14 +54,15 @@ void UnitWeights::read_through(nn::NodeId node, std::int64_t channel,
   };
   const nn::Graph& graph = network_.graph();
   for (nn::NodeId reader : readers_[static_cast<std::size_t>(node)]) {
-    std::visit(
-        nn::Overloaded{[&](const nn::Conv2d&) { weighed(reader); },
-                       [&](const nn::Linear&) { weighed(reader); },
-                       // Whose result is more than the channel, or scaled anew.
-                       [](const nn::Input&) {}, [](const nn::BatchNorm&) {}, [](const nn::Add&) {},
-                       [](const nn::Concat&) {}, [](const nn::ChannelGather&) {},
-                       [&](const PassesOneInput auto&) { read_through(reader, channel, slices); }},
-        graph.node(reader).op);
+    std::visit(nn::Overloaded{
+                   [&](const nn::Conv2d&) { weighed(reader); },
+                   [&](const nn::Linear&) { weighed(reader); },
+                   [&](const nn::DepthwiseConv2d&) { slices.push_back(filter(reader, channel)); },
+                   // Whose result is more than the channel, or scaled anew.
+                   [](const nn::Input&) {}, [](const nn::BatchNorm&) {}, [](const nn::Add&) {},
+                   [](const nn::Concat&) {}, [](const nn::ChannelGather&) {},
+                   [&](const PassesOneInput auto&) { read_through(reader, channel, slices); }},
+               graph.node(reader).op);
   }
 }
 

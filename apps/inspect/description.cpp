@@ -47,10 +47,11 @@ json describe(const nn::Model& model, std::int64_t file_bytes) {
                       {"output", {e.h, e.w, e.c}},
                       {"macs", c.macs},
                       {"params", c.params}});
-    if (const auto* conv = std::get_if<nn::Conv2d>(&node.op)) {
-      layers.back().update(
-          {{"window", conv->window}, {"stride", conv->stride}, {"pad", conv->pad}});
-    }
+    const auto add_window = [&](const auto& conv) {
+      layers.back().update({{"window", conv.window}, {"stride", conv.stride}, {"pad", conv.pad}});
+    };
+    if (const auto* conv = std::get_if<nn::Conv2d>(&node.op)) add_window(*conv);
+    if (const auto* conv = std::get_if<nn::DepthwiseConv2d>(&node.op)) add_window(*conv);
   }
   for (const nn::Block& block : graph.blocks) {
     blocks.push_back(

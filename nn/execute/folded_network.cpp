@@ -33,7 +33,8 @@ struct RunningNorm {
   }
 };
 
-/// Takes the norm into weights w (r,s,c,k) and bias b (k) of the convolution in front of it.
+/// Takes the norm into weights w (r,s,c,k), or (r,s,k) of a depthwise one, and bias b (k) of the
+/// convolution in front of it.
 void fold(const RunningNorm& norm, Tensor& w, Tensor& b) {
   const std::int64_t filters = b.size();
   for (std::int64_t f = 0; f < filters; ++f) {
@@ -51,13 +52,18 @@ kernels::Activation activation(const Node& node) {
   return norm && norm->relu ? kernels::Activation::relu : kernels::Activation::none;
 }
 
+bool is_convolution(const Node& node) {
+  return std::holds_alternative<Conv2d>(node.op) ||
+         std::holds_alternative<DepthwiseConv2d>(node.op);
+}
+
 }  // namespace
 
 Folding plan_folding(const Graph& graph, const NormFusion& fusion) {
   const std::vector<std::vector<NodeId>> readers = graph.readers();
   Folding folding{.convolutions = {}, .skipped = std::vector<bool>(graph.nodes.size(), false)};
   for (NodeId id = 0; id < graph.size(); ++id) {
-    if (!std::holds_alternative<Conv2d>(graph.node(id).op)) continue;
+    if (!is_convolution(graph.node(id))) continue;
     // A batch norm behind goes into the weights, and the convolution to its place.
     NodeId place = id;
     const std::vector<NodeId>& own_readers = readers[static_cast<std::size_t>(id)];
@@ -87,11 +93,20 @@ FoldedNetwork::FoldedNetwork(const Network& network)
   const Device device = network.device();
   for (const auto& [place, folded] : folding_.convolutions) {
     const Node& node = graph.node(folded.conv);
-    const auto& op = std::get<Conv2d>(node.op);
-    Tensor w = network.parameter(node.name + ".weight").var.value.to(Device{}).clone();
-    Tensor b = op.bias ? network.parameter(node.name + ".bias").var.value.to(Device{}).clone()
-                       : Tensor::zeros({op.filters});
+    const auto copy = [&](const std::string& name) {
+      return network.parameter(name).var.value.to(Device{}).clone();
+    };
+    Tensor w = copy(node.name + ".weight");
+    Tensor b = network.has_parameter(node.name + ".bias") ? copy(node.name + ".bias")
+                                                          : Tensor::zeros({w.shape().channels()});
     if (place != folded.conv) fold(RunningNorm(network, graph.node(place)), w, b);
+    if (const auto* op = std::get_if<DepthwiseConv2d>(&node.op)) {
+      depthwise_.emplace(place, Depthwise{Var::constant(w.to(device)),
+                                          Var::constant(b.to(device)),
+                                          {op->stride, op->stride, op->pad, op->pad}});
+      continue;
+    }
+    const auto& op = std::get<Conv2d>(node.op);
     std::optional<engine::ConstantNorm> norm;
     if (folded.norm_in_front != -1) {
       const Node& in_front = graph.node(folded.norm_in_front);
@@ -128,8 +143,15 @@ Tensor FoldedNetwork::forward(const kernels::Exec& ex, const Tensor& images) {
   for (NodeId id = 1; id < graph.size(); ++id) {
     if (folding_.skipped[static_cast<std::size_t>(id)]) continue;
     const auto found = convolutions_.find(id);
+    const auto depthwise = depthwise_.find(id);
     const std::vector<NodeId> inputs = inputs_of(id);
-    if (found == convolutions_.end()) {
+    if (depthwise != depthwise_.end()) {
+      const auto& [w, b, geometry] = depthwise->second;
+      Var y = engine::depthwise_conv2d(tape, pass.value(inputs[0]), w, &b, geometry);
+      if (inputs.size() == 2) y = engine::add(tape, y, pass.value(inputs[1]));
+      if (activation(graph.node(id)) == kernels::Activation::relu) y = engine::relu(tape, y);
+      pass.value(id) = std::move(y);
+    } else if (found == convolutions_.end()) {
       pass.run(id);
     } else {
       pass.value(id) = Var::constant(found->second.run(

@@ -5,6 +5,7 @@
 #include <map>
 #include <vector>
 
+#include "engine/ops.h"
 #include "engine/packed_conv2d.h"
 #include "nn/execute/execution_plan.h"
 #include "nn/network.h"
@@ -19,7 +20,7 @@ struct FoldedConvolution {
   NodeId norm_in_front;  ///< that is worked as it reads; -1: none
 };
 
-/// Which batch norms become part of convolutions in inference.
+/// Which batch norms become part of convolutions, depthwise ones among them, in inference.
 struct Folding {
   std::map<NodeId, FoldedConvolution> convolutions;  ///< by the node at whose place they run
   std::vector<bool> skipped;                         ///< nodes that are part of another
@@ -30,7 +31,8 @@ Folding plan_folding(const Graph& graph, const NormFusion& fusion);
 /// In inference a batch norm is a scale and a shift of each channel, so that one which alone reads a
 /// convolution disappears in it: w' = w s, b' = beta + (b - running_mean) s, with s = gamma /
 /// sqrt(running_var + eps). Its residual and its ReLU are worked while the convolution's result is
-/// still in registers. One that a convolution alone reads is worked, with its ReLU, as that reads.
+/// still in registers; behind a depthwise convolution they are ops of their own. One that a
+/// convolution alone reads is worked, with its ReLU, as that reads.
 /// Weights are packed once, and a dense block is written once. Results differ from the network's by
 /// rounding alone.
 class FoldedNetwork {
@@ -45,12 +47,19 @@ class FoldedNetwork {
   std::int64_t folded() const { return std::ranges::count(folding_.skipped, true); }
 
  private:
+  struct Depthwise {
+    engine::Var w, b;
+    engine::ConvGeometry geometry;
+  };
+
   std::vector<NodeId> inputs_of(NodeId id) const;
 
   const Network& network_;
   ExecutionPlan plan_;
   Folding folding_;
-  std::map<NodeId, engine::PackedConv2d> convolutions_;  // by the node at whose place they run
+  // By the node at whose place they run.
+  std::map<NodeId, engine::PackedConv2d> convolutions_;
+  std::map<NodeId, Depthwise> depthwise_;
   std::vector<NodeId> last_reader_;
 };
 

@@ -16,7 +16,7 @@ kernels::Activation activation(const BatchNorm& op) {
   return op.relu ? kernels::Activation::relu : kernels::Activation::none;
 }
 
-engine::ConvGeometry geometry(const Conv2d& op) { return {op.stride, op.stride, op.pad, op.pad}; }
+engine::ConvGeometry geometry(const auto& op) { return {op.stride, op.stride, op.pad, op.pad}; }
 
 }  // namespace
 
@@ -61,6 +61,10 @@ Var ForwardPass::compute(NodeId id) {
   return std::visit(
       Overloaded{
           [&](const Input&) { return value(id); }, [&](const Conv2d& op) { return conv2d(id, op); },
+          [&](const DepthwiseConv2d& op) {
+            return engine::depthwise_conv2d(tape_, input(0), own(node, ".weight"),
+                                            op.bias ? &own(node, ".bias") : nullptr, geometry(op));
+          },
           [&](const BatchNorm& op) { return batch_norm(id, op); },
           [&](const Relu&) { return engine::relu(tape_, input(0)); },
           [&](const Relu6&) { return engine::relu6(tape_, input(0)); },

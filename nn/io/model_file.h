@@ -34,7 +34,7 @@ class HintError : public Base {
 };
 
 /// Reads a model file to a device: safetensors with PyTorch's parameter names and layouts (convolutions
-/// (k,c,r,s), linear layers (out,in)) and the structure as JSON in its metadata. A plain file with
+/// (k,c,r,s), depthwise ones (c,1,r,s), linear layers (out,in)) and the structure as JSON in its metadata. A plain file with
 /// the names of a built-in network loads as well, if its metadata or `hints` tell `arch`, `mean`
 /// and `std` (and `shortcut`, `input` where they are not A and usual_side(arch)); names may be
 /// wrapped as nn/io/weight_names.h says. So does a file of torch.save(), whose name ends with .pth,

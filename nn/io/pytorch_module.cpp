@@ -22,21 +22,27 @@ void require_plain(const std::string& name) {
 
 // The layer that owns a node's parameters; empty where it has none.
 std::string layer(const Node& node, std::int64_t in) {
-  return std::visit(Overloaded{[&](const Conv2d& op) {
-                                 return fmt::format(
-                                     "nn.Conv2d({}, {}, {}, stride={}, padding={}, bias={})", in,
-                                     op.filters, op.window, op.stride, op.pad,
-                                     op.bias ? "True" : "False");
-                               },
-                               [&](const BatchNorm& op) {
-                                 return fmt::format("nn.BatchNorm2d({}, eps={})", in, op.eps);
-                               },
-                               [&](const Linear& op) {
-                                 return fmt::format("nn.Linear({}, {}, bias={})", in, op.outputs,
-                                                    op.bias ? "True" : "False");
-                               },
-                               [](const auto&) { return std::string(); }},
-                    node.op);
+  return std::visit(
+      Overloaded{[&](const Conv2d& op) {
+                   return fmt::format("nn.Conv2d({}, {}, {}, stride={}, padding={}, bias={})", in,
+                                      op.filters, op.window, op.stride, op.pad,
+                                      op.bias ? "True" : "False");
+                 },
+                 [&](const DepthwiseConv2d& op) {
+                   return fmt::format(
+                       "nn.Conv2d({0}, {0}, {1}, stride={2}, padding={3}, groups={0}, "
+                       "bias={4})",
+                       in, op.window, op.stride, op.pad, op.bias ? "True" : "False");
+                 },
+                 [&](const BatchNorm& op) {
+                   return fmt::format("nn.BatchNorm2d({}, eps={})", in, op.eps);
+                 },
+                 [&](const Linear& op) {
+                   return fmt::format("nn.Linear({}, {}, bias={})", in, op.outputs,
+                                      op.bias ? "True" : "False");
+                 },
+                 [](const auto&) { return std::string(); }},
+      node.op);
 }
 
 // What a node computes of the variables that hold its inputs.
@@ -45,7 +51,7 @@ std::string expression(const Node& node, const std::vector<std::string>& in) {
   return std::visit(
       Overloaded{
           [&](const Input&) { return in.front(); }, [&](const Conv2d&) { return call; },
-          [&](const Linear&) { return call; },
+          [&](const DepthwiseConv2d&) { return call; }, [&](const Linear&) { return call; },
           [&](const BatchNorm& op) {
             const std::string sum = in.size() > 1 ? fmt::format("{} + {}", call, in[1]) : call;
             return op.relu ? fmt::format("F.relu({})", sum) : sum;

@@ -26,6 +26,8 @@ Shape file_shape(Role role, const Shape& s) {
   switch (role) {
     case Role::conv_weight:
       return {s[3], s[2], s[0], s[1]};
+    case Role::depthwise_weight:
+      return {s[2], 1, s[0], s[1]};
     case Role::linear_weight:
       return {s[1], s[0]};
     default:
@@ -42,6 +44,8 @@ Tensor to_file_layout(Role role, const Tensor& value) {
       const Tensor swapped = transposed(host, window, s[2], s[3], s);  // (rs, k, c)
       return transposed(swapped, 1, window, s[2] * s[3], file_shape(role, s));
     }
+    case Role::depthwise_weight:
+      return transposed(host, 1, s[0] * s[1], s[2], file_shape(role, s));
     case Role::linear_weight:
       return transposed(host, 1, s[0], s[1], file_shape(role, s));
     default:
@@ -58,6 +62,8 @@ Tensor from_file_layout(Role role, const Tensor& stored) {
       const Tensor swapped = transposed(stored, 1, s[0] * s[1], window, shape);  // (rs, k, c)
       return transposed(swapped, window, s[0], s[1], shape);
     }
+    case Role::depthwise_weight:
+      return transposed(stored, 1, s[0], s[2] * s[3], {s[2], s[3], s[0]});
     case Role::linear_weight:
       return transposed(stored, 1, s[0], s[1], {s[1], s[0]});
     default:

@@ -25,7 +25,9 @@ std::vector<NodeId> convolutions_to_fold(const Graph& graph, bool fold) {
   for (NodeId id = 0; fold && id < graph.size(); ++id) {
     if (!std::holds_alternative<BatchNorm>(graph.node(id).op)) continue;
     const NodeId source = graph.node(id).inputs.front();
-    if (!std::holds_alternative<Conv2d>(graph.node(source).op)) continue;
+    const Op& op = graph.node(source).op;
+    if (!std::holds_alternative<Conv2d>(op) && !std::holds_alternative<DepthwiseConv2d>(op))
+      continue;
     if (readers[static_cast<std::size_t>(source)].size() == 1) {
       conv_of[static_cast<std::size_t>(id)] = source;
     }
@@ -89,11 +91,8 @@ class Exporter {
     for (NodeId in : n.inputs) inputs.push_back(value_of(in));
     return std::visit(
         Overloaded{[&](const Input& op) { return lower_input(op); },
-                   [&](const Conv2d&) {
-                     // A folded one runs at the place of its batch norm.
-                     const bool folded = std::ranges::find(folded_, id) != folded_.end();
-                     return folded ? std::string() : convolution(n, nullptr);
-                   },
+                   [&](const Conv2d&) { return unfolded_convolution(id); },
+                   [&](const DepthwiseConv2d&) { return unfolded_convolution(id); },
                    [&](const BatchNorm& op) { return batch_norm(id, op, inputs); },
                    [&](const Relu&) { return onnx_.add_node("Relu", n.name, inputs); },
                    [&](const Relu6&) {
@@ -182,12 +181,18 @@ class Exporter {
     return onnx_.add_node("MatMul", "preprocess.resized", {rows, b});
   }
 
+  // A folded one runs at the place of its batch norm.
+  std::string unfolded_convolution(NodeId id) {
+    const bool folded = std::ranges::find(folded_, id) != folded_.end();
+    return folded ? std::string() : convolution(node(id), nullptr);
+  }
+
   std::string convolution(const Node& conv, const Node* norm) {
-    const Conv2d& op = std::get<Conv2d>(conv.op);
+    const bool has_bias = network_.has_parameter(conv.name + ".bias");
     std::vector<std::string> inputs = {value_of(conv.inputs.front())};
     if (norm == nullptr) {
       inputs.push_back(stored(conv.name + ".weight"));
-      if (op.bias) inputs.push_back(stored(conv.name + ".bias"));
+      if (has_bias) inputs.push_back(stored(conv.name + ".bias"));
     } else {
       const auto [scale, shift] = affine(*norm);
       const Parameter& p = network_.parameter(conv.name + ".weight");
@@ -196,14 +201,23 @@ class Exporter {
       Values bias = shift;
       const std::size_t filter = weight.size() / scale.size();
       for (std::size_t i = 0; i < weight.size(); ++i) weight[i] *= scale[i / filter];
-      if (op.bias) {
+      if (has_bias) {
         const Values own = parameter(conv.name + ".bias");
         for (std::size_t k = 0; k < bias.size(); ++k) bias[k] += own[k] * scale[k];
       }
       inputs.push_back(onnx_.add_floats(conv.name + ".weight", stored_weight.shape(), weight));
-      inputs.push_back(onnx_.add_floats(conv.name + ".bias", {op.filters}, bias));
+      inputs.push_back(onnx_.add_floats(conv.name + ".bias", {std::ssize(bias)}, bias));
     }
-    return onnx_.add_node("Conv", conv.name, inputs, window(op.window, op.stride, op.pad));
+    std::vector<OnnxAttribute> attributes;
+    if (const auto* op = std::get_if<DepthwiseConv2d>(&conv.op)) {
+      attributes = window(op->window, op->stride, op->pad);
+      const NodeId x = conv.inputs.front();
+      attributes.push_back({"group", infer_channels(graph_)[static_cast<std::size_t>(x)]});
+    } else {
+      const auto& plain = std::get<Conv2d>(conv.op);
+      attributes = window(plain.window, plain.stride, plain.pad);
+    }
+    return onnx_.add_node("Conv", conv.name, inputs, attributes);
   }
 
   std::string batch_norm(NodeId id, const BatchNorm& op, const std::vector<std::string>& inputs) {

@@ -16,7 +16,8 @@ struct OnnxNetwork {
 };
 
 /// Lowers an ONNX graph to one of ours. Understood are, on one input (N, channels, side, side):
-///   Conv (square windows, equal strides, pads of one size; no groups, no dilation),
+///   Conv (square windows, equal strides, pads of one size; no dilation, no groups but one for each
+///   channel, with one filter),
 ///   BatchNormalization, Relu, Clip to [0, 6], Add of two values, Concat along the channels, MaxPool,
 ///   AveragePool (padding counted), GlobalAveragePool or ReduceMean of the image, Gemm, MatMul with
 ///   an Add of a constant, and of the channels Slice, Pad with zeros and Gather (shortcut A);

@@ -131,16 +131,18 @@ class Lowering : private OnnxDrafts {
     const OnnxTensor& weight = required_constant(node, 1);
     const OnnxTensor* const bias = optional_constant(node, 2);
     need(weight.shape.rank() == 4, "only images of two dimensions");
-    need(node.integer("group", 1) == 1, "groups");
     const Window w = window(node, node.list("kernel_shape", {weight.shape[2], weight.shape[3]}));
     const NodeId x = value(node, 0);
-    add(name_by(node, 1),
-        Conv2d{.filters = weight.shape[0],
-               .window = w.extent,
-               .stride = w.stride,
-               .pad = w.pad,
-               .bias = bias != nullptr},
-        {x}, node.outputs.front());
+    const std::int64_t groups = node.integer("group", 1), filters = weight.shape[0];
+    need(groups == 1 || (groups == draft(x).channels && filters == groups),
+         "groups other than one for each channel, with one filter");
+    Op op = Conv2d{.filters = filters,
+                   .window = w.extent,
+                   .stride = w.stride,
+                   .pad = w.pad,
+                   .bias = bias != nullptr};
+    if (groups > 1) op = DepthwiseConv2d{w.extent, w.stride, w.pad, bias != nullptr};
+    add(name_by(node, 1), std::move(op), {x}, node.outputs.front());
     keep(last(), ".weight", weight);
     if (bias != nullptr) keep(last(), ".bias", *bias);
   }

@@ -36,7 +36,8 @@ void Sgd::step(Network& network) {
     if (!is_trainable(p.role)) continue;
     const Tensor gradient = p.var.gradient->take();
     if (!gradient.defined()) continue;
-    const bool decays = p.role == Role::conv_weight || p.role == Role::linear_weight;
+    const bool decays = p.role == Role::conv_weight || p.role == Role::depthwise_weight ||
+                        p.role == Role::linear_weight;
     const kernels::SgdParams params{
         .lr = 0,  // lr_ instead
         .momentum = static_cast<float>(options_.momentum),

@@ -47,6 +47,10 @@ std::vector<Layer> layers_of(const nn::Graph& graph, std::int64_t side) {
       layer.stride = conv->stride;
       layer.pad = conv->pad;
       layer.norm = folded->second.norm_in_front != -1;
+    } else if (const auto* depthwise = std::get_if<nn::DepthwiseConv2d>(&node.op)) {
+      layer.window = depthwise->window;
+      layer.stride = depthwise->stride;
+      layer.pad = depthwise->pad;
     } else if (const auto* pool = std::get_if<nn::Pool>(&node.op)) {
       layer.window = pool->window;
       layer.stride = pool->stride;

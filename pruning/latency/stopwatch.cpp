@@ -131,6 +131,16 @@ std::function<void()> operation(const kernels::Exec& ex, std::int64_t batch, con
   if (layer.op == "global_avg_pool") {
     return on_tape([=](auto& tape) { engine::global_avg_pool(tape, x); });
   }
+  if (layer.op == "depthwise_conv2d") {
+    const Var w =
+        Var::constant(Tensor::filled({layer.window, layer.window, layer.in}, 0.01f, ex.device));
+    const Var b = Var::constant(constants(ex, layer.in));
+    const engine::ConvGeometry geometry{layer.stride, layer.stride, layer.pad, layer.pad};
+    return on_tape([=, residual = layer.residual](auto& tape) {
+      const Var y = engine::depthwise_conv2d(tape, x, w, &b, geometry);
+      engine::relu(tape, residual ? engine::add(tape, y, y) : y);
+    });
+  }
   if (layer.op == "batch_norm") {
     const Var values = Var::constant(constants(ex, layer.in));
     return on_tape([=, residual = layer.residual](auto& tape) {

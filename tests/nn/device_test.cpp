@@ -15,6 +15,7 @@
 #include "nn/arch/resnet.h"
 #include "nn/train/evaluate.h"
 #include "nn/train/trainer.h"
+#include "tests/nn/depthwise_network.h"
 
 namespace trifold::nn {
 namespace {
@@ -142,6 +143,10 @@ TEST_P(OnDevice, DenseNetTrainsAsOnTheCpu) {
   const DenseNetSize size{
       .layers_per_block = 2, .growth = 5, .bottleneck = true, .compression = 0.5};
   expect_the_cpus_training(densenet(size, 3, classes), GetParam());
+}
+
+TEST_P(OnDevice, InvertedResidualsTrainAsOnTheCpu) {
+  expect_the_cpus_training(inverted_residuals(classes), GetParam());
 }
 
 TEST_P(OnDevice, ATaughtNetworkTrainsAsOnTheCpu) {

@@ -13,6 +13,7 @@
 #include "nn/arch/resnet.h"
 #include "nn/io/graph_json.h"
 #include "nn/least_bytes.h"
+#include "tests/nn/depthwise_network.h"
 
 namespace trifold::nn {
 namespace {
@@ -33,6 +34,7 @@ Graph sample() {
   g.add("global", GlobalAvgPool{}, {9});
   g.add("linear", Linear{.outputs = 5, .bias = false}, {10});
   g.add("relu6", Relu6{}, {11});
+  g.add("depthwise", DepthwiseConv2d{.window = 3, .stride = 2, .pad = 1, .bias = true}, {12});
   g.blocks.push_back({"block", 0, 4, 6, true});
   return g;
 }
@@ -48,8 +50,9 @@ TEST(Graph, InfersExtents) {
   EXPECT_EQ(extents[10], (Extent{1, 1, 12}));
   EXPECT_EQ(extents[11], (Extent{1, 1, 5}));
   EXPECT_EQ(extents[12], (Extent{1, 1, 5}));
+  EXPECT_EQ(extents[13], (Extent{1, 1, 5}));
   EXPECT_EQ(infer_channels(g),
-            (std::vector<std::int64_t>{3, 4, 4, 4, 4, 4, 4, 12, 12, 12, 12, 5, 5}));
+            (std::vector<std::int64_t>{3, 4, 4, 4, 4, 4, 4, 12, 12, 12, 12, 5, 5, 5}));
 }
 
 TEST(Graph, TakesTheBytesOfItsLargestNodeAtLeast) {
@@ -92,8 +95,8 @@ TEST(Graph, RefusesSidesThatDoNotFit) {
 
 TEST(Graph, JsonRoundTrip) {
   for (const Graph& g :
-       {sample(), cifar_resnet(14, Shortcut::A, 3, 10), cifar_resnet(14, Shortcut::B, 1, 2),
-        imagenet_resnet(50, 3, 1000),
+       {sample(), inverted_residuals(), cifar_resnet(14, Shortcut::A, 3, 10),
+        cifar_resnet(14, Shortcut::B, 1, 2), imagenet_resnet(50, 3, 1000),
         densenet({.layers_per_block = 2, .growth = 4, .bottleneck = true}, 3, 10)}) {
     const std::string text = to_json(g).dump();
     EXPECT_EQ(graph_from_json(nlohmann::json::parse(text), "a test"), g);
@@ -136,7 +139,10 @@ TEST(Graph, ValidateNamesWhatIsWrong) {
       {"'bn'", attribute(2, BatchNorm{.relu = true, .eps = 0.0f})},
       {"'max'", attribute(8, Pool{PoolKind::max, 3, 2, 2})},
       {"'linear'", attribute(11, Linear{0})},
-      {"'block'", [](Graph& g) { g.blocks[0].output = 13; }},
+      {"'depthwise'", attribute(13, DepthwiseConv2d{.window = 0})},
+      {"'depthwise'", attribute(13, DepthwiseConv2d{.window = 3, .stride = 0})},
+      {"'depthwise'", attribute(13, DepthwiseConv2d{.window = 3, .pad = 3})},
+      {"'block'", [](Graph& g) { g.blocks[0].output = 14; }},
       {"'block'", [](Graph& g) { g.blocks[0].input = 6; }},
       {"'block'", [](Graph& g) { g.blocks[0].stage = -1; }},
       {"'block'", [](Graph& g) { g.blocks[0].stage = std::int64_t{1} << 62; }},

@@ -9,6 +9,7 @@
 #include "pruning/cost.h"
 #include "pruning/depth.h"
 #include "surgery_support.h"
+#include "tests/nn/depthwise_network.h"
 #include "tests/nn/relu6_network.h"
 
 namespace trifold::pruning {
@@ -36,6 +37,8 @@ std::vector<Case> cases() {
   return {{"resnet8", nn::cifar_resnet(8, Shortcut::A, 3, 10), 8, 6},
           {"resnet20", nn::cifar_resnet(20, Shortcut::A, 3, 10), 9, 10},
           {"resnet14b", nn::cifar_resnet(14, Shortcut::B, 3, 10), 8, 10},
+          {"inverted", nn::inverted_residuals(), 8, 8},
+          {"inverted6", nn::with_relu6(nn::inverted_residuals()), 9, 4},
           {"relu6", nn::with_relu6(nn::cifar_resnet(14, Shortcut::B, 3, 10)), 8, 6},
           {"resnet18", nn::imagenet_resnet(18, 3, 7), 32, 1},
           {"resnet50", nn::imagenet_resnet(50, 3, 7), 32, 1},
@@ -61,6 +64,16 @@ void expect_mapped(const nn::Network& original, const Cut& result) {
         for (std::size_t i = 0; i < out.size(); ++i) {
           ASSERT_EQ(cut_values[i], values[static_cast<std::size_t>(out[i])]);
         }
+      }
+    }
+    if (std::holds_alternative<nn::DepthwiseConv2d>(node.op)) {
+      const engine::Tensor w = result.network.parameter(node.name + ".weight").var.value;
+      const engine::Tensor full = original.parameter(node.name + ".weight").var.value;
+      const std::int64_t taps = w.shape()[0] * w.shape()[1], channels = full.shape().channels();
+      ASSERT_EQ(w.size(), taps * std::ssize(out));
+      for (std::int64_t i = 0; i < w.size(); ++i) {
+        const std::int64_t channel = out[static_cast<std::size_t>(i % std::ssize(out))];
+        ASSERT_EQ(w.data()[i], full.data()[i / std::ssize(out) * channels + channel]) << node.name;
       }
     }
     const bool is_linear = std::holds_alternative<nn::Linear>(node.op);
@@ -113,7 +126,10 @@ void expect_counted(const nn::Network& network, std::int64_t side) {
   std::int64_t params = 0, macs = 0;
   for (const nn::Parameter& p : network.parameters()) {
     if (p.var.requires_grad()) params += p.var.value.size();
-    if (p.role != nn::Role::conv_weight && p.role != nn::Role::linear_weight) continue;
+    if (p.role != nn::Role::conv_weight && p.role != nn::Role::depthwise_weight &&
+        p.role != nn::Role::linear_weight) {
+      continue;
+    }
     for (std::size_t i = 0; i < extents.size(); ++i) {
       if (network.graph().nodes[i].name + ".weight" == p.name) {
         macs += p.var.value.size() * extents[i].h * extents[i].w;

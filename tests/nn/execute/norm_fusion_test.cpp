@@ -15,6 +15,7 @@
 #include "nn/arch/resnet.h"
 #include "nn/execute/executor.h"
 #include "nn/network.h"
+#include "tests/nn/depthwise_network.h"
 #include "tests/nn/relative_error.h"
 #include "tests/nn/relu6_network.h"
 
@@ -206,6 +207,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Named{"resnet14odd", odd_widths(cifar_resnet(14, Shortcut::A, 3, 10))},
                     Named{"resnet14relu6", with_relu6(cifar_resnet(14, Shortcut::B, 3, 10),
                                                       /*behind_residuals_alone=*/true)},
+                    Named{"inverted", inverted_residuals()},
                     Named{"densenet", densenet(dense(false), 3, 10)},
                     Named{"densenet_bc", densenet(dense(true), 3, 10)}),
     [](const auto& network) { return network.param.name; });

@@ -64,7 +64,34 @@ TEST_F(OnnxImport, ListsAllThatIsNotUnderstood) {
   EXPECT_NE(text.find(path.string()), std::string::npos) << text;
   EXPECT_NE(text.find("1 Tanh (unknown op; the first is 'first')"), std::string::npos) << text;
   EXPECT_EQ(text.find("third"), std::string::npos) << text;
-  EXPECT_NE(text.find("1 Conv (groups; the first is 'second')"), std::string::npos) << text;
+  EXPECT_NE(text.find("1 Conv (groups other than one for each channel, with one filter; the first "
+                      "is 'second')"),
+            std::string::npos)
+      << text;
+}
+
+// Weights of a depthwise convolution that don't fit its channels.
+TEST_F(OnnxImport, RefusesGroupsThatAreNotDepthwise) {
+  struct Case {
+    engine::Shape weight;
+    std::int64_t group;
+    const char* told;
+  };
+  for (const Case& c : {Case{{6, 1, 3, 3}, 3, "groups other"},   // two filters a channel
+                        Case{{6, 2, 3, 3}, 2, "groups other"},   // wider groups
+                        Case{{3, 1, 3, 3}, 0, "groups other"},   // none
+                        Case{{3, 1, 3, 3}, -3, "groups other"},  // fewer
+                        Case{{3, 2, 3, 3}, 3, "'w.weight' has the shape"}}) {
+    OnnxModel onnx;
+    onnx.add_input("x", OnnxType::float32, {-1, 3, 8, 8});
+    onnx.add_floats("w.weight", c.weight,
+                    std::vector<float>(static_cast<std::size_t>(c.weight.size())));
+    onnx.add_node("Conv", "y", {"x", "w.weight"}, {{"group", c.group}});
+    onnx.add_node("GlobalAveragePool", "z", {"y"});
+    onnx.add_output("z", OnnxType::float32, {-1, 3});
+    const std::string text = refusal(*this, onnx);
+    EXPECT_NE(text.find(c.told), std::string::npos) << text;
+  }
 }
 
 TEST_F(OnnxImport, BoundsTheDepthOfItsMetadata) {
