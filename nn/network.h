@@ -15,8 +15,7 @@ namespace trifold::nn {
 bool is_trainable(Role role);
 
 /// One parameter that a graph needs: conv weights (r,s,c,k), depthwise ones (r,s,c), linear weights
-/// (in,out), the rest (c).
-/// Names are PyTorch's: <node>.weight, .bias, .running_mean, .running_var.
+/// (in,out), the rest (c). Names are PyTorch's: <node>.weight, .bias, .running_mean, .running_var.
 struct ParameterSpec {
   std::string name;
   Role role;
@@ -62,8 +61,9 @@ class Network {
 };
 
 /// Fills a network with fresh values: convolutions from a normal distribution of variance
-/// 2 / (k r s) (He et al., 2015, by fan-out; k is 1 for depthwise ones), linear layers uniform in +-1/sqrt(in), gamma 1, beta
-/// 0, running statistics 0 and 1. A function of the seed and the parameters' names alone.
+/// 2 / (k r s) (He et al., 2015, by fan-out; k is 1 for depthwise ones), linear layers uniform in
+/// +-1/sqrt(in), gamma 1, beta 0, running statistics 0 and 1. A function of the seed and the
+/// parameters' names alone.
 void initialise(Network& network, std::uint64_t seed);
 
 /// The network with another last layer in place of its own: one of `classes` outputs with the fresh

@@ -45,9 +45,10 @@ struct Coupling {
 };
 
 /// Finds the coupling by the ops' nn::ChannelFlow: a convolution's filters and a gather's outputs
-/// start classes of their own; batch norm, ReLU, depthwise convolution and pooling pass channels on; concat joins them in a
-/// row; a residual and Add tie channels pairwise. A gather doesn't tie its outputs to their sources,
-/// since zeros can stand in for a source that is gone. Classes are numbered by their first channel.
+/// start classes of their own; batch norm, ReLU, depthwise convolution and pooling pass channels on;
+/// concat joins them in a row; a residual and Add tie channels pairwise. A gather doesn't tie its
+/// outputs to their sources, since zeros can stand in for a source that is gone. Classes are numbered
+/// by their first channel.
 Coupling find_coupling(const nn::Graph& graph);
 
 }  // namespace trifold::pruning

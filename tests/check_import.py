@@ -3,7 +3,7 @@
 
     tests/check_import.py [build/release]     a finished build
 
-torchvision's ResNets and a DenseNet with random values, by both of torch.onnx's exporters, batch norms
+torchvision's ResNets, a DenseNet and MobileNetV2 with random values, by both of torch.onnx's exporters, batch norms
 folded and kept: read by this project and written again, they give PyTorch's logits in ONNX Runtime, and
 their blocks are found. Needs the packages torch, torchvision, onnx, onnxscript and
 onnxruntime; not part of .ci/run, for their size.
@@ -22,7 +22,9 @@ import torchvision
 
 BOUND = 1e-4  # of the largest logit
 NORMALISATION = ["--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
-BLOCKS = {"resnet18": 8, "resnet50": 16, "densenet121": 58}
+# By name: blocks that the graph shows, and the image side.
+NETWORKS = {"resnet18": (8, 64), "resnet50": (16, 64), "densenet121": (58, 64),
+            "mobilenet_v2": (10, 224)}
 
 
 def network(name):
@@ -49,10 +51,10 @@ def export(model, images, path, form):
 def main():
     warnings.filterwarnings("ignore")
     build = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/release")
-    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for arch, blocks in BLOCKS.items():
+        for arch, (blocks, side) in NETWORKS.items():
+            images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(1))
             model = network(arch)
             with torch.no_grad():
                 wanted = model(images).numpy()

@@ -6,6 +6,7 @@
 
 #include "kernels/runtime/error.h"
 #include "nn/arch/densenet.h"
+#include "nn/arch/mobilenet.h"
 #include "nn/arch/resnet.h"
 
 namespace trifold::nn {
@@ -35,6 +36,7 @@ const std::vector<ArchitectureFamily>& architecture_families() {
       cifar_resnets(),
       imagenet_resnets(),
       densenets(),
+      mobilenets(),
   };
   return all;
 }

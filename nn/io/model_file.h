@@ -33,13 +33,13 @@ class HintError : public Base {
   ModelFact fact;
 };
 
-/// Reads a model file to a device: safetensors with PyTorch's parameter names and layouts (convolutions
-/// (k,c,r,s), depthwise ones (c,1,r,s), linear layers (out,in)) and the structure as JSON in its metadata. A plain file with
-/// the names of a built-in network loads as well, if its metadata or `hints` tell `arch`, `mean`
-/// and `std` (and `shortcut`, `input` where they are not A and usual_side(arch)); names may be
-/// wrapped as nn/io/weight_names.h says. So does a file of torch.save(), whose name ends with .pth,
-/// .pt or .th, as nn/io/pytorch_file.h says, and an ONNX file, whose name ends with .onnx, as
-/// nn/onnx/import.h says.
+/// Reads a model file to a device: safetensors with PyTorch's parameter names and layouts
+/// (convolutions (k,c,r,s), depthwise ones (c,1,r,s), linear layers (out,in)) and the structure as
+/// JSON in its metadata. A plain file with the names of a built-in network loads as well, if its
+/// metadata or `hints` tell `arch`, `mean` and `std` (and `shortcut`, `input` where they are not A
+/// and usual_side(arch)); names may be wrapped as nn/io/weight_names.h says. So does a file of
+/// torch.save(), whose name ends with .pth, .pt or .th, as nn/io/pytorch_file.h says, and an ONNX
+/// file, whose name ends with .onnx, as nn/onnx/import.h says.
 /// Errors    FileError naming file and tensor: damage, a missing or superfluous tensor, another
 ///           shape, a value that is not finite, a variance below 0, means on the scale of 0 to 255.
 ///           ConfigError: facts that neither file nor hints give; hints that don't fit the file.

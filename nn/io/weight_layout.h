@@ -6,8 +6,8 @@
 
 namespace trifold::nn {
 
-/// The shape that a parameter has in a file: (r,s,c,k) is (k,c,r,s) there, (r,s,c)
-/// of a depthwise convolution (c,1,r,s), (in,out) is (out,in).
+/// The shape that a parameter has in a file: (r,s,c,k) is (k,c,r,s) there, (r,s,c) of
+/// a depthwise convolution (c,1,r,s), (in,out) is (out,in).
 engine::Shape file_shape(Role role, const engine::Shape& shape);
 
 /// The same values in the file's layout, and the inverse. On the CPU.

@@ -138,7 +138,7 @@ std::function<void()> operation(const kernels::Exec& ex, std::int64_t batch, con
     const engine::ConvGeometry geometry{layer.stride, layer.stride, layer.pad, layer.pad};
     return on_tape([=, residual = layer.residual](auto& tape) {
       const Var y = engine::depthwise_conv2d(tape, x, w, &b, geometry);
-      engine::relu(tape, residual ? engine::add(tape, y, y) : y);
+      if (residual) engine::add(tape, y, y);
     });
   }
   if (layer.op == "batch_norm") {

@@ -90,8 +90,9 @@ int main(int argc, char** argv) {
         pruning::testing::random_network(
             nn::with_relu6(nn::make_architecture("resnet14", channels, classes)), ++seed),
         32, 32);
-  const std::vector<std::string> cut = {"resnet20", "densenet40", "resnet50", "resnet14",
-                                        "resnet20", "resnet18",   "resnet50", "densenet-bc100"};
+  const std::vector<std::string> cut = {"resnet20", "densenet40",     "resnet50",
+                                        "resnet14", "resnet20",       "resnet18",
+                                        "resnet50", "densenet-bc100", "mobilenetv2"};
   constexpr int cuts = 64;
   for (int i = 0; i < cuts; ++i) {
     const std::string& arch = cut[static_cast<std::size_t>(i) % cut.size()];

@@ -15,6 +15,7 @@
 #include "nn/arch/architectures.h"
 #include "pruning/space.h"
 #include "surgery_support.h"
+#include "tests/nn/depthwise_network.h"
 
 namespace trifold::pruning {
 namespace {
@@ -107,6 +108,18 @@ TEST_F(LatencyTest, LayersAreThoseOfTheFoldedNetwork) {
   const auto copied =
       std::ranges::count_if(dense, [](const Layer& l) { return l.op == "concat" && l.out == 4; });
   EXPECT_EQ(copied, 6);
+  // Depthwise convolutions take the norm behind them, too.
+  const std::vector<Layer> inverted = layers_of(nn::inverted_residuals(), 32);
+  EXPECT_EQ(std::ranges::count(inverted, "batch_norm", &Layer::op), 0);
+  EXPECT_EQ(std::ranges::count(inverted, Layer{.op = "depthwise_conv2d",
+                                               .h = 32,
+                                               .w = 32,
+                                               .in = 24,
+                                               .out = 24,
+                                               .window = 3,
+                                               .stride = 1,
+                                               .pad = 1}),
+            2);
 }
 
 TEST_F(LatencyTest, PredictsWholeNetworks) {
@@ -313,7 +326,8 @@ TEST_F(LatencyTest, TheDeviceTakesTheTimeOfEveryLayer) {
   std::set<std::string> ops;
   for (const nn::Graph& g :
        {nn::cifar_resnet(8, nn::Shortcut::A, 3, 10), nn::make_architecture("resnet18", 3, 10),
-        nn::densenet({.layers_per_block = 2, .growth = 4, .stem = 8}, 3, 10)}) {
+        nn::densenet({.layers_per_block = 2, .growth = 4, .stem = 8}, 3, 10),
+        nn::inverted_residuals()}) {
     for (Layer layer : layers_of(g, 32)) {
       if (layer.in > 16 || !ops.insert(layer.op + (layer.norm ? "n" : "")).second) continue;
       EXPECT_GT(device.seconds(layer), 0.0) << to_string(layer);
@@ -323,6 +337,7 @@ TEST_F(LatencyTest, TheDeviceTakesTheTimeOfEveryLayer) {
        {Layer{.op = "relu", .h = 4, .w = 4, .in = 8, .out = 8},
         Layer{.op = "add", .h = 4, .w = 4, .in = 8, .out = 8},
         Layer{.op = "linear", .in = 8, .out = 3},
+        Layer{.op = "depthwise_conv2d", .h = 4, .w = 4, .in = 8, .out = 8, .residual = true},
         Layer{.op = "batch_norm", .h = 4, .w = 4, .in = 8, .out = 8, .residual = true},
         Layer{.op = "conv2d",
         .h = 4,

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "engine/file_io.h"
@@ -10,6 +11,7 @@
 #include "nn/onnx/export.h"
 #include "pruning/cost.h"
 #include "surgery_support.h"
+#include "tests/nn/depthwise_network.h"
 #include "tests/nn/relu6_network.h"
 
 namespace trifold::pruning {
@@ -73,6 +75,34 @@ TEST_F(OnnxTest, ComesBackWithTheSameBits) {
       EXPECT_EQ(again.info.class_names, model.info.class_names);
       EXPECT_EQ(again.info.side, model.info.side);
     }
+  }
+}
+
+// A block that neither forks nor joins, as one of stride 2, isn't found again.
+TEST_F(OnnxTest, DepthwiseConvolutionsComeBackWithTheSameBits) {
+  const nn::Graph small = nn::with_relu6(nn::inverted_residuals(4));
+  for (const nn::Graph& graph : {small, nn::make_architecture("mobilenetv2", 3, 4)}) {
+    const nn::Model model = model_of(testing::random_network(graph, 3), 32);
+    const engine::Tensor images = testing::random_images(1, 32, 5);
+    const nn::Model again = back(nn::to_onnx(model, {.fold = false}));
+    EXPECT_EQ(testing::logits(again.network, images), testing::logits(model.network, images));
+    EXPECT_EQ(count_cost(again.network.graph(), 32).macs, count_cost(graph, 32).macs);
+    EXPECT_EQ(find_units(again.network.graph(), WidthMode::stream).groups.size(),
+              find_units(graph, WidthMode::stream).groups.size());
+    std::vector<std::string> skippable, found;
+    for (const nn::Block& block : graph.blocks) {
+      if (block.skippable) skippable.push_back(block.name);
+    }
+    for (const nn::Block& block : again.network.graph().blocks) {
+      if (block.skippable) found.push_back(block.name);
+    }
+    EXPECT_EQ(found, skippable);
+    const nn::Model folded = back(nn::to_onnx(model));
+    testing::expect_close(testing::logits(folded.network, images),
+                          testing::logits(model.network, images));
+    EXPECT_TRUE(std::ranges::none_of(folded.network.graph().nodes, [](const nn::Node& node) {
+      return std::holds_alternative<nn::BatchNorm>(node.op);
+    }));
   }
 }
 

@@ -8,6 +8,7 @@
 #include "kernels/runtime/error.h"
 #include "nn/arch/densenet.h"
 #include "nn/arch/resnet.h"
+#include "nn/network.h"
 
 namespace trifold::nn {
 namespace {
@@ -21,6 +22,28 @@ TEST(Architectures, HaveTheUsualSizes) {
   EXPECT_EQ(make_architecture("resnet20b", 3, 10), cifar_resnet(20, Shortcut::B, 3, 10));
 }
 
+// The usual PyTorch source has so many.
+TEST(Architectures, MobileNetV2HasTheUsualParametersAndBlocks) {
+  const Graph graph = make_architecture("mobilenetv2", 3, 10);
+  EXPECT_EQ(graph.blocks.size(), 17u);
+  EXPECT_EQ(std::ranges::count(graph.blocks, true, &Block::skippable), 10);
+  EXPECT_EQ(graph.blocks.back().stage, 6);
+  std::int64_t count = 0;
+  std::set<std::string> names;
+  for (const ParameterSpec& spec : parameter_specs(graph)) {
+    if (is_trainable(spec.role)) count += spec.shape.size();
+    names.insert(spec.name);
+  }
+  EXPECT_EQ(count, 2296922);
+  for (const char* name : {"conv1.weight", "bn1.bias", "layers.0.shortcut.0.weight",
+                           "layers.0.shortcut.1.running_var", "layers.16.conv2.weight",
+                           "layers.16.bn3.weight", "conv2.weight", "bn2.weight", "linear.bias"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+  EXPECT_EQ(infer_extents(graph, 32)[static_cast<std::size_t>(graph.blocks.back().output)],
+            (Extent{4, 4, 320}));
+}
+
 TEST(Architectures, AreFoundByEveryNameThatIsListed) {
   std::set<std::string> names;
   for (const ArchitectureFamily& family : architecture_families()) {
@@ -32,7 +55,7 @@ TEST(Architectures, AreFoundByEveryNameThatIsListed) {
     }
   }
   EXPECT_EQ(names.size(), architecture_names().size());
-  EXPECT_EQ(names.size(), 12u);
+  EXPECT_EQ(names.size(), 13u);
 }
 
 // 50 is 6n + 2, too.

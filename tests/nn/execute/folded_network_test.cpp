@@ -10,6 +10,7 @@
 #include "nn/arch/architectures.h"
 #include "nn/arch/resnet.h"
 #include "nn/execute/executor.h"
+#include "tests/nn/depthwise_network.h"
 #include "tests/nn/relu6_network.h"
 
 namespace trifold::nn {
@@ -38,6 +39,20 @@ struct Case {
 
 Case built_in(const char* arch, std::int64_t side, std::int64_t folded) {
   return {arch, make_architecture(arch, 3, 10), side, folded};
+}
+
+// Depthwise convolutions with a bias, a ReLU and a residual behind them, and with no batch norm.
+Graph depthwise_alone() {
+  Graph g;
+  g.add("input", Input{3}, {});
+  g.add("conv", Conv2d{.filters = 8, .window = 3, .pad = 1, .bias = true}, {0});
+  g.add("first", DepthwiseConv2d{.window = 5, .pad = 2, .bias = true}, {1});
+  g.add("norm", BatchNorm{.relu = true}, {2, 1});
+  g.add("second", DepthwiseConv2d{.window = 3, .stride = 2}, {3});
+  g.add("relu", Relu6{}, {4});
+  g.add("pool", GlobalAvgPool{}, {5});
+  g.add("fc", Linear{10}, {6});
+  return g;
 }
 
 class Folded : public testing::TestWithParam<Case> {};
@@ -70,6 +85,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(built_in("resnet8", 32, 7), built_in("resnet8b", 20, 9),
                     built_in("resnet18", 64, 20), built_in("resnet50", 64, 53),
                     built_in("densenet40", 16, 38), built_in("densenet-bc100", 16, 98),
+                    built_in("mobilenetv2", 16, 57), Case{"inverted", inverted_residuals(), 12, 14},
+                    Case{"depthwise", depthwise_alone(), 11, 1},
                     Case{"relu6", with_relu6(cifar_resnet(8, Shortcut::A, 3, 10)), 32, 7}),
     [](const auto& param) {
       std::string name = param.param.name;

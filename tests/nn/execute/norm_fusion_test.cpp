@@ -268,7 +268,8 @@ TEST_P(FusedNetwork, TrainsAsOpByOp) {
                 1e-4)
           << p.name;
     } else {
-      EXPECT_LT(relative_error(other.value, p.var.value), 1e-5) << p.name;
+      // The mean of what a convolution makes of a norm's result without ReLU is 0, but for rounding.
+      EXPECT_LT(relative_error(other.value, p.var.value, 1e-2), 1e-5) << p.name;
     }
   }
 }
