@@ -135,9 +135,13 @@ class Unfolding {
       }
     }
     if (!convs_.contains(id)) return graph.add(node.name, node.op, std::move(inputs));
-    nn::Conv2d conv = std::get<nn::Conv2d>(node.op);
-    conv.bias = false;
-    const NodeId made = graph.add(node.name, conv, std::move(inputs));
+    nn::Op conv = node.op;
+    if (auto* const depthwise = std::get_if<nn::DepthwiseConv2d>(&conv)) {
+      depthwise->bias = false;
+    } else {
+      std::get<nn::Conv2d>(conv).bias = false;
+    }
+    const NodeId made = graph.add(node.name, std::move(conv), std::move(inputs));
     if (const NodeId sum = only_reader<nn::Add>(id); sum != -1 && adder(sum) == id) return made;
     return add_norm(id, take_relu(id), {made});
   }
@@ -175,6 +179,11 @@ std::vector<NodeId> without_norm(const Graph& graph) {
       if (std::holds_alternative<nn::Conv2d>(graph.node(made.node).op) &&
           made.node != graph.output()) {
         found.insert(made.node);
+      }
+    }
+    for (const NodeId id : channels.nodes) {
+      if (std::holds_alternative<nn::DepthwiseConv2d>(graph.node(id).op) && id != graph.output()) {
+        found.insert(id);
       }
     }
   }

@@ -12,8 +12,8 @@
 
 namespace trifold::pruning {
 
-/// The convolutions whose channels no batch norm scales, in ascending order: those that an exporter
-/// has folded theirs into, and those that never had one.
+/// The convolutions whose channels no batch norm scales, depthwise ones among them, in ascending
+/// order: those that an exporter has folded theirs into, and those that never had one.
 std::vector<nn::NodeId> without_norm(const nn::Graph& graph);
 
 /// The network with a batch norm behind each convolution of without_norm(): the same function, which

@@ -16,6 +16,7 @@
 #include "nn/onnx/export.h"
 #include "pruning/cost.h"
 #include "surgery_support.h"
+#include "tests/nn/depthwise_network.h"
 #include "tests/nn/relu6_network.h"
 
 namespace trifold::pruning {
@@ -74,12 +75,13 @@ std::vector<std::string> ops(const nn::Graph& graph) {
 TEST(Unfold, GivesBackWhatAnExporterFolded) {
   std::uint64_t seed = 0;
   for (const std::string arch :
-       {"resnet20", "resnet20b", "resnet50", "densenet40", "densenet-bc100", "relu6"}) {
+       {"resnet20", "resnet20b", "resnet50", "densenet40", "densenet-bc100", "relu6", "inverted"}) {
     SCOPED_TRACE(arch);
     const std::int64_t side = arch == "resnet50" ? 64 : 32;
     const nn::Network original = testing::random_network(
-        arch == "relu6" ? nn::with_relu6(nn::make_architecture("resnet14", 3, 4))
-                        : nn::make_architecture(arch, 3, 4),
+        arch == "relu6"      ? nn::with_relu6(nn::make_architecture("resnet14", 3, 4))
+        : arch == "inverted" ? nn::inverted_residuals(4)
+                             : nn::make_architecture(arch, 3, 4),
         ++seed);
     const nn::Network plain = folded(original.clone(), side);
     const bool has_folded = arch != "densenet40";  // whose norms all stand before convolutions
