@@ -6,6 +6,7 @@ import json
 import pathlib
 import struct
 import sys
+import zipfile
 import zlib
 
 
@@ -135,6 +136,16 @@ def journal():
     return json.dumps({"settings": {"side": 8}, "steps": steps, "crc32": sums}).encode()
 
 
+def pytorch():
+    """Files of PyTorch itself, and their pickles."""
+    files = sorted((pathlib.Path(__file__).parent.parent / "fixtures/pytorch").glob("*.pth"))
+    found = [file.read_bytes() for file in files]
+    for file in filter(zipfile.is_zipfile, files):
+        with zipfile.ZipFile(file) as archive:
+            found += [archive.read(name) for name in archive.namelist() if name.endswith("data.pkl")]
+    return found
+
+
 def split(first, second):
     return struct.pack("<H", len(first)) + first + second
 
@@ -162,6 +173,7 @@ def main():
                   "".join(f"{c}\n" for c in "abcdefghij").encode()],
         "image": [png(3, 2), jpeg()],
         "onnx": [onnx()],
+        "pytorch": pytorch(),
     }
     for target, inputs in seeds.items():
         (folder / target).mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ export seconds=${1:-20}
 [ $# -gt 0 ] && shift
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] ||
-  targets=(safetensors graph model checkpoint journal log toml idx cifar image onnx)
+  targets=(safetensors graph model checkpoint journal log toml idx cifar image onnx pytorch)
 
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz -j "$(nproc)" --target "${targets[@]/#/fuzz_}"
@@ -22,7 +22,7 @@ fuzz() {
   mkdir -p "$corpus"
   case $target in
   toml | image | onnx) dictionary=(-dict=tests/fuzz/"$target".dict) ;;
-  idx | cifar) ;;
+  idx | cifar | pytorch) ;;
   *) dictionary=(-dict=tests/fuzz/json.dict) ;;
   esac
   if build/fuzz/tests/fuzz/fuzz_"$target" -max_total_time="$seconds" -rss_limit_mb=2560 \
