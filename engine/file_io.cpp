@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -59,6 +61,31 @@ void write_all(int fd, std::string_view bytes, const std::filesystem::path& path
 }
 
 }  // namespace
+
+std::string read_file(const std::filesystem::path& path, std::size_t most_bytes) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const auto require_read = [&path](bool done) {
+    require<FileError>(done, "{}: the file can't be read ({})", path.string(),
+                       std::strerror(errno));
+  };
+  require_read(file.get() >= 0);
+  std::string bytes;
+  struct stat status = {};
+  if (::fstat(file.get(), &status) == 0) {  // pipes have no size
+    bytes.reserve(std::min(static_cast<std::size_t>(status.st_size), most_bytes));
+  }
+  std::array<char, 1 << 16> block;
+  for (;;) {
+    const ssize_t got = ::read(file.get(), block.data(), block.size());
+    if (got < 0 && errno == EINTR) continue;
+    require_read(got >= 0);
+    if (got == 0) return bytes;
+    const auto count = static_cast<std::size_t>(got);
+    require<FileError>(count <= most_bytes - bytes.size(), "{}: it has more than {} bytes",
+                       path.string(), most_bytes);
+    bytes.append(block.data(), count);
+  }
+}
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";

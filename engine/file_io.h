@@ -1,7 +1,9 @@
 /// Files on disk.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <string>
 #include <string_view>
 
 #include "kernels/runtime/error_types.h"
@@ -14,6 +16,11 @@ class WriteError : public Error {
  public:
   using Error::Error;
 };
+
+/// The whole content of the file `path`.
+/// Errors    FileError, naming the path and the reason: it can't be read, or not to its end, or holds
+///           more than `most_bytes`, of which no more is read.
+std::string read_file(const std::filesystem::path& path, std::size_t most_bytes);
 
 /// Makes `bytes` the whole content of the file `path`, such that at any time, even after a crash or
 /// a power loss, `path` is either what it was before or all of the new content: writes a temporary

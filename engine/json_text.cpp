@@ -1,8 +1,6 @@
 #include "engine/json_text.h"
 
-#include <fstream>
-#include <sstream>
-
+#include "engine/file_io.h"
 #include "kernels/runtime/error.h"
 
 namespace trifold::engine {
@@ -29,11 +27,7 @@ json parse_json(std::string_view text, const std::string& where) {
 }
 
 json read_json(const std::filesystem::path& path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  require<FileError>(stream.is_open() && !text.bad(), "{}: the file can't be read", path.string());
-  return parse_json(text.str(), path.string());
+  return parse_json(read_file(path, max_json_bytes), path.string());
 }
 
 std::string problem(const json::exception& error) {

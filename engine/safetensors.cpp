@@ -341,6 +341,7 @@ SafetensorsFile read_safetensors(const std::filesystem::path& path) {
   for (Range& range : ranges) {
     range.tensor.bytes.resize(static_cast<std::size_t>(range.end - range.begin));
     file.read(reinterpret_cast<char*>(range.tensor.bytes.data()), range.end - range.begin);
+    require_file(!file.bad(), path, "the file can't be read");
     require_file(file.good(), path, "the file ends inside of tensor {}", in_quotes(range.name));
     result.tensors.emplace(std::move(range.name), std::move(range.tensor));
   }

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
 #include <string>
+#include <string_view>
 
 #include "apps/cli/message.h"
 #include "apps/cli/text.h"
@@ -36,6 +38,30 @@ int report(int code, const std::string& sentence) {
   return code;
 }
 
+constexpr std::string_view no_memory =
+    "error: not enough memory; use a smaller --batch or a smaller network\n";
+
+std::terminate_handler terminate_otherwise = nullptr;
+
+// No memory is an error like others where nothing may be thrown, too: in static objects before main,
+// in what says another error, and in destructors of JSON values, which take memory.
+[[noreturn]] void end_program() {
+  try {
+    if (const std::exception_ptr thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const std::bad_alloc&) {
+    message(no_memory);
+    std::_Exit(exit_failure);
+  } catch (const std::exception&) {  // told by what follows
+  }
+  terminate_otherwise();
+  std::abort();
+}
+
+// Runs in front of the constructors of static objects.
+[[gnu::constructor(101)]] void watch_terminate() {
+  terminate_otherwise = std::set_terminate(end_program);
+}
+
 }  // namespace
 
 void note(const std::string& sentence) { message("note: " + printable(sentence) + "\n"); }
@@ -62,7 +88,8 @@ int run_app(const std::function<int()>& body) {
   } catch (const DeviceError& e) {
     return report(exit_failure, fmt::format("{}; use --device cpu", e.what()));
   } catch (const std::bad_alloc&) {
-    return report(exit_failure, "not enough memory; use a smaller --batch or a smaller network");
+    message(no_memory);
+    return exit_failure;
   } catch (const std::exception& e) {
     return report(exit_failure, e.what());
   }

@@ -4,7 +4,7 @@
 
 namespace trifold::apps {
 
-void message(const std::string& text) {
+void message(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
 }

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 #include "engine/file_io.h"
 #include "kernels/runtime/error.h"
@@ -69,6 +70,17 @@ int open_locked(const std::string& path, int& refusal) {
   }
 }
 
+// A write may take a part of the text, which is no error.
+bool write_whole(int file, std::string_view text) {
+  for (off_t at = 0; !text.empty();) {
+    const ssize_t written = ::pwrite(file, text.data(), text.size(), at);
+    if (written <= 0) return false;
+    at += written;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
 }  // namespace
 
 MadeFolders::MadeFolders(const fs::path& folder) {
@@ -105,11 +117,7 @@ HeldFile::HeldFile(const fs::path& path) : path_(path.string()) {
                  "{}: {} was working in this folder, and whether it still does can't be told from "
                  "here; if not, remove {}",
                  folder, holder.name(), path_);
-  const std::string text = self.text();
-  const bool written =
-      ::ftruncate(file_.number, 0) == 0 &&
-      ::pwrite(file_.number, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
-  if (!written) {
+  if (::ftruncate(file_.number, 0) != 0 || !write_whole(file_.number, self.text())) {
     const int reason = errno;
     ::unlink(path_.c_str());
     throw engine::WriteError(

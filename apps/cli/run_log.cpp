@@ -1,6 +1,7 @@
 #include "apps/cli/run_log.h"
 
-#include <fstream>
+#include <limits>
+#include <sstream>
 
 #include "engine/file_io.h"
 
@@ -24,8 +25,9 @@ std::string cell(const nlohmann::json& value) {
 RunLog::RunLog(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
 void RunLog::keep_through(std::int64_t epoch) const {
-  std::ifstream stream(folder_ / metrics_name);
-  if (!stream) return;  // killed before the first line
+  if (!std::filesystem::exists(folder_ / metrics_name)) return;  // killed before the first line
+  constexpr std::size_t no_bound = std::numeric_limits<std::size_t>::max();
+  std::istringstream stream(engine::read_file(folder_ / metrics_name, no_bound));
   std::string kept;
   for (std::string line; std::getline(stream, line);) {
     // A line that was cut off by a kill is not JSON. Nor does a line count that no run has written.

@@ -80,6 +80,7 @@ std::string crc32_of_file(const std::filesystem::path& path) {
     crc = ::crc32(crc, reinterpret_cast<const Bytef*>(block.data()),
                   static_cast<uInt>(stream.gcount()));
   }
+  require<FileError>(!stream.bad(), "{}: the file can't be read", path.string());
   return hexadecimal(crc);
 }
 

@@ -1,7 +1,6 @@
 #include "apps/prune/stage_times.h"
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -14,8 +13,9 @@ using nlohmann::json;
 
 StageTimes::StageTimes(std::filesystem::path file) : file_(std::move(file)) {
   if (!std::filesystem::exists(file_)) return;
-  std::ifstream stream(file_);
-  const json document = json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  constexpr std::size_t most_bytes = std::size_t{1} << 20;  // far more than there are stages
+  const json document = json::parse(engine::read_file(file_, most_bytes), nullptr,
+                                    /*allow_exceptions=*/false);
   bool good = document.is_array();
   for (const json& entry : document) {
     good = good && entry.is_object() && entry.contains("stage") && entry["stage"].is_string() &&

@@ -1,5 +1,6 @@
 #include "nn/io/graph_json.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 #include <utility>
@@ -12,7 +13,8 @@ namespace {
 
 using nlohmann::json;
 
-// The value under `key`. get_to() alone would turn 1.5, true and 2^32 into some integer in silence.
+// The value under `key`. get_to() alone would turn 1.5, true and 2^32 into some integer in silence, and
+// 1e300 into an infinite float, which JSON can't say again.
 template <class T>
 void read(const json& value, const std::string& key, T& into) {
   if constexpr (std::is_same_v<T, bool>) {
@@ -23,6 +25,10 @@ void read(const json& value, const std::string& key, T& into) {
                                                  : value.is_number_integer() &&
                                                        std::in_range<T>(value.get<std::int64_t>());
     require<ShapeError>(fits, "'{}' is {}, not an integer in range", key, value.dump());
+    value.get_to(into);
+  } else if constexpr (std::is_floating_point_v<T>) {
+    const bool fits = value.is_number() && std::isfinite(static_cast<T>(value.get<double>()));
+    require<ShapeError>(fits, "'{}' is {}, not a number in range", key, value.dump());
     value.get_to(into);
   } else if constexpr (requires { typename T::value_type; } && !std::is_same_v<T, std::string>) {
     require<ShapeError>(value.is_array(), "'{}' is not a list", key);

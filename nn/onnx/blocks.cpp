@@ -4,18 +4,21 @@
 
 #include <algorithm>
 #include <set>
+#include <vector>
 
 namespace trifold::nn {
 namespace {
 
-// All nodes that `from` depends on without passing `through`, itself among them.
-std::set<NodeId> between(const Graph& graph, NodeId through, NodeId from) {
-  std::set<NodeId> found;
-  std::vector<NodeId> open = {from};
+// All nodes that `from` depends on without passing `through`, itself among them, in any order.
+std::vector<NodeId> between(const Graph& graph, NodeId through, NodeId from) {
+  std::vector<bool> met(graph.nodes.size(), false);
+  std::vector<NodeId> found, open = {from};
   while (!open.empty()) {
     const NodeId id = open.back();
     open.pop_back();
-    if (id == through || !found.insert(id).second) continue;
+    if (id == through || met[static_cast<std::size_t>(id)]) continue;
+    met[static_cast<std::size_t>(id)] = true;
+    found.push_back(id);
     for (NodeId in : graph.node(id).inputs) open.push_back(in);
   }
   return found;
@@ -46,7 +49,7 @@ bool is_activation(const Node& node) {
   return std::holds_alternative<Relu>(node.op) || std::holds_alternative<Relu6>(node.op);
 }
 
-std::string common_name(const Graph& graph, const std::set<NodeId>& nodes) {
+std::string common_name(const Graph& graph, const std::vector<NodeId>& nodes) {
   std::string common;
   bool first = true;
   for (NodeId id : nodes) {
@@ -90,8 +93,7 @@ std::vector<Block> find_blocks(const Graph& graph, std::int64_t side) {
     // The activation behind an add belongs to it.
     const auto& next = readers[static_cast<std::size_t>(id)];
     if (!concat && next.size() == 1 && is_activation(graph.node(next[0]))) block.output = next[0];
-    std::set<NodeId> inner = between(graph, input, id);
-    const std::string name = common_name(graph, inner);
+    const std::string name = common_name(graph, between(graph, input, id));
     block.name =
         !name.empty() && names.insert(name).second ? name : fmt::format("block{}", blocks.size());
     names.insert(block.name);

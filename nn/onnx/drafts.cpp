@@ -51,6 +51,13 @@ OnnxDrafts::OnnxDrafts(const OnnxFile& file) : file_(file) {
     for (const std::string& input : node.inputs) ++uses_[input];
   }
   for (const std::string& output : file.outputs) ++uses_[output];
+  // Exporters write equal tensors once, such as the values that batch norms begin with.
+  constexpr std::int64_t shared = 1 << 24;
+  may_keep_ = shared;
+  for (const auto& [name, tensor] : file.constants) may_keep_ += std::ssize(tensor.floats);
+  for (const OnnxNode& node : file.nodes) {
+    for (const auto& [name, tensor] : node.tensors) may_keep_ += std::ssize(tensor.floats);
+  }
 }
 
 void OnnxDrafts::add(const std::string& name, Op op, std::vector<NodeId> inputs,
@@ -65,8 +72,11 @@ void OnnxDrafts::add(const std::string& name, Op op, std::vector<NodeId> inputs,
   } catch (const ShapeError& e) {
     throw NotUnderstood{e.what()};
   }
-  std::string unique = readable(name.empty() ? value : name);
-  while (!names_.insert(unique).second) unique += "_";
+  const std::string plain = readable(name.empty() ? value : name);
+  std::string unique = plain;
+  for (int& others = others_[plain]; !names_.insert(unique).second;) {
+    unique = fmt::format("{}_{}", plain, ++others);
+  }
   values_[value] = std::ssize(drafts_);
   drafts_.push_back({{std::move(unique), std::move(op), std::move(inputs)}, made, uses(value)});
 }
@@ -137,6 +147,8 @@ std::string OnnxDrafts::name_by(const OnnxNode& node, std::size_t weight) const 
 
 void OnnxDrafts::keep(NodeId id, const std::string& suffix, const OnnxTensor& tensor) {
   need(std::ssize(tensor.floats) == tensor.shape.size(), "a parameter is not of 32-bit floats");
+  need(std::ssize(tensor.floats) <= may_keep_, "it shares large parameters with too many others");
+  may_keep_ -= std::ssize(tensor.floats);
   weights_[draft(id).node.name + suffix] = tensor;
 }
 

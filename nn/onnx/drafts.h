@@ -79,6 +79,8 @@ class OnnxDrafts {
   std::map<std::string, int> uses_;
   std::vector<Draft> drafts_;
   std::set<std::string> names_;
+  std::map<std::string, int> others_;  // of a name that was asked for: those that have got another
+  std::int64_t may_keep_ = 0;          // elements of parameters
   std::map<std::string, NodeId> values_;
   std::map<std::string, const OnnxTensor*> made_constants_;
   std::map<std::string, OnnxTensor> weights_;

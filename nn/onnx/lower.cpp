@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "kernels/runtime/error.h"
@@ -150,11 +151,12 @@ class Lowering : private OnnxDrafts {
   void batch_norm(const OnnxNode& node) {
     const NodeId x = value(node, 0);
     need(node.integer("training_mode", 0) == 0, "training mode");
-    const auto eps = node.floats.find("epsilon");
+    const auto found = node.floats.find("epsilon");
+    const float eps = found == node.floats.end() ? 1e-5f : found->second;
+    need(std::isfinite(eps), "an epsilon that is no number");
     const OnnxTensor* parameters[4];
     for (std::size_t i = 0; i < 4; ++i) parameters[i] = &required_constant(node, i + 1);
-    add(name_by(node, 1), BatchNorm{.eps = eps == node.floats.end() ? 1e-5f : eps->second}, {x},
-        node.outputs.front());
+    add(name_by(node, 1), BatchNorm{.eps = eps}, {x}, node.outputs.front());
     constexpr const char* suffixes[] = {".weight", ".bias", ".running_mean", ".running_var"};
     for (std::size_t i = 0; i < 4; ++i) keep(last(), suffixes[i], *parameters[i]);
   }
@@ -219,6 +221,7 @@ class Lowering : private OnnxDrafts {
   }
 
   void concat(const OnnxNode& node) {
+    need(!node.inputs.empty(), "an input is missing");
     std::vector<NodeId> inputs;
     for (std::size_t i = 0; i < node.inputs.size(); ++i) inputs.push_back(value(node, i));
     need(node.integer("axis", 0) == 1, "not along the channels");
@@ -300,7 +303,14 @@ class Lowering : private OnnxDrafts {
     add(node.name, ChannelGather{std::move(source), stride}, {x}, node.outputs.front());
   }
 
+  // Counts what a node says of channels: a few bytes of the file select any number of them.
+  void select(std::int64_t channels) {
+    need(channels <= may_select_, "more channels are selected than a network has");
+    may_select_ -= channels;
+  }
+
   std::vector<std::int32_t> all_channels(NodeId x) {
+    select(draft(x).channels);
     std::vector<std::int32_t> source(static_cast<std::size_t>(draft(x).channels));
     std::iota(source.begin(), source.end(), 0);
     return source;
@@ -332,7 +342,8 @@ class Lowering : private OnnxDrafts {
         continue;
       }
       // Whatever the extent is, it goes to its end.
-      need((axis == 2 || axis == 3) && starts[i] == 0 && steps[i] >= 1 && ends[i] >= max_extent,
+      need((axis == 2 || axis == 3) && starts[i] == 0 && steps[i] >= 1 && steps[i] <= max_extent &&
+               ends[i] >= max_extent,
            "a part of the image");
       strides[static_cast<std::size_t>(axis - 2)] = steps[i];
     }
@@ -374,6 +385,7 @@ class Lowering : private OnnxDrafts {
            "padding other than of channels");
     }
     std::vector<std::int32_t> source = all_channels(x);
+    select(pads[1] + pads[5]);
     source.insert(source.begin(), static_cast<std::size_t>(pads[1]), -1);
     source.insert(source.end(), static_cast<std::size_t>(pads[5]), -1);
     add_gather(node, x, std::move(source), 1);
@@ -383,6 +395,7 @@ class Lowering : private OnnxDrafts {
     const NodeId x = value(node, 0);
     need(node.integer("axis", 0) == 1, "not along the channels");
     const Integers& indices = integers(node, 1);
+    select(std::ssize(indices));
     std::vector<std::int32_t> source;
     for (std::int64_t i : indices) {
       const std::int64_t channel = i < 0 ? i + draft(x).channels : i;
@@ -402,6 +415,7 @@ class Lowering : private OnnxDrafts {
     std::size_t axis;
   };
   std::map<NodeId, Half> halves_;
+  std::int64_t may_select_ = 1 << 24;  // channels, by all nodes together
   const OnnxFile& file_;
   std::string where_;
 };

@@ -2,11 +2,10 @@
 
 #include <bit>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <protozero/pbf_reader.hpp>
 
+#include "engine/file_io.h"
 #include "kernels/runtime/error.h"
 #include "nn/onnx/onnx_model.h"
 
@@ -16,6 +15,9 @@ namespace {
 using protozero::pbf_reader;
 
 constexpr std::int32_t type_int32 = 6;
+
+// Far more than any network has; what is done to each stays bounded. Two bytes make a node.
+constexpr std::size_t most_nodes = 10000;
 
 // A field as what it is meant to be. protozero only asserts that the file has it so.
 pbf_reader& expect(pbf_reader& field, protozero::pbf_wire_type type) {
@@ -257,6 +259,8 @@ void read_graph(pbf_reader message, OnnxFile& file, const std::string& where) {
   while (message.next()) {
     switch (message.tag()) {
       case 1:
+        require<FileError>(file.nodes.size() < most_nodes,
+                           "{}: more than {} nodes, which no network has", where, most_nodes);
         file.nodes.push_back(read_node(inner(message), where));
         break;
       case 5: {
@@ -340,11 +344,10 @@ OnnxFile read_onnx(const std::filesystem::path& path) {
   const std::string where = path.string();
   std::error_code error;
   const std::uintmax_t size = std::filesystem::file_size(path, error);
-  std::ifstream stream(path, std::ios::binary);
-  require<FileError>(!error && stream.is_open(), "{}: the file can't be opened for reading", where);
-  require<FileError>(size <= static_cast<std::uintmax_t>(std::numeric_limits<std::int32_t>::max()),
+  constexpr std::size_t most_bytes = std::numeric_limits<std::int32_t>::max();
+  require<FileError>(error || size <= most_bytes,
                      "{}: it has {} bytes, but an ONNX file holds at most 2 GiB", where, size);
-  const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
+  const std::string bytes = engine::read_file(path, most_bytes);
   OnnxFile file;
   try {
     read_model(bytes, file, where);

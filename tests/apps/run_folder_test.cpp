@@ -1,12 +1,22 @@
 /// A run folder belongs to one process at a time, and a run goes on from anywhere.
 #include <gtest/gtest.h>
 #include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
+#include <csignal>
+#include <functional>
 #include <future>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
+#include "apps/cli/run_folder.h"
+#include "apps/cli/run_log.h"
+#include "apps/prune/journal.h"
+#include "apps/prune/stage_times.h"
+#include "engine/file_io.h"
+#include "kernels/runtime/error.h"
 #include "tests/apps/programs.h"
 
 namespace trifold::apps_test {
@@ -236,6 +246,49 @@ TEST_F(RunFolders, GoOnThoughKilledBeforeTheFirstCheckpoint) {
   fs::remove(out / "checkpoint.safetensors");
   const Result result = resume();
   EXPECT_EQ(result.code, 75) << result.err;
+}
+
+// The limit on the size of files has the first write take a part of the text.
+TEST(RunFiles, AWriteThatTakesAPartIsGoneOnWith) {
+  const TempFolder folder;
+  const pid_t child = fork();
+  if (child == 0) {
+    const rlimit small{10, 10};
+    setrlimit(RLIMIT_FSIZE, &small);
+    std::signal(SIGXFSZ, SIG_IGN);
+    try {
+      const apps::HeldFile file(folder / "run.lock");
+    } catch (const engine::WriteError& e) {
+      _exit(std::string(e.what()).ends_with("can't be written (File too large)") ? 0 : 2);
+    }
+    _exit(1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_FALSE(fs::exists(folder / "run.lock"));
+}
+
+// Reading the memory of this process from its address 0 on is an error of the system, which is not the
+// end of a file: taken for it, what a run has recorded would be dropped.
+TEST(RunFiles, WhatTheSystemFailsToReadIsNamedAndStays) {
+  const TempFolder folder;
+  const fs::path file = folder / "metrics.jsonl";
+  fs::create_symlink("/proc/self/mem", file);
+  const std::vector<std::function<void()>> readers = {
+      [&] { apps::RunLog(file.parent_path()).keep_through(3); },
+      [&] { apps::Journal(file, nlohmann::json::object()); }, [&] { apps::StageTimes{file}; },
+      [&] { apps::crc32_of_file(file); }};
+  for (const auto& reader : readers) {
+    try {
+      reader();
+      ADD_FAILURE() << "reader " << &reader - readers.data() << " took it for a file's end";
+    } catch (const FileError& e) {
+      EXPECT_TRUE(std::string(e.what()).starts_with(file.string() + ": the file can't be read"))
+          << e.what();
+    }
+  }
+  EXPECT_TRUE(fs::is_symlink(file));
 }
 
 TEST_F(RunFolders, NameTheOptionThatDiffersAndBothValues) {

@@ -4,8 +4,12 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <new>
 #include <regex>
+#include <stdexcept>
+#include <thread>
 
+#include "apps/cli/exit_code.h"
 #include "apps/cli/text.h"
 #include "tests/apps/programs.h"
 
@@ -98,6 +102,33 @@ TEST(Text, IsCutByColumns) {
   EXPECT_EQ(apps::fit_columns("all", 80), "all");
   EXPECT_EQ(apps::fit_columns("none", 0), "");
   EXPECT_EQ(apps::columns_of("字█a\xcc\x81"), 4);
+}
+
+struct TakesMemoryWhenItGoes {
+  ~TakesMemoryWhenItGoes() { fail(); }
+  void (*fail)();
+};
+
+// The library for JSON takes memory in its destructors, where nothing may be thrown.
+TEST(Messages, SayThatMemoryIsMissingWhereverItIs) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto fail = +[] { throw std::bad_alloc(); };
+  const std::vector<std::function<int()>> bodies = {[&]() -> int { throw std::bad_alloc(); },
+                                                    [&] { return TakesMemoryWhenItGoes{fail}, 0; },
+                                                    [&]() -> int {
+                                                      const TakesMemoryWhenItGoes going{fail};
+                                                      throw std::bad_alloc();
+                                                    },
+                                                    [&] { return std::thread(fail).join(), 0; }};
+  for (const auto& body : bodies) {
+    EXPECT_EXIT(std::exit(apps::run_app(body)), testing::ExitedWithCode(1),
+                "^error: not enough memory; use a smaller --batch or a smaller network\n$")
+        << &body - bodies.data();
+  }
+  const auto other = [&] {
+    return TakesMemoryWhenItGoes{+[] { throw std::runtime_error("other"); }}, 0;
+  };
+  EXPECT_EXIT(apps::run_app(other), testing::KilledBySignal(SIGABRT), "terminate called");
 }
 
 TEST(Messages, ThatCannotBeWrittenEndNothing) {

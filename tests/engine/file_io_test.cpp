@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -100,6 +101,36 @@ TEST_F(AtomicWrite, WhatAKillLeavesIsFoundByItsNameAlone) {
   EXPECT_EQ(left, expected);
   EXPECT_TRUE(fs::is_directory(folder / "x.folder.partial"));
   remove_temporary_files(folder / "nowhere");
+}
+
+TEST_F(AtomicWrite, WhatWasWrittenIsReadWhole) {
+  std::string bytes("a\0b\n", 4);
+  for (const std::size_t size : {0, 4, (1 << 16) - 1, 1 << 16, 200'000}) {
+    bytes.resize(size, 'x');
+    write_file_atomically(file, bytes);
+    EXPECT_EQ(read_file(file, size), bytes) << size;
+  }
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  ASSERT_EQ(std::system(("echo text >" + (folder / "pipe").string() + " &").c_str()), 0);
+  EXPECT_EQ(read_file(folder / "pipe", 100), "text\n");
+}
+
+// The memory of this process has a page at address 0 that can't be read.
+TEST_F(AtomicWrite, WhatCannotBeReadIsNamedWithTheReason) {
+  write_file_atomically(file, "four");
+  const auto refused = [](const fs::path& path, std::size_t most_bytes, const std::string& reason) {
+    try {
+      read_file(path, most_bytes);
+      ADD_FAILURE() << path << " was read";
+    } catch (const FileError& e) {
+      EXPECT_EQ(e.what(), path.string() + ": " + reason);
+    }
+  };
+  refused(file, 3, "it has more than 3 bytes");
+  refused("/dev/zero", 1000, "it has more than 1000 bytes");
+  refused(folder, 100, "the file can't be read (Is a directory)");
+  refused(folder / "lost", 100, "the file can't be read (No such file or directory)");
+  refused("/proc/self/mem", 100, "the file can't be read (Input/output error)");
 }
 
 // The name of the temporary file is one that remove_temporary_files() knows.

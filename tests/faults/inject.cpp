@@ -1,17 +1,22 @@
 /// A library to preload that lets one call of a program fail, or ends the program at it.
 ///
 /// TRIFOLD_FAULT=KIND:NUMBER:ACTION names the call: the NUMBER-th, counted from 1, of the calls that
-/// KIND means. TRIFOLD_FAULT_COUNT=FILE has the number of calls written there at the program's end.
+/// KIND means; TRIFOLD_FAULT=none is none. TRIFOLD_FAULT_COUNT=FILE has the number of calls written there
+/// at the program's end.
 ///   change   what changes files: open for writing, write, fsync, rename, unlink, mkdir, ...
+///   read     what reads files: open for reading, read; not those under /proc and /sys
 ///   memory   malloc and its relatives
-///   map      mmap
 ///   thread   pthread_create
+///   space    no call: the address space has NUMBER KiB from main on, which mmap, with it malloc and
+///            stacks of threads, is refused beyond
 /// Actions:
 ///   kill     SIGKILL instead of the call
 ///   tear     half of a write, then SIGKILL; else as kill
 ///   short    half of a write, which is no error; other calls aren't touched
-///   full     this call and all later ones of its kind fail with ENOSPC
+///   full     this call and all later ones of its kind fail, with ENOSPC, or ENOMEM if for memory
 ///   NAME     EIO, ENOSPC, ENOMEM or EAGAIN: this call alone fails with it
+/// The clock that timeouts look at jumps ahead by five seconds at each look: what a program measures
+/// or does once a minute is soon over, and the same in every run.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +24,12 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -36,7 +43,7 @@ void* __libc_memalign(size_t, size_t);
 
 namespace {
 
-enum class Kind { none, change, memory, map, thread };
+enum class Kind { none, change, read, memory, thread, space };
 enum class Action { none, kill, tear, short_write, full, error };
 
 struct Fault {
@@ -50,7 +57,7 @@ struct Fault {
 Fault read_fault() {
   Fault fault;
   const char* text = getenv("TRIFOLD_FAULT");
-  if (text == nullptr) return fault;
+  if (text == nullptr || strcmp(text, "none") == 0) return fault;
   const auto is = [&text](const char* word) {
     const size_t length = strlen(word);
     if (strncmp(text, word, length) != 0) return false;
@@ -59,12 +66,14 @@ Fault read_fault() {
   };
   if (is("change:")) {
     fault.kind = Kind::change;
+  } else if (is("read:")) {
+    fault.kind = Kind::read;
   } else if (is("memory:")) {
     fault.kind = Kind::memory;
-  } else if (is("map:")) {
-    fault.kind = Kind::map;
   } else if (is("thread:")) {
     fault.kind = Kind::thread;
+  } else if (is("space:")) {
+    fault.kind = Kind::space;
   }
   char* end = nullptr;
   fault.number = strtol(text, &end, 10);
@@ -77,7 +86,7 @@ Fault read_fault() {
     fault.action = Action::short_write;
   } else if (is(":full")) {
     fault.action = Action::full;
-    fault.error = ENOSPC;
+    fault.error = fault.kind == Kind::memory ? ENOMEM : ENOSPC;
   } else {
     fault.action = Action::error;
     fault.error = is(":EIO")      ? EIO
@@ -92,12 +101,30 @@ Fault read_fault() {
 
 Fault fault;
 std::atomic<long> calls{0};
+long first_kib = 0;  // of address space
 
-__attribute__((constructor)) void begin() { fault = read_fault(); }
+// What /proc says of this process, such as "VmPeak:"; without memory.
+long kib_of(const char* key) {
+  char text[4096] = {};
+  const int file = open("/proc/self/status", O_RDONLY);
+  const ssize_t size = read(file, text, sizeof text - 1);
+  close(file);
+  const char* const line = size > 0 ? strstr(text, key) : nullptr;
+  return line == nullptr ? 0 : strtol(line + strlen(key), nullptr, 10);
+}
+
+__attribute__((constructor)) void begin() {
+  fault = read_fault();
+  if (fault.kind != Kind::space) return;
+  first_kib = kib_of("VmSize:");
+  const rlim_t most = static_cast<rlim_t>(first_kib + fault.number) * 1024;
+  const rlimit limit = {most, most};
+  if (fault.number > 0) setrlimit(RLIMIT_AS, &limit);
+}
 
 __attribute__((destructor)) void end() {
   const char* const path = getenv("TRIFOLD_FAULT_COUNT");
-  const long count = calls.load();
+  const long count = fault.kind == Kind::space ? kib_of("VmPeak:") - first_kib : calls.load();
   fault.kind = Kind::none;
   if (path == nullptr) return;
   const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -158,7 +185,19 @@ ssize_t faulty_write(int file, size_t size, const Write& real) {
   return real(size);
 }
 
-bool writes(int flags) { return (flags & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)) != 0; }
+// What the system says of itself may be missing at any time.
+bool is_told_by_system(const char* path) {
+  return strncmp(path, "/proc/", 6) == 0 || strncmp(path, "/sys/", 5) == 0;
+}
+
+bool open_fails(const char* path, bool writes) {
+  return !is_told_by_system(path) && fails(writes ? Kind::change : Kind::read);
+}
+
+template <class Read>
+ssize_t faulty_read(int file, const Read& real) {
+  return is_regular(file) && fails(Kind::read) ? -1 : real();
+}
 
 }  // namespace
 
@@ -170,12 +209,37 @@ extern "C" {
     va_start(more, flags);                                                               \
     const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(more, mode_t) : 0; \
     va_end(more);                                                                        \
-    if (writes(flags) && fails(Kind::change)) return -1;                                 \
+    const bool writes = (flags & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)) != 0;          \
+    if (open_fails(path, writes)) return -1;                                             \
     return next<int(const char*, int, ...)>(#name)(path, flags, mode);                   \
   }
 OPEN(open)
 OPEN(open64)
 #undef OPEN
+
+#define FOPEN(name)                                                  \
+  FILE* name(const char* path, const char* mode) {                   \
+    if (open_fails(path, strpbrk(mode, "wa+") != NULL)) return NULL; \
+    return next<FILE*(const char*, const char*)>(#name)(path, mode); \
+  }
+FOPEN(fopen)
+FOPEN(fopen64)
+#undef FOPEN
+
+ssize_t read(int file, void* data, size_t size) {
+  return faulty_read(file,
+                     [&] { return next<ssize_t(int, void*, size_t)>("read")(file, data, size); });
+}
+
+#define PREAD(name)                                                                     \
+  ssize_t name(int file, void* data, size_t size, off_t offset) {                       \
+    return faulty_read(file, [&] {                                                      \
+      return next<ssize_t(int, void*, size_t, off_t)>(#name)(file, data, size, offset); \
+    });                                                                                 \
+  }
+PREAD(pread)
+PREAD(pread64)
+#undef PREAD
 
 int mkostemps(char* pattern, int suffix, int flags) {
   if (fails(Kind::change)) return -1;
@@ -214,10 +278,11 @@ CALL(change, mkdir, (const char* path, mode_t mode), path, mode)
 CALL(change, rmdir, (const char* path), path)
 #undef CALL
 
-void* mmap(void* address, size_t size, int protection, int flags, int file, off_t offset) {
-  if (fails(Kind::map)) return MAP_FAILED;
-  return next<void*(void*, size_t, int, int, int, off_t)>("mmap")(address, size, protection, flags,
-                                                                  file, offset);
+int clock_gettime(clockid_t clock, timespec* now) {
+  static std::atomic<long> looks{0};
+  const int result = next<int(clockid_t, timespec*)>("clock_gettime")(clock, now);
+  if (clock == CLOCK_MONOTONIC) now->tv_sec += 5 * ++looks;
+  return result;
 }
 
 int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*body)(void*),

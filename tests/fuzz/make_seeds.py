@@ -6,6 +6,7 @@ import json
 import pathlib
 import struct
 import sys
+import zipfile
 import zlib
 
 
@@ -74,31 +75,55 @@ def jpeg():
 
 
 def onnx():
-    """Pooling and a linear layer, in the fields of onnx.proto."""
-    def field(number, data):
+    """A residual block, pooling and a linear layer, in the fields of onnx.proto."""
+    def number(value):
+        data = b""
+        while value >= 128:
+            data, value = data + bytes([value & 127 | 128]), value >> 7
+        return data + bytes([value])
+
+    def field(key, data):
         if isinstance(data, int):
-            return bytes([number << 3, data])
+            return number(key << 3) + number(data)
         data = data.encode() if isinstance(data, str) else data
-        return bytes([number << 3 | 2, len(data)]) + data
+        return number(key << 3 | 2) + number(len(data)) + data
 
     def value(name, *extents):
         shape = b"".join(field(1, field(1, e)) for e in extents)
         return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
 
-    def op(kind, inputs, output):
-        return b"".join(field(1, i) for i in inputs) + field(2, output) + field(4, kind)
+    def attribute(name, data):
+        if isinstance(data, int):
+            return field(1, name) + field(3, data) + field(20, 2)
+        return field(1, name) + b"".join(field(8, i) for i in data) + field(20, 7)
+
+    def op(kind, inputs, output, **attributes):
+        return (b"".join(field(1, i) for i in inputs) + field(2, output) + field(4, kind)
+                + b"".join(field(5, attribute(*item)) for item in attributes.items()))
 
     def tensor(name, *extents):
         size = 4
         for extent in extents:
             size *= extent
         return b"".join(field(1, e) for e in extents) + field(2, 1) + field(8, name) + field(9, bytes(size))
-    graph = (field(1, op("GlobalAveragePool", ["x"], "p")) + field(1, op("Flatten", ["p"], "f"))
-             + field(1, op("Gemm", ["f", "w", "b"], "y")) + field(2, "toy")
-             + field(5, tensor("w", 1, 2)) + field(5, tensor("b", 2))
-             + field(11, value("x", 1, 1, 8, 8)) + field(12, value("y", 1, 2)))
-    long = bytes([7 << 3 | 2]) + bytes([len(graph) & 127 | 128, len(graph) >> 7]) + graph
-    return field(1, 8) + long + field(8, field(2, 17))
+
+    def conv(name, inputs, output, window):
+        return op("Conv", [*inputs, name], output, kernel_shape=[window, window], strides=[1, 1],
+                  pads=4 * [window // 2], dilations=[1, 1], group=1)
+    batch_norm = ["scale", "shift", "mean", "var"]
+    nodes = [conv("first", ["x"], "a", 3), op("BatchNormalization", ["a", *batch_norm], "b"),
+             op("Relu", ["b"], "c"), conv("second", ["c"], "d", 1), op("Add", ["c", "d"], "e"),
+             op("Relu", ["e"], "f"),
+             op("MaxPool", ["f"], "g", kernel_shape=[2, 2], strides=[2, 2]),
+             op("Concat", ["g", "g"], "h", axis=1), op("GlobalAveragePool", ["h"], "p"),
+             op("Flatten", ["p"], "q", axis=1), op("Gemm", ["q", "w", "bias"], "y", transB=1)]
+    graph = (b"".join(field(1, n) for n in nodes) + field(2, "toy")
+             + field(5, tensor("first", 2, 1, 3, 3)) + field(5, tensor("second", 2, 2, 1, 1))
+             + b"".join(field(5, tensor(name, 2)) for name in [*batch_norm, "bias"])
+             + field(5, tensor("w", 2, 4)) + field(11, value("x", 1, 1, 8, 8))
+             + field(12, value("y", 1, 2)))
+    return (field(1, 8) + field(7, graph) + field(8, field(2, 17))
+            + field(14, field(1, "key") + field(2, "value")))
 
 
 def journal():
@@ -109,6 +134,16 @@ def journal():
         record, separators=(",", ":"), sort_keys=True)).encode()), "08x")
         for name, record in steps.items()}
     return json.dumps({"settings": {"side": 8}, "steps": steps, "crc32": sums}).encode()
+
+
+def pytorch():
+    """Files of PyTorch itself, and their pickles."""
+    files = sorted((pathlib.Path(__file__).parent.parent / "fixtures/pytorch").glob("*.pth"))
+    found = [file.read_bytes() for file in files]
+    for file in filter(zipfile.is_zipfile, files):
+        with zipfile.ZipFile(file) as archive:
+            found += [archive.read(name) for name in archive.namelist() if name.endswith("data.pkl")]
+    return found
 
 
 def split(first, second):
@@ -138,6 +173,7 @@ def main():
                   "".join(f"{c}\n" for c in "abcdefghij").encode()],
         "image": [png(3, 2), jpeg()],
         "onnx": [onnx()],
+        "pytorch": pytorch(),
     }
     for target, inputs in seeds.items():
         (folder / target).mkdir(parents=True, exist_ok=True)

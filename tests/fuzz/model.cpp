@@ -1,6 +1,7 @@
 /// A model file, from its header to the network.
 #include "nn/io/model_file.h"
 
+#include "tests/fuzz/header_mutator.h"
 #include "tests/fuzz/input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,37 +1,41 @@
 #!/usr/bin/env bash
-# Builds the fuzzers and runs each of them: tests/fuzz/run.sh [SECONDS [TARGET...]]; 20 seconds unless
-# said otherwise. What they learn stays in build/fuzz/corpus, for the next time. Where one finds
-# something, it prints the input's file and how to run it again, and the script fails.
+# Builds the fuzzers and runs each of them, as many at a time as there are processors:
+# tests/fuzz/run.sh [SECONDS [TARGET...]]; 20 seconds unless said otherwise. What they learn stays in
+# build/fuzz/corpus, for the next time. Where one finds something, which memory beyond the limits and
+# half a minute for one input are, too, its input and how to run it again are printed, and the script
+# fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-seconds=${1:-20}
+export seconds=${1:-20}
 [ $# -gt 0 ] && shift
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] ||
-  targets=(safetensors graph model checkpoint journal log toml idx cifar image onnx)
+  targets=(safetensors graph model checkpoint journal log toml idx cifar image onnx pytorch)
 
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz -j "$(nproc)" --target "${targets[@]/#/fuzz_}"
 tests/fuzz/make_seeds.py build/fuzz/seeds
-status=0
-for target in "${targets[@]}"; do
-  corpus=build/fuzz/corpus/$target
-  mkdir -p "$corpus" build/fuzz/found
+mkdir -p build/fuzz/found
+
+fuzz() {
+  local target=$1 corpus=build/fuzz/corpus/$1 log=build/fuzz/$1.log dictionary=()
+  mkdir -p "$corpus"
   case $target in
-  toml) dictionary=(-dict=tests/fuzz/toml.dict) ;;
-  idx | cifar | image | onnx) dictionary=() ;;
+  toml | image | onnx) dictionary=(-dict=tests/fuzz/"$target".dict) ;;
+  idx | cifar | pytorch) ;;
   *) dictionary=(-dict=tests/fuzz/json.dict) ;;
   esac
-  printf '%-12s ' "$target"
-  if build/fuzz/tests/fuzz/fuzz_"$target" -max_total_time="$seconds" -rss_limit_mb=4096 -timeout=20 \
-    -max_len=20000 "${dictionary[@]}" -artifact_prefix="build/fuzz/found/$target-" -print_final_stats=1 \
-    "$corpus" "build/fuzz/seeds/$target" >build/fuzz/"$target".log 2>&1; then
-    grep -oE 'number_of_executed_units: *[0-9]+' build/fuzz/"$target".log
+  if build/fuzz/tests/fuzz/fuzz_"$target" -max_total_time="$seconds" -rss_limit_mb=2560 \
+    -malloc_limit_mb=1024 -timeout=30 -max_len=20000 "${dictionary[@]}" \
+    -artifact_prefix="build/fuzz/found/$target-" -print_final_stats=1 \
+    "$corpus" "build/fuzz/seeds/$target" >"$log" 2>&1; then
+    printf '%-12s %s inputs\n' "$target" "$(sed -n 's/.*number_of_executed_units: *//p' "$log")"
   else
-    status=1
-    echo "found something:"
-    grep -E 'ERROR|SUMMARY|runtime error|Test unit written' build/fuzz/"$target".log || true
+    printf '%-12s found something:\n' "$target"
+    grep -E 'ERROR|SUMMARY|runtime error|Test unit written' "$log" || true
     echo "again: build/fuzz/tests/fuzz/fuzz_$target FILE"
+    return 1
   fi
-done
-exit $status
+}
+export -f fuzz
+printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I{} bash -c 'fuzz {}'

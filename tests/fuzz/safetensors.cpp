@@ -1,6 +1,7 @@
 /// A safetensors file, and every tensor of it as numbers.
 #include "engine/safetensors.h"
 
+#include "tests/fuzz/header_mutator.h"
 #include "tests/fuzz/input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -168,6 +168,8 @@ TEST(Graph, DamagedJsonIsAFileError) {
       [](json& j) { j["nodes"][1]["op"] = "convolution"; },
       [](json& j) { j["nodes"][1].erase("filters"); },
       [](json& j) { j["nodes"][1]["filters"] = "many"; },
+      [](json& j) { j["nodes"][2]["eps"] = 1e300; },  // as a float it is infinite
+      [](json& j) { j["nodes"][2]["eps"] = true; },
       [](json& j) { j["nodes"][1]["filters"] = -1; },
       [](json& j) { j["nodes"][1]["filters"] = 4.5; },
       [](json& j) { j["nodes"][1]["filters"] = true; },

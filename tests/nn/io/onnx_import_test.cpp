@@ -94,6 +94,90 @@ TEST_F(OnnxImport, RefusesGroupsThatAreNotDepthwise) {
   }
 }
 
+// Small files that ask for much: each is refused or read within a moment and little memory.
+TEST_F(OnnxImport, TakesNoMoreThanItsFileIsWorth) {
+  constexpr std::int64_t wide = 1 << 20;
+  const auto with_input = [](std::int64_t channels) {
+    OnnxModel onnx;
+    onnx.add_input("x", OnnxType::float32, {-1, channels, 8, 8});
+    return onnx;
+  };
+  const auto finished = [](OnnxModel& onnx, const std::string& last) {
+    onnx.add_node("GlobalAveragePool", "y", {last});
+    onnx.add_output("y", OnnxType::float32, {-1, 3});
+  };
+  OnnxModel slices = with_input(wide), pads = with_input(1), sharing = with_input(3),
+            many = with_input(3), nested = with_input(3);
+  // Each of some bytes selects all channels anew.
+  const std::vector<OnnxAttribute> all = {{"starts", std::vector<std::int64_t>{0}},
+                                          {"ends", std::vector<std::int64_t>{wide}},
+                                          {"axes", std::vector<std::int64_t>{1}}};
+  for (int i = 0; i < 1000; ++i) slices.add_node("Slice", std::to_string(i), {"x"}, all);
+  finished(slices, "999");
+  EXPECT_NE(refusal(*this, slices).find("more channels are selected"), std::string::npos);
+  // Each puts channels around those of the one in front of it.
+  const std::string around = pads.add_integers("p", {0, wide, 0, 0, 0, wide, 0, 0});
+  for (int i = 0; i < 1000; ++i) {
+    pads.add_node("Pad", std::to_string(i), {i == 0 ? "x" : std::to_string(i - 1), around});
+  }
+  finished(pads, "999");
+  EXPECT_NE(refusal(*this, pads).find("Pad"), std::string::npos);
+  // All have one large weight.
+  sharing.add_floats("w", {1 << 18, 3, 1, 1}, std::vector<float>(3 << 18));
+  for (int i = 0; i < 1000; ++i) sharing.add_node("Conv", std::to_string(i), {"x", "w"});
+  finished(sharing, "999");
+  EXPECT_NE(refusal(*this, sharing).find("it shares large parameters"), std::string::npos);
+  for (int i = 0; i < 10001; ++i) many.add_node("Relu", std::to_string(i), {"x"});
+  finished(many, "0");
+  EXPECT_NE(refusal(*this, many).find("nodes, which no network has"), std::string::npos);
+  // Blocks of which each holds all in front of it.
+  nested.add_node("Relu", "r", {"x"});
+  for (int i = 0; i < 9000; ++i) {
+    nested.add_node("Add", std::to_string(i), {"r", i == 0 ? "r" : std::to_string(i - 1)});
+  }
+  finished(nested, "8999");
+  EXPECT_EQ(refusal(*this, nested), "");
+}
+
+// Names of signs alone, which all become the same one: what tells them apart stays short.
+TEST_F(OnnxImport, TellsManyNodesOfOneNameApart) {
+  OnnxModel onnx;
+  onnx.add_input("x", OnnxType::float32, {-1, 3, 8, 8});
+  std::string last = "x";
+  for (int i = 0; i < 1024; ++i) {
+    std::string name;
+    for (int bit = 0; bit < 10; ++bit) name += (i >> bit) % 2 == 0 ? '$' : '%';
+    last = onnx.add_node("Relu", name, {last});
+  }
+  onnx.add_node("GlobalAveragePool", "y", {last});
+  onnx.add_output("y", OnnxType::float32, {-1, 3});
+  const Model model =
+      back(onnx.bytes("graph"), {.arch = {}, .normalisation = no_normalisation(3), .side = {}});
+  ASSERT_EQ(model.network.graph().size(), 1026);
+  for (const Node& node : model.network.graph().nodes) EXPECT_LE(node.name.size(), 15u);
+}
+
+TEST_F(OnnxImport, RefusesAttributesThatNothingCanHave) {
+  OnnxModel onnx;
+  onnx.add_input("x", OnnxType::float32, {-1, 3, 8, 8});
+  onnx.add_node("Concat", "nothing", {}, {{"axis", std::int64_t{1}}});
+  std::string last = "x";
+  for (const std::string name : {"a", "b"}) {  // a stride of 2^62 behind another one
+    last =
+        onnx.add_node("Slice", name,
+                      {last, onnx.add_integers("from", {0, 0}),
+                       onnx.add_integers("to", {std::int64_t{1} << 40, std::int64_t{1} << 40}),
+                       onnx.add_integers("axes", {2, 3}),
+                       onnx.add_integers("steps", {std::int64_t{1} << 62, std::int64_t{1} << 62})});
+  }
+  onnx.add_output(last, OnnxType::float32, {-1, 3, 8, 8});
+  const std::string text = refusal(*this, onnx);
+  EXPECT_NE(text.find("1 Concat (an input is missing; the first is 'nothing')"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("1 Slice (a part of the image; the first is 'a')"), std::string::npos)
+      << text;
+}
+
 TEST_F(OnnxImport, BoundsTheDepthOfItsMetadata) {
   OnnxModel deep;
   deep.add_input("x", OnnxType::float32, {-1, 3, 8, 8});
