@@ -24,7 +24,9 @@ std::vector<Sample> perturbed(std::vector<Sample> samples, const BootstrapOption
                               std::uint64_t draw) {
   CounterRandom random(options.seed * 0x100000001b3 + draw);
   for (Sample& s : samples) {
-    s.accuracy += options.noise / std::sqrt(s.weight) * normal(random);
+    const double drawn = s.accuracy + options.noise / std::sqrt(s.weight) * normal(random);
+    // No measurement finds less than nothing, which monotone fits rely on.
+    s.accuracy = std::max(drawn, std::min(s.accuracy, 0.0));
     const double factor = -std::log(1 - random.uniform());
     // A weight of 0 is no weight; below this a point has no say anyway.
     if (options.reweight) s.weight *= std::max(factor, 1e-6);

@@ -39,9 +39,9 @@ struct Bootstrap {
 };
 
 /// Refits and solves for perturbed copies of the samples: accuracies plus normal noise (variance
-/// noise^2 / weight), weights times exponential random numbers of mean 1 (the Bayesian bootstrap,
-/// which unlike drawing points with replacement never loses the end of an axis). Since the samples'
-/// own noise is in both, intervals come out rather too wide than too narrow.
+/// noise^2 / weight; none falls below 0 by it), weights times exponential random numbers of mean 1
+/// (the Bayesian bootstrap, which unlike drawing points with replacement never loses the end of an
+/// axis). Since the samples' own noise is in both, intervals come out rather too wide than too narrow.
 ///
 /// Errors    FitError for bad samples, if the samples themselves can't be fitted, or if more than
 ///           half of the draws fail; std::invalid_argument for bad options; whatever `solve`

@@ -188,6 +188,16 @@ TEST(Bootstrap, NarrowsWithTheNoiseAndRepeatsItself) {
       a.optima[2].at);
 }
 
+TEST(Bootstrap, DrawsNoAccuracyBelowNothing) {
+  // Hardly better than chance, judged on a handful of images.
+  const std::vector<Sample> samples =
+      sample(axis_points(0.5), [](const Point& p) { return 3 + 4 * p.d * p.w * p.r; });
+  const FitFunction& fit = predictor_family("monotone-rank1").fit;
+  const Bootstrap found = bootstrap(samples, fit, at_budget(0.5), {.draws = 100, .noise = 8});
+  EXPECT_EQ(found.failed, 0);
+  EXPECT_GE(found.accuracy.low, 0);
+}
+
 TEST(Bootstrap, Refusals) {
   const auto& fit = predictor_family("power-law").fit;
   EXPECT_THROW(bootstrap({}, fit, at_budget(0.5)), FitError);
