@@ -91,16 +91,15 @@ void rank(PruneRun& run) {
     if (point.dimension == "original" && point.round > 0) continue;  // the same structure again
     const std::string step = fmt::format("rank/{}-{}", point.dimension, point.round);
     const Candidate candidate = candidate_of(space, point);
-    const RankedPoint ranked = run.journal.run<RankedPoint>(step, [&] {
+    const auto trained = run.journal.run<Judgement>(step, [&] {
       nn::Network network = std::move(cut_base(run, candidate).network);
       reestimate(run, network, candidate.side);
-      return RankedPoint{.step = step,
-                         .trained = train_result(run, step, network, candidate.side).finetuned};
+      return train_result(run, step, network, candidate.side).finetuned;
     });
     run.times.save();
     run.callbacks.say(fmt::format("{}: {:.2f} % as a point, test top-1 {:.2f} % after the recipe",
-                                  step, point.accuracy(), ranked.trained.test));
-    rows.push_back({point, ranked.trained});
+                                  step, point.accuracy(), trained.test));
+    rows.push_back({point, trained});
   }
   engine::write_file_atomically(run.folder / "rank.csv", csv(rows));
   run.callbacks.tell(table(rows, run.options.finetune_epochs));

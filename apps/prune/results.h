@@ -185,12 +185,6 @@ struct FinetuneResult {
   Judgement finetuned;
 };
 
-/// What a data point's structure came to, cut anew and trained by the recipe of the result.
-struct RankedPoint {
-  std::string step;  ///< the data point
-  Judgement trained;
-};
-
 /// What another way to spend the budget came to, by the recipe of the result.
 struct ComparisonResult {
   std::string method;     ///< one of baselines()

@@ -58,7 +58,6 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Solution, budget, continuous, candidates, sur
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ApplyResult, original, raw, reestimated)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainingRecord, curve)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FinetuneResult, healing, curve, finetuned)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RankedPoint, step, trained)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ComparisonResult, method, seed, chosen, training, time)
 
 }  // namespace trifold::apps
