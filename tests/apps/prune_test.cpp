@@ -226,31 +226,7 @@ TEST(PrunePromise, WhatThePlanSaysCanBeMetIsMet) {
   int runs = 0;
   const auto prune = [&](const std::string& stage, const std::vector<std::string>& more) {
     const fs::path out = folder / (stage + std::to_string(++runs));
-    std::vector<std::string> words = {stage,
-                                      "--model",
-                                      model.string(),
-                                      "--data",
-                                      data,
-                                      "--out",
-                                      out.string(),
-                                      "--target",
-                                      "0.5",
-                                      "--held-out",
-                                      "10",
-                                      "--batch",
-                                      "8",
-                                      "--bn-batches",
-                                      "1",
-                                      "--probe-images",
-                                      "100",
-                                      "--round-epochs",
-                                      "1",
-                                      "--finetune-epochs",
-                                      "1",
-                                      "--threads",
-                                      "1"};
-    words.insert(words.end(), more.begin(), more.end());
-    const Result result = run_program("prune", words);
+    const Result result = run_program("prune", tiny_pruning(stage, model, data, out, more));
     nlohmann::json steps;
     if (fs::exists(out / "journal.json")) {
       steps = nlohmann::json::parse(read_text(out / "journal.json")).at("steps");

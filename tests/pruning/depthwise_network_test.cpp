@@ -149,31 +149,11 @@ TEST(DepthwiseNetwork, MobileNetV2IsPrunedInEveryDimension) {
                         testing::logits(testing::masked(network, smaller.origin.channels), images));
 }
 
-// Noise whose brightness tells the class.
-nn::Dataset brightness(std::int64_t count, std::int64_t image_side) {
-  nn::Dataset data;
-  data.name = "brightness";
-  data.count = count;
-  data.height = data.width = image_side;
-  data.channels = 3;
-  data.classes = 4;
-  engine::Random random(3);
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto label = static_cast<std::int32_t>(i % data.classes);
-    data.labels.push_back(label);
-    for (std::int64_t p = 0; p < data.image_bytes(); ++p) {
-      data.pixels.push_back(static_cast<std::uint8_t>(50 * label + random.uniform_int(50)));
-    }
-  }
-  data.class_names = {"a", "b", "c", "d"};
-  return data;
-}
-
 // What a run of prune does, without its choice of a point: the last candidates are within the target,
 // and train.
 TEST(DepthwiseNetwork, IsTrainedCutToATargetAndTrainedOn) {
   constexpr std::int64_t image_side = 16;
-  const nn::Dataset data = brightness(32, image_side);
+  const nn::Dataset data = testing::brightness(32, image_side);
   const nn::Normalisation normalisation = nn::measure_normalisation(data);
   const auto train = [&](nn::Network& network) {
     nn::TrainOptions options;

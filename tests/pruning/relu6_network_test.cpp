@@ -28,26 +28,6 @@ nn::NodeId node_of(const nn::Graph& graph, const std::string& name) {
   return found - graph.nodes.begin();
 }
 
-// Noise whose brightness tells the class.
-nn::Dataset brightness(std::int64_t count) {
-  nn::Dataset data;
-  data.name = "brightness";
-  data.count = count;
-  data.height = data.width = side;
-  data.channels = 3;
-  data.classes = 4;
-  engine::Random random(3);
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto label = static_cast<std::int32_t>(i % data.classes);
-    data.labels.push_back(label);
-    for (std::int64_t p = 0; p < data.image_bytes(); ++p) {
-      data.pixels.push_back(static_cast<std::uint8_t>(50 * label + random.uniform_int(50)));
-    }
-  }
-  for (std::int64_t c = 0; c < data.classes; ++c) data.class_names.push_back(std::to_string(c));
-  return data;
-}
-
 TEST(Relu6Network, PassesChannelsOnAndCostsNothing) {
   const nn::Graph g = graph(), plain = nn::cifar_resnet(8, nn::Shortcut::A, 3, 4);
   const Coupling coupling = find_coupling(g);
@@ -96,7 +76,7 @@ TEST(Relu6Network, LetsWeightsBeReadThrough) {
 }
 
 TEST(Relu6Network, TrainsIsCutAndSaved) {
-  const nn::Dataset data = brightness(40);
+  const nn::Dataset data = testing::brightness(40, side);
   const nn::Normalisation normalisation = nn::measure_normalisation(data);
   nn::TrainOptions options;
   options.epochs = 12;

@@ -12,6 +12,7 @@
 #include "engine/random.h"
 #include "nn/arch/densenet.h"
 #include "nn/arch/resnet.h"
+#include "nn/data/dataset.h"
 #include "nn/execute/executor.h"
 #include "nn/network.h"
 #include "pruning/surgery.h"
@@ -44,6 +45,26 @@ inline engine::Tensor random_images(std::int64_t count, std::int64_t side, std::
   engine::Random random(seed, 1001);
   for (float& v : x.values()) v = static_cast<float>(random.normal());
   return x;
+}
+
+/// Noise whose brightness tells the class.
+inline nn::Dataset brightness(std::int64_t count, std::int64_t side) {
+  nn::Dataset data;
+  data.name = "brightness";
+  data.count = count;
+  data.height = data.width = side;
+  data.channels = 3;
+  data.classes = 4;
+  engine::Random random(3);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto label = static_cast<std::int32_t>(i % data.classes);
+    data.labels.push_back(label);
+    for (std::int64_t p = 0; p < data.image_bytes(); ++p) {
+      data.pixels.push_back(static_cast<std::uint8_t>(50 * label + random.uniform_int(50)));
+    }
+  }
+  data.class_names = {"a", "b", "c", "d"};
+  return data;
 }
 
 inline std::vector<float> logits(const nn::Network& network, const engine::Tensor& images) {
