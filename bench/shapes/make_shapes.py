@@ -71,6 +71,11 @@ def pruned():
             for width in (5, 11, 13, 16, 23, 45, 48) for side in (32, 24, 16)]
 
 
+def narrow():
+    return [conv(32, *channels, 3) for few in (3, 4, 5, 6, 7, 8)
+            for channels in ((few, few), (few, 16), (16, few))]
+
+
 def of_model(description):
     """The convolutions in the layer table of `inspect --json`."""
     outputs = {layer["name"]: layer["output"] for layer in description["layers"]}
@@ -98,6 +103,8 @@ def write_all(folder):
                             "middle and the last layer", densenet40(), BATCHES),
         "resnet50": table("ResNet-50, 224 x 224 pixels", resnet50(), [1, 16]),
         "pruned": table("pruned widths on 16 to 32 pixels, with 16 and 48 to compare", pruned(), BATCHES),
+        "narrow": table("3 to 8 channels on either side, where the algorithms' order changes",
+                        narrow(), [1, 128]),
     }.items():
         (folder / f"conv2d_{name}.txt").write_text(text)
 

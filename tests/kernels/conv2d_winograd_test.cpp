@@ -103,6 +103,24 @@ TEST_F(Winograd, LosesAboutADigitToTheDirectMethod) {
   EXPECT_LT(error(Conv2dAlgorithm::winograd), 10 * direct);
 }
 
+// The widths that pruning leaves.
+TEST(Conv2dAlgorithmRule, TakesWinogradForTheChannelsThatAPassReads) {
+  using cpu::Conv2dPass;
+  const auto of = [](std::int64_t n, std::int64_t c, std::int64_t k, Conv2dPass pass) {
+    return cpu::conv2d_algorithm(
+        {.n = n, .h = 32, .w = 32, .c = c, .k = k, .r = 3, .s = 3, .pad_h = 1, .pad_w = 1}, pass);
+  };
+  for (const Conv2dPass pass : {Conv2dPass::forward, Conv2dPass::backward_weight}) {
+    EXPECT_EQ(of(128, 5, 3, pass), Conv2dAlgorithm::winograd);
+    EXPECT_EQ(of(128, 3, 16, pass), Conv2dAlgorithm::direct);
+  }
+  EXPECT_EQ(of(128, 3, 5, Conv2dPass::backward_data), Conv2dAlgorithm::winograd);
+  EXPECT_EQ(of(128, 16, 3, Conv2dPass::backward_data), Conv2dAlgorithm::direct);
+  // One image of 32 x 32 has 64 tiles.
+  EXPECT_EQ(of(1, 5, 5, Conv2dPass::forward), Conv2dAlgorithm::winograd);
+  EXPECT_EQ(of(1, 5, 5, Conv2dPass::backward_weight), Conv2dAlgorithm::direct);
+}
+
 TEST(Conv2dAlgorithmRule, TakesWinogradWhereItPaysAndCan) {
   using cpu::Conv2dPass;
   const Conv2dShape s{
@@ -118,7 +136,7 @@ TEST(Conv2dAlgorithmRule, TakesWinogradWhereItPaysAndCan) {
   EXPECT_EQ(with([](Conv2dShape& o) { o.n = 8; }, Conv2dPass::backward_weight),
             Conv2dAlgorithm::winograd);
   EXPECT_EQ(with([](Conv2dShape& o) { o.h = 4; }), Conv2dAlgorithm::direct);
-  EXPECT_EQ(with([](Conv2dShape& o) { o.c = 3; }), Conv2dAlgorithm::direct);
+  EXPECT_EQ(with([](Conv2dShape& o) { o.c = 4, o.n = 128; }), Conv2dAlgorithm::direct);
   EXPECT_EQ(with([](Conv2dShape& o) { o.stride_h = 2; }), Conv2dAlgorithm::direct);
   EXPECT_EQ(with([](Conv2dShape& o) { o.stride_w = 2; }), Conv2dAlgorithm::direct);
   EXPECT_EQ(with([](Conv2dShape& o) { o.r = 1; }), Conv2dAlgorithm::direct);

@@ -14,11 +14,11 @@ enum class Conv2dAlgorithm {
 
 enum class Conv2dPass { forward, backward_data, backward_weight };
 
-/// The rule, by counting operations. A pixel takes 9 c k products directly, and 36 / 16 c k by
-/// Winograd's algorithm, whose transforms cost about as much as 16 products a channel and a filter:
-/// it pays where 6.75 c k > 16 (c + k), so from 5 channels and filters on; 8 is the next whole
-/// vector (AVX2). The transforms of weights cost as much as 2 tiles, and of their gradients, with
-/// the partial sums, as much as 16: it takes twice as many tiles to repay them.
+/// The rule, of times measured for 1 to 64 channels (bench/README.md). What decides is the channels
+/// that a pass reads, c, or k for the data gradient: from 5 on Winograd's algorithm pays, however
+/// few the other side has. Its transforms of weights cost as much as 2 tiles, and of their gradients,
+/// with the partial sums, as much as 16: it takes twice as many tiles to repay them, and eight times
+/// as many below 8 channels, which save less a tile.
 Conv2dAlgorithm conv2d_algorithm(const Conv2dShape& s, Conv2dPass pass);
 
 /// Forces an algorithm for every shape that it takes, for tests and comparisons; empty: the rule
