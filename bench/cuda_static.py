@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """What the compiler made of the CUDA kernels, without a GPU: registers, spills, shared memory, the
-occupancy that follows, and counts of instructions in the machine code. Prints a Markdown table for
-each architecture.
+occupancy that follows, counts of instructions in the machine code, and what a warp issues in one
+turn of the loops that multiply. Prints Markdown tables for each architecture.
 
     bench/cuda_static.py [--arch 80 90] [--source kernels/cuda/conv2d/forward.cu ...]
+    bench/cuda_static.py --arch 90 --loops bench/cuda_loops.tsv     for cuda_roofline, too
 
 Needs nvcc, c++filt and nvdisasm, which is part of the CUDA toolkit and, alone, of the Python
 package nvidia-cuda-nvdisasm. Counts are of instructions in the code, not of executions.
@@ -20,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import cuda_loops
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,6 +53,9 @@ REQUIREMENTS = [
     (r"^\w+_kernel<4,", "16-byte accesses", ["loads", "stores"]),
 ]
 
+# Kernels whose loops are counted.
+MULTIPLYING = r"(forward|backward_data|backward_weight|fused_backward)_kernel<"
+
 INSTRUCTIONS = {
     "loads": r"(LDG|LD|LDGSTS)\.[\w.]*128",
     "stores": r"(STG|ST)\.[\w.]*128",
@@ -67,6 +73,8 @@ class Kernel:
     shared_bytes: int = 0
     threads: int = 0
     counts: dict = dataclasses.field(default_factory=lambda: dict.fromkeys(INSTRUCTIONS, 0))
+    once: cuda_loops.Issue = None  # outside all loops
+    loops: list = dataclasses.field(default_factory=list)
 
     def blocks(self, sm):
         """Blocks that fit on a multiprocessor: the rounding is the occupancy calculator's."""
@@ -140,13 +148,17 @@ def read_code(text, kernels):
             for opcode in re.findall(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)", section):
                 for kind, pattern in INSTRUCTIONS.items():
                     kernels[code[1]].counts[kind] += bool(re.match(pattern, opcode))
+            kernels[code[1]].once, kernels[code[1]].loops = cuda_loops.examine(section)
 
 
 def examine(source, arch, options, nvdisasm, folder):
     cubin = Path(folder) / f"{Path(source).stem}.{arch}.cubin"
-    kernels = read_resources(run(options.nvcc, "-std=c++20", "-O3", "-I", ROOT,
-                                 *(f"-I{i}" for i in options.include), f"-arch=sm_{arch}", "-cubin",
-                                 "-Xptxas", "-v", "-o", cubin, source))
+    log = cubin.with_suffix(".log")
+    newest = max(p.stat().st_mtime for p in [Path(source), *ROOT.glob("kernels/**/*.*")])
+    if not cubin.exists() or not log.exists() or cubin.stat().st_mtime < newest:
+        log.write_text(run(options.nvcc, "-std=c++20", "-O3", "-I", ROOT, *(f"-I{i}" for i in options.include),
+                           f"-arch=sm_{arch}", "-cubin", "-Xptxas", "-v", "-o", cubin, source))
+    kernels = read_resources(log.read_text())
     if kernels:
         read_code(run(nvdisasm, cubin), kernels)
     return list(kernels.values())
@@ -173,6 +185,43 @@ def print_table(arch, kernels):
     print()
 
 
+def print_loops(arch, kernels):
+    """The loops that multiply, and those around them, of the kernels that were written to."""
+    print(f"### sm_{arch}: a turn of the loops that multiply, a warp\n")
+    print("| kernel | loop | products | instructions | a product | " + " | ".join(cuda_loops.KINDS[1:])
+          + " | outside loops |")
+    print("|---|---|" + "--:|" * (len(cuda_loops.KINDS) + 3))
+    for k in kernels:
+        if not re.match(MULTIPLYING, k.name):
+            continue
+        products = cuda_loops.product_loops(k.loops)
+        for loop in k.loops:
+            turn, multiplies = loop.turn, any(loop is p for p in products)
+            if not multiplies and not any(loop.holds(p) for p in products):
+                continue
+            a_product = f"{turn.instructions / turn.products:.1f}" if multiplies else ""
+            counts = " | ".join(str(turn.counts[kind]) for kind in cuda_loops.KINDS[1:])
+            print(f"| `{k.name}` | {'products' if multiplies else 'around'} | {turn.products if multiplies else ''} "
+                  f"| {turn.instructions} | {a_product} | {counts} | {k.once.instructions} |")
+    print()
+
+
+def write_loops(file, kernels_of_arch):
+    """A line for what is outside the loops of each kernel, and one for each loop, by tabs: its number,
+    0 for what is outside, that of the loop that holds it, whether it multiplies, and its turn."""
+    print("arch", "kernel", "loop", "within", "multiplies", "instructions", "wavefronts", *cuda_loops.KINDS,
+          sep="\t", file=file)
+    for arch, kernels in kernels_of_arch.items():
+        for k in {k.name: k for k in kernels if re.match(MULTIPLYING, k.name)}.values():
+            numbers = {id(loop): i for i, loop in enumerate(k.loops, 1)}
+            multiply = {id(loop) for loop in cuda_loops.product_loops(k.loops)}
+            parts = [(0, 0, 0, k.once)]
+            parts += [(numbers[id(l)], numbers.get(id(l.parent), 0), int(id(l) in multiply), l.turn) for l in k.loops]
+            for *place, turn in parts:
+                print(arch, k.name, *place, turn.instructions, turn.wavefronts,
+                      *(turn.counts[kind] for kind in cuda_loops.KINDS), sep="\t", file=file)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--arch", type=int, nargs="+", default=[80, 90], choices=MULTIPROCESSORS)
@@ -181,6 +230,8 @@ def main():
     parser.add_argument("--nvdisasm", help="default: beside nvcc, on the path or in the Python package")
     parser.add_argument("--include", nargs="+", default=[], help="more folders of headers")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--loops", type=argparse.FileType("w"), help="writes what is in the loops' tables here, too")
+    parser.add_argument("--keep", help="a folder where machine code is left, and found again until a kernel changes")
     options = parser.parse_args()
     nvdisasm = options.nvdisasm or find_nvdisasm(options.nvcc)
     own = [*ROOT.glob("kernels/cuda/*.cu"), *ROOT.glob("kernels/cuda/conv2d/*.cu")]
@@ -189,15 +240,22 @@ def main():
     print("# CUDA kernels: counted from the compiler's output\n\n"
           "By `bench/cuda_static.py`; nothing here was measured on a GPU. Loads, stores, HMMA and FFMA are\n"
           "instructions in the code, not executions. Shared memory is what a kernel declares; fused_backward_kernel\n"
-          "is launched with up to 71 KiB more, and then fewer blocks fit than the table says.\n")
+          "is launched with up to 71 KiB more, and then fewer blocks fit than the table says.\n\n"
+          "Of the convolutions' loops a second table has what a warp issues in one turn on the way of vectors\n"
+          "(`bench/cuda_loops.py`), products being HMMA or, in float32, FFMA. Loops beside those are left out.\n")
     faults = []
-    with tempfile.TemporaryDirectory() as folder, \
+    kernels_of_arch = {}
+    with tempfile.TemporaryDirectory() as scratch, \
             concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for arch in options.arch:
-            parts = pool.map(lambda source: examine(source, arch, options, nvdisasm, folder), sources)
+            parts = pool.map(lambda source: examine(source, arch, options, nvdisasm, options.keep or scratch), sources)
             kernels = sorted((k for part in parts for k in part), key=lambda k: k.name)
+            kernels_of_arch[arch] = kernels
             print_table(arch, kernels)
+            print_loops(arch, kernels)
             faults += [f"sm_{arch}: {fault}" for k in kernels for fault in faults_of(k)]
+    if options.loops:
+        write_loops(options.loops, kernels_of_arch)
     print(*faults or ["No kernel spills, and each has the instructions that it was written for."], sep="\n")
     return 1 if faults else 0
 
