@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
+#include "bench/step_traffic.h"
 #include "kernels/conv2d.h"
 
 namespace trifold::bench {
@@ -20,7 +22,8 @@ double least_macs(const kernels::Conv2dShape& s);
 struct Conv2dWork {
   double macs;  ///< in whole tiles and steps
   std::int64_t
-      parts;  ///< tiles of one column; of the weight gradient those that the depth is cut in
+      parts;      ///< tiles of one column; of the weight gradient those that the depth is cut in
+  Kernel kernel;  ///< with a name of the tile alone
 };
 Conv2dWork forward_work(const kernels::Conv2dShape& s);
 Conv2dWork data_gradient_work(const kernels::Conv2dShape& s);

@@ -1,7 +1,7 @@
-/// The roofline of whole training steps on an H100, on paper: what every kind of kernel moves and
-/// multiplies, the least that it could, and the time that the device's peaks leave it.
+/// The roofline of whole training steps on an H100 and an A100, on paper: what every kind of kernel
+/// moves, multiplies and issues, and the time that the device needs for it at least.
 ///
-///     cuda_roofline                          Markdown, for the networks and batches below
+///     cuda_roofline --issue bench/cuda_loops.tsv    Markdown, for the networks and batches below
 ///     cuda_roofline --count resnet20 --batch 2 --side 32
 ///     cuda_roofline --measure resnet20 --batch 128
 ///
@@ -15,10 +15,14 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <numeric>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/cli/exit_code.h"
 #include "bench/step_run.h"
+#include "bench/step_times.h"
 #include "bench/step_traffic.h"
 #include "nn/arch/architectures.h"
 
@@ -28,33 +32,26 @@ using namespace trifold;
 using bench::Fusion;
 using bench::Launch;
 
-/// NVIDIA H100 SXM5, dense, from its data sheet.
-constexpr double bytes_per_s = 3.35e12, cache_bytes = 50e6;
-struct Peak {
-  const char* precision;
-  double macs_per_s;
-};
-constexpr std::array peaks{Peak{"fp32", 67e12 / 2}, Peak{"TF32", 495e12 / 2},
-                           Peak{"bf16", 990e12 / 2}};
+using bench::Gpu;
+using bench::h100;
+
+constexpr double fp32_macs_per_s = 67e12 / 2;  ///< of an H100
 constexpr std::int64_t usual_side = 32, classes = 10;
 
 struct Total {
   std::int64_t launches = 0;
-  double bytes = 0, least_bytes = 0, macs = 0, least_macs = 0;
-  std::array<double, peaks.size()> seconds{}, arithmetic_seconds{};
+  double bytes = 0, macs = 0;
+  /// At the peaks of an H100's memory and arithmetic alone.
+  double seconds_in_bf16 = 0, seconds_in_fp32 = 0;
 
   void count(const Launch& l) {
     ++launches;
     bytes += l.bytes();
-    least_bytes += l.least_bytes;
     macs += l.macs;
-    least_macs += l.least_macs;
+    seconds_in_bf16 += std::max(l.bytes() / h100.bytes_per_s, l.macs / h100.tensor_macs_per_s);
   }
-  void time(const Launch& l, std::size_t peak) {
-    const double memory = l.bytes() / bytes_per_s;
-    const double arithmetic = l.macs / peaks[peak].macs_per_s;
-    seconds[peak] += std::max(memory, arithmetic);
-    if (arithmetic > memory) arithmetic_seconds[peak] += arithmetic;
+  void count_in_fp32(const Launch& l) {
+    seconds_in_fp32 += std::max(l.bytes() / h100.bytes_per_s, l.macs / fp32_macs_per_s);
   }
 };
 
@@ -66,53 +63,137 @@ struct Step {
       : launches(training_step(graph, side, batch, fusion, true)),
         in_fp32(training_step(graph, side, batch, fusion, false)) {}
 
-  /// The totals of launches by what key(launch) says, in order.
-  template <class Key>
-  std::map<std::string, Total> totals(const Key& key) const {
+  std::map<std::string, Total> by_kind() const {
     std::map<std::string, Total> totals;
-    for (const Launch& l : launches) {
-      Total& t = totals[key(l)];
-      t.count(l);
-      for (std::size_t peak = 1; peak < peaks.size(); ++peak) t.time(l, peak);
-    }
-    for (const Launch& l : in_fp32) totals[key(l)].time(l, 0);
+    for (const Launch& l : launches) totals[l.kind].count(l);
+    for (const Launch& l : in_fp32) totals[l.kind].count_in_fp32(l);
     return totals;
   }
-  std::map<std::string, Total> by_kind() const {
-    return totals([](const Launch& l) { return l.kind; });
-  }
   Total total() const {
-    return totals([](const Launch&) { return std::string(); })[""];
+    Total total;
+    for (const Launch& l : launches) total.count(l);
+    for (const Launch& l : in_fp32) total.count_in_fp32(l);
+    return total;
   }
 };
 
-void print_row(const std::string& name, const Total& t) {
-  fmt::print("| {} | {} | {:.3f} | {:.3f} | {:.1f} | {:.1f} ", name, t.launches, 1e-9 * t.bytes,
-             1e-9 * t.least_bytes, 2e-9 * t.macs, 2e-9 * t.least_macs);
-  for (std::size_t i = 0; i < peaks.size(); ++i) {
-    if (t.seconds[i] > 0) {
-      fmt::print("| {:.3f} ({:.0f} %) ", 1e3 * t.seconds[i],
-                 100 * (1 - t.arithmetic_seconds[i] / t.seconds[i]));
-    } else {
-      fmt::print("| ");
+/// The times of launches on a GPU, added up.
+struct Times {
+  std::int64_t launches = 0;
+  double bytes = 0, least_bytes = 0, macs = 0, least_macs = 0, seconds = 0;
+  std::array<double, bench::bound_names.size()> by_bound{};  ///< what each would take alone
+  std::array<double, bench::bound_names.size()> bounded{};   ///< what each is the longest of
+
+  void add(const Launch& launch, const bench::LaunchTime& time) {
+    ++launches;
+    bytes += launch.bytes();
+    macs += launch.macs;
+    least_bytes += launch.least_bytes;
+    least_macs += launch.least_macs;
+    seconds += time.longest();
+    bounded[static_cast<std::size_t>(time.bound())] += time.longest();
+    for (std::size_t i = 0; i < by_bound.size(); ++i) by_bound[i] += time.seconds[i];
+  }
+  /// The bounds of a tenth of the time or more, the largest first.
+  std::string bounds() const {
+    std::vector<std::pair<double, std::string>> shares;
+    for (std::size_t i = 0; i < bounded.size(); ++i) {
+      if (bounded[i] > seconds / 10)
+        shares.emplace_back(bounded[i] / seconds, bench::bound_names[i]);
+    }
+    std::sort(shares.rbegin(), shares.rend());
+    std::string text;
+    for (const auto& [share, name] : shares) {
+      text += fmt::format("{}{} {:.0f} %", text.empty() ? "" : ", ", name, 100 * share);
+    }
+    return text;
+  }
+  void print(const std::string& name) const {
+    fmt::print("| {} | {} | {:.3f} | {:.3f} | {:.1f} | {:.1f} ", name, launches, 1e-9 * bytes,
+               1e-9 * least_bytes, 2e-9 * macs, 2e-9 * least_macs);
+    for (const double alone : by_bound) {
+      if (alone > 0) {
+        fmt::print("| {:.3f} ", 1e3 * alone);
+      } else {
+        fmt::print("| ");
+      }
+    }
+    fmt::print("| {:.3f} | {} |\n", 1e3 * seconds, bounds());
+  }
+};
+
+struct TimedNetwork {
+  const char* name;
+  std::int64_t batch, side, classes;
+};
+constexpr std::array timed_networks{
+    TimedNetwork{"resnet20", 128, usual_side, classes},
+    TimedNetwork{"resnet56", 128, usual_side, classes},
+    TimedNetwork{"densenet40", 128, usual_side, classes},
+    TimedNetwork{"resnet50", 256, 224, 1000},
+};
+
+/// Calls body(network, gpu, launches, times) for each.
+template <class Body>
+void for_each_timed_step(const bench::MachineCode& code, const Body& body) {
+  for (const TimedNetwork& network : timed_networks) {
+    const nn::Graph graph = nn::make_architecture(network.name, 3, network.classes);
+    const std::vector<Launch> launches =
+        training_step(graph, network.side, network.batch, Fusion::convolutions, true);
+    for (const Gpu& gpu : {h100, bench::a100}) {
+      body(network, gpu, launches, step_times(launches, gpu, code));
     }
   }
-  fmt::print("|\n");
 }
 
-void print_step(const std::string& network, const nn::Graph& graph, std::int64_t batch) {
-  const auto step = [&](Fusion fusion) { return Step(graph, usual_side, batch, fusion); };
-  fmt::print(
-      "## {}, batch {}\n\n"
-      "| kernels | launches | GB | least GB | GFLOP | least GFLOP | fp32 ms | TF32 ms | bf16 ms |\n"
-      "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
-      network, batch);
-  const Step fused = step(Fusion::convolutions);
-  for (const auto& [kind, sum] : fused.by_kind()) print_row(kind, sum);
-  print_row("**the step, fused**", fused.total());
-  print_row("the step, norms with addition and ReLU", step(Fusion::norms).total());
-  print_row("the step, unfused", step(Fusion::none).total());
-  fmt::print("\n");
+void print_times(const bench::MachineCode& code) {
+  fmt::print(R"(## Times of whole steps
+
+Each launch takes as long as the longest of six bounds (`bench/step_times.h`): its warps'
+instructions, counted in the machine code of its loops; its products on tensor cores at the peak of
+bf16; its accesses of shared memory, without bank conflicts; its bytes from the L2 cache, and those
+from DRAM; and a launch's latency. Instructions are the least that are issued, all schedulers are
+taken to issue at each clock, and nothing is left waiting for anything: a step takes longer. On an
+H100 the peak of the tensor cores isn't reached by the instructions that these kernels have (HMMA),
+but by those of whole groups of warps alone.
+
+| network | batch | GPU | launches | GB | GFLOP | issue ms | tensor ms | shared ms | L2 ms | DRAM ms | launch ms | predicted ms | images/s | bound by |
+|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|
+)");
+  for_each_timed_step(code, [](const TimedNetwork& network, const Gpu& gpu, const auto& launches,
+                               const auto& times) {
+    Times all;
+    for (std::size_t i = 0; i < launches.size(); ++i) all.add(launches[i], times[i]);
+    fmt::print("| {} | {} | {} | {} | {:.2f} | {:.0f} ", network.name, network.batch, gpu.name,
+               all.launches, 1e-9 * all.bytes, 2e-9 * all.macs);
+    for (const double alone : all.by_bound) fmt::print("| {:.2f} ", 1e3 * alone);
+    fmt::print("| {:.2f} | {:.0f} | {} |\n", 1e3 * all.seconds,
+               static_cast<double>(network.batch) / all.seconds, all.bounds());
+  });
+  fmt::print(R"(
+As a check of scale: for ResNet-50 v1.5 with PyTorch's mixed precision, NVIDIA publishes 2470 images/s
+in training on one A100 of 80 GB (DeepLearningExamples, PyTorch/Classification/ConvNets/resnet50v1.5,
+README, container 21.03; measured there, not here).
+
+)");
+  for_each_timed_step(code, [](const TimedNetwork& network, const Gpu& gpu, const auto& launches,
+                               const auto& times) {
+    fmt::print(
+        "### {}, batch {}, {}\n\n"
+        "| kernels | launches | GB | least GB | GFLOP | least GFLOP | issue ms | tensor ms "
+        "| shared ms | L2 ms | DRAM ms | launch ms | predicted ms | bound by |\n"
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
+        network.name, network.batch, gpu.name);
+    std::map<std::string, Times> kinds;
+    Times all;
+    for (std::size_t i = 0; i < launches.size(); ++i) {
+      kinds[launches[i].kind].add(launches[i], times[i]);
+      all.add(launches[i], times[i]);
+    }
+    for (const auto& [kind, sum] : kinds) sum.print(kind);
+    all.print("**the step**");
+    fmt::print("\n");
+  });
 }
 
 constexpr std::array networks{"resnet20", "resnet56", "densenet40"};
@@ -130,15 +211,15 @@ void for_each_step(const Body& body) {
 void print_summary() {
   fmt::print(
       "| network | batch | fused GB | norms GB | unfused GB | fused / norms | fused / unfused | "
-      "fused ms, bf16 | unfused ms, bf16 |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+      "launches | of norms | unfused |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
   for_each_step([](const char* network, const nn::Graph& graph, std::int64_t batch) {
     const auto of = [&](Fusion f) { return Step(graph, usual_side, batch, f).total(); };
     const Total fused = of(Fusion::convolutions), norms = of(Fusion::norms),
                 none = of(Fusion::none);
-    fmt::print("| {} | {} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} |\n",
-               network, batch, 1e-9 * fused.bytes, 1e-9 * norms.bytes, 1e-9 * none.bytes,
-               fused.bytes / norms.bytes, fused.bytes / none.bytes, 1e3 * fused.seconds[2],
-               1e3 * none.seconds[2]);
+    fmt::print("| {} | {} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {:.2f} | {} | {} | {} |\n", network,
+               batch, 1e-9 * fused.bytes, 1e-9 * norms.bytes, 1e-9 * none.bytes,
+               fused.bytes / norms.bytes, fused.bytes / none.bytes, fused.launches, norms.launches,
+               none.launches);
   });
   fmt::print("\n");
 }
@@ -156,11 +237,12 @@ works so; it is the most that one of the size gives to steps as they are.
 )"
       "| network | batch | fused GB | norms GB | unfused GB | fused / norms | fused / unfused |\n"
       "|---|--:|--:|--:|--:|--:|--:|\n",
-      1e-6 * cache_bytes);
+      1e-6 * h100.cache_bytes);
   for_each_step([](const char* network, const nn::Graph& graph, std::int64_t batch) {
     const auto of = [&](Fusion f) {
       const Step step(graph, usual_side, batch, f);
-      return step.total().bytes - bytes_found_in_cache(step.launches, cache_bytes);
+      const std::vector<double> found = bytes_found_in_cache(step.launches, h100.cache_bytes);
+      return step.total().bytes - std::accumulate(found.begin(), found.end(), 0.0);
     };
     const double fused = of(Fusion::convolutions), norms = of(Fusion::norms),
                  none = of(Fusion::none);
@@ -170,16 +252,16 @@ works so; it is the most that one of the size gives to steps as they are.
   fmt::print("\n");
 }
 
-void print_report() {
-  fmt::print(R"(# Training steps on an H100: predicted from counted bytes and operations
+void print_report(const bench::MachineCode& code) {
+  fmt::print(R"(# Training steps on an H100 and an A100: counted and predicted
 
-By `cuda_roofline`; **nothing here was measured on a GPU**. Bytes and operations follow from the
-shapes (`bench/step_traffic.h` says how) and are checked against the emulator's counters; times are
-what the data sheet's peaks would leave: 3.35 TB/s, and 67, 495 and 990 TFLOP/s in fp32, TF32 and
-bf16. The share of a time that memory bounds is in parentheses. Launches, bytes and operations are
-those on tensor cores; in fp32 other kernels are chosen. Least bytes leave out partial results,
-least operations the padding of tiles. Images are 32 x 32. No launch's latency is in it, and, but
-for the second table, no cache that would keep arrays from one launch to the next.
+By `cuda_roofline --issue bench/cuda_loops.tsv`; **nothing here was measured on a GPU**. Launches, bytes
+and operations are counted from the shapes (`bench/step_traffic.h` says how) and checked against the
+emulator's counters, instructions are counted in the compiler's machine code, and times are predicted
+from both and from data sheets: 3.35 TB/s and 990 TFLOP/s in bf16 for an H100, 2.04 and 312 for an
+A100 of 80 GB. Both are taken to run the machine code of an H100 (sm_90). Operations are those of
+whole tiles; least bytes leave out partial results, least operations the padding of tiles. But for
+ResNet-50's images are 32 x 32.
 
 Fused is this project's step. Norms: a batch norm takes addition and ReLU along. Unfused is what a
 framework does op by op with the kernels of cuDNN: convolution, statistics, normalisation, addition
@@ -192,7 +274,7 @@ bf16 moves half of the unfused bytes, about what the fused step of a ResNet move
 )");
   print_summary();
   print_cached_summary();
-  for_each_step(print_step);
+  print_times(code);
 }
 
 int compare(const std::string& name, std::int64_t side, std::int64_t batch, Fusion fusion) {
@@ -248,7 +330,7 @@ void measure(const std::string& name, std::int64_t side, std::int64_t batch) {
                       : fmt::format("{:.3f} | | ", 1e3 * measured);
     };
     fmt::print("| {} | {:.0f} | {} | {} | {} |\n", kind, bf16.launches, t.launches,
-               columns(bf16.seconds, t.seconds[2]), columns(fp32.seconds, t.seconds[0]));
+               columns(bf16.seconds, t.seconds_in_bf16), columns(fp32.seconds, t.seconds_in_fp32));
   };
   for (const auto& [kind, t] : predicted) {
     print(kind, in_bf16[kind], in_fp32[kind], t);
@@ -262,10 +344,11 @@ void measure(const std::string& name, std::int64_t side, std::int64_t batch) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string counted, measured;
+  std::string counted, measured, issue;
   std::int64_t batch = 2, side = usual_side;
   bool steps = false;
-  CLI::App app("Tabulates the roofline of training steps on an H100");
+  CLI::App app("Tabulates the roofline of training steps on an H100 and an A100");
+  app.add_option("--issue", issue, "What bench/cuda_static.py --loops has counted, for the table");
   app.add_option("--count", counted, "Compare one step of this network with the emulator's counts");
   app.add_option("--measure", measured, "Compare steps of this network on a GPU with the model")
       ->excludes("--count");
@@ -277,7 +360,13 @@ int main(int argc, char** argv) {
     if (!counted.empty()) {
       return compare(counted, side, batch, steps ? Fusion::norms : Fusion::convolutions);
     }
-    measured.empty() ? print_report() : measure(measured, side, batch);
+    if (!measured.empty()) {
+      measure(measured, side, batch);
+      return 0;
+    }
+    require<ConfigError>(!issue.empty(),
+                         "the table needs --issue bench/cuda_loops.tsv, the kernels' instructions");
+    print_report(bench::MachineCode(issue));
     return 0;
   });
 }

@@ -15,10 +15,12 @@ double sum(const std::vector<Array>& arrays) {
 
 double Launch::bytes() const { return sum(reads) + sum(writes); }
 
-double bytes_found_in_cache(const std::vector<Launch>& launches, double capacity_bytes) {
+std::vector<double> bytes_found_in_cache(const std::vector<Launch>& launches,
+                                         double capacity_bytes) {
   std::vector<Array> used;  // the latest last
-  double found = 0;
+  std::vector<double> found;
   for (const Launch& launch : launches) {
+    found.push_back(0);
     // The arrays of one launch are used side by side, so each is between two uses of the others.
     double between = launch.bytes();
     std::vector<Array> now = launch.reads;
@@ -28,7 +30,7 @@ double bytes_found_in_cache(const std::vector<Launch>& launches, double capacity
     };
     for (auto at = used.rbegin(); at != used.rend() && between <= capacity_bytes; ++at) {
       const auto read = in(launch.reads, *at);
-      if (read != launch.reads.end()) found += std::min(read->bytes, at->bytes);
+      if (read != launch.reads.end()) found.back() += std::min(read->bytes, at->bytes);
       if (in(now, *at) == now.end()) between += at->bytes;
     }
     std::erase_if(used, [&](const Array& a) { return in(now, a) != now.end(); });

@@ -244,12 +244,27 @@ class Step : private StepLayout {
     const Conv2dWork work = forward_work(s);
     Launch launch{"convolution, forward", {input(id, s), weights(id, s)}, {value(id)}};
     launch.macs = work.macs, launch.least_macs = least_macs(s);
+    launch.kernel = kernel_of(work, "forward_kernel",
+                              std::string(input_norm(id)) + ", " +
+                                  (fused() ? "StatisticsEpilogue" : "PointwiseEpilogue"));
     std::vector<Parts> parts;
     if (gathers_moments(id)) {
       const Parts statistics = tile_parts(work.parts, 3, 2, s.k);
       parts.push_back(has_norm_behind(id) ? with_factors(statistics, s.k) : statistics);
     }
     move_in_parts(std::move(launch), parts);
+  }
+
+  /// The kernel that does a convolution's work, with what follows the tile in its arguments.
+  static Kernel kernel_of(const Conv2dWork& work, const char* function, const std::string& rest) {
+    Kernel kernel = work.kernel;
+    kernel.function = function;
+    if (!rest.empty()) kernel.arguments += ", " + rest;
+    return kernel;
+  }
+  /// What a convolution works on its input where it reads it.
+  const char* input_norm(NodeId id) const {
+    return is_part_of_convolution(graph().node(id).inputs[0]) ? "Norm" : "NoNorm";
   }
 
   void concat_moments(NodeId id) {
@@ -416,6 +431,7 @@ class Step : private StepLayout {
     Launch launch{"convolution, both gradients", {input(id, s), weights(id, s)}, {}};
     append(launch.reads, output_gradient(id));
     launch.macs = work.macs, launch.least_macs = (both ? 2 : 1) * least_macs(s);
+    launch.kernel = kernel_of(work, "fused_backward_kernel", "");
     std::vector<Parts> parts;
     if (both) {
       append(launch.reads, mask(id));
@@ -433,6 +449,9 @@ class Step : private StepLayout {
     Launch launch{"convolution, weight gradient", {input(id, s)}, kept};
     append(launch.reads, output_gradient(id));
     launch.macs = work.macs, launch.least_macs = least_macs(s);
+    launch.kernel = kernel_of(work, "backward_weight_kernel",
+                              std::string(input_norm(id)) + ", " +
+                                  (is_unformed(id) ? "DeferredGradient" : "StoredGradient"));
     std::vector<Parts> parts;
     leave_filters(launch, parts, s, work.parts);
     return leave_parts(std::move(launch), parts);
@@ -444,6 +463,8 @@ class Step : private StepLayout {
     const Conv2dWork work = data_gradient_work(s);
     Launch launch{"convolution, data gradient", {dy, weights(id, s)}, {}};
     launch.macs = work.macs, launch.least_macs = least_macs(s);
+    launch.kernel = kernel_of(work, "backward_data_kernel",
+                              sums_up(id) ? "GradientEpilogue" : "PointwiseEpilogue");
     if (sums_up(id)) {
       const nn::Node& norm = graph().node(x);
       if (is_part_of_convolution(x) || std::get<nn::BatchNorm>(norm.op).relu) {

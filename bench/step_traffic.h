@@ -26,6 +26,15 @@ struct Array {
   double bytes;
 };
 
+/// The kernel of a launch that multiplies, and how often all its warps together go through the
+/// loops of its machine code.
+struct Kernel {
+  std::string function, arguments;  ///< of its template, without the first, its arithmetic
+  double blocks = 0, warps = 0;
+  double turns = 0;  ///< of the loops that multiply
+  double tiles = 0;  ///< of the loop around these, if there is one
+};
+
 /// One kernel's launch. An array counts once, however often it is read: what lies between is taken
 /// to come from caches, and nothing to stay in them from one launch to the next.
 struct Launch {
@@ -34,6 +43,7 @@ struct Launch {
   double least_bytes = 0;  ///< without partial results
   double macs = 0;         ///< multiply-adds, those of tiles' paddings included
   double least_macs = 0;   ///< without them
+  Kernel kernel = {};
 
   double bytes() const;
 };
@@ -43,9 +53,10 @@ struct Launch {
 std::vector<Launch> training_step(const nn::Graph& graph, std::int64_t side, std::int64_t batch,
                                   Fusion fusion, bool tensor_cores);
 
-/// Of what the launches read, what a cache of `capacity_bytes` still has from those before: arrays
+/// Of what each launch reads, what a cache of `capacity_bytes` still has from those before: arrays
 /// between whose uses all arrays that are used, once each, fit. What is written is taken to go to
 /// memory in any case.
-double bytes_found_in_cache(const std::vector<Launch>& launches, double capacity_bytes);
+std::vector<double> bytes_found_in_cache(const std::vector<Launch>& launches,
+                                         double capacity_bytes);
 
 }  // namespace trifold::bench
