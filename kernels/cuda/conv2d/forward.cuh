@@ -1,8 +1,10 @@
 /// Convolution, with what stands before and after it, as an implicit product: (n p q) x (r s c)
 /// windows times (r s c) x k filters.
 ///
-/// Bound by memory for the narrow layers of CIFAR networks (an input is read from DRAM once, its
-/// taps come from the caches), by arithmetic from about 64 channels on.
+/// On tensor cores bound by the instructions that it issues, as counted in its machine code
+/// (bench/README.md): for addresses and norms more than for products, and for the narrow layers of
+/// CIFAR networks five times what memory takes (an input is read from DRAM once, its taps come from
+/// the caches). On CUDA cores bound by arithmetic.
 #pragma once
 
 #include <type_traits>

@@ -2,8 +2,8 @@
 /// evaluated as it is read, and one tile of its input a, both gradients
 ///   of a tile's pixels   g = sum over taps of (patch shifted by the tap) (filters of the tap)^T,
 ///   of each tap's filters   dw += a^T (patch shifted by the tap).
-/// Bound by memory on tensor cores: it reads dy's arrays and x once from DRAM, halos coming from
-/// the L2 cache, and writes g.
+/// It reads dy's arrays and x once from DRAM, halos coming from the L2 cache, and writes g. On tensor
+/// cores the instructions that it issues bound it about as much (bench/README.md).
 ///
 /// What is worked on, from large to small:
 ///   batch      cut into squares of 8 x 8 pixels
