@@ -230,8 +230,8 @@ def main():
     parser.add_argument("--nvdisasm", help="default: beside nvcc, on the path or in the Python package")
     parser.add_argument("--include", nargs="+", default=[], help="more folders of headers")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--loops", type=argparse.FileType("w"), help="writes what is in the loops' tables here, too")
-    parser.add_argument("--keep", help="a folder where machine code is left, and found again until a kernel changes")
+    parser.add_argument("--loops", type=Path, help="writes what is in the loops' tables here, too")
+    parser.add_argument("--keep", type=Path, help="a folder where machine code stays until a kernel changes")
     options = parser.parse_args()
     nvdisasm = options.nvdisasm or find_nvdisasm(options.nvcc)
     own = [*ROOT.glob("kernels/cuda/*.cu"), *ROOT.glob("kernels/cuda/conv2d/*.cu")]
@@ -245,6 +245,8 @@ def main():
           "(`bench/cuda_loops.py`), products being HMMA or, in float32, FFMA. Loops beside those are left out.\n")
     faults = []
     kernels_of_arch = {}
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, \
             concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for arch in options.arch:
@@ -255,7 +257,8 @@ def main():
             print_loops(arch, kernels)
             faults += [f"sm_{arch}: {fault}" for k in kernels for fault in faults_of(k)]
     if options.loops:
-        write_loops(options.loops, kernels_of_arch)
+        with options.loops.open("w") as file:
+            write_loops(file, kernels_of_arch)
     print(*faults or ["No kernel spills, and each has the instructions that it was written for."], sep="\n")
     return 1 if faults else 0
 

@@ -244,9 +244,10 @@ class Step : private StepLayout {
     const Conv2dWork work = forward_work(s);
     Launch launch{"convolution, forward", {input(id, s), weights(id, s)}, {value(id)}};
     launch.macs = work.macs, launch.least_macs = least_macs(s);
-    launch.kernel = kernel_of(work, "forward_kernel",
-                              std::string(input_norm(id)) + ", " +
-                                  (fused() ? "StatisticsEpilogue" : "PointwiseEpilogue"));
+    launch.kernel =
+        kernel_of(work, "forward_kernel",
+                  std::string(input_norm(id)) + ", " +
+                      (fused() && brings_moments(id) ? "StatisticsEpilogue" : "PointwiseEpilogue"));
     std::vector<Parts> parts;
     if (gathers_moments(id)) {
       const Parts statistics = tile_parts(work.parts, 3, 2, s.k);
