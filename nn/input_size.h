@@ -24,5 +24,8 @@ std::string to_string(kernels::ResizeFilter filter);
 /// The filter of that name.
 /// Errors    ConfigError: another name.
 kernels::ResizeFilter resize_filter(const std::string& name);
+/// The filter that a file names.
+/// Errors    FileError, starting with `where`: another name.
+kernels::ResizeFilter resize_filter(const std::string& name, const std::string& where);
 
 }  // namespace trifold::nn

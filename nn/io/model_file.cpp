@@ -29,22 +29,14 @@ json parse(const SafetensorsFile& file, const char* key) {
                             fmt::format("{}: the metadata entry '{}'", file.path.string(), key));
 }
 
-// Older files do not say.
-kernels::ResizeFilter resize_named(const std::string& name, const std::string& where) {
-  try {
-    return resize_filter(name);
-  } catch (const ConfigError& e) {
-    throw FileError(fmt::format("{}: {}", where, e.what()));
-  }
-}
-
 ModelInfo info_from_json(const json& j, const std::string& where) {
   try {
     ModelInfo info;
     j.at("arch").get_to(info.arch);
     j.at("side").get_to(info.side);
     j.at("data_side").get_to(info.data_side);
-    info.resize = resize_named(j.value("resize", to_string(info.resize)), where);
+    // Older files do not say.
+    info.resize = resize_filter(j.value("resize", to_string(info.resize)), where);
     j.at("mean").get_to(info.normalisation.mean);
     j.at("std").get_to(info.normalisation.std);
     j.at("class_names").get_to(info.class_names);

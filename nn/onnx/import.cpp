@@ -69,11 +69,7 @@ ModelInfo info_of(const OnnxFile& file, const ModelHints& hints, const ImageInpu
   info.side = info.data_side = input.side;
   const auto resize = file.metadata.find("resize");
   if (resize != file.metadata.end()) {
-    require<FileError>(
-        resize->second == "plain" || resize->second == "antialias",
-        "{}: the metadata entry 'resize' is '{}', which is neither antialias nor plain", where,
-        resize->second);
-    info.resize = resize_filter(resize->second);
+    info.resize = resize_filter(resize->second, where + ": the metadata entry 'resize'");
   }
   const auto mean = list_of<float>(file, "mean", where),
              deviation = list_of<float>(file, "std", where);
