@@ -3,6 +3,7 @@
 #include "apps/cli/command_line.h"
 #include "kernels/runtime/instruction_set.h"
 #include "kernels/runtime/memory.h"
+#include "trifold/commit.h"
 #include "trifold/version.h"
 
 namespace trifold::apps {
@@ -30,13 +31,15 @@ std::string version_text(const std::string& program) {
 #else
   const char* const compiler = "GCC " __VERSION__;
 #endif
+  const std::string commit = TRIFOLD_COMMIT;
   return fmt::format(
       "{} (Trifold) {}\n"
+      "commit           {}\n"
       "compiler         {}\n"
       "build type       {}\n"
       "instruction sets {}; active: {}\n"
       "CUDA             {}",
-      program, version(), compiler, TRIFOLD_BUILD_TYPE, sets,
+      program, version(), commit.empty() ? "unknown" : commit, compiler, TRIFOLD_BUILD_TYPE, sets,
       kernels::to_string(kernels::active_instruction_set()), cuda);
 }
 
