@@ -1,8 +1,8 @@
 /// Whole training steps and whole inference: images a second, and the memory that they take.
 ///
-///     bench_train --network resnet20 [--batch 128] [--side 32] [--device cpu|cuda[:N]]
-///                 [--precision fp32|tf32|bf16] [--threads 0] [--inference] [--graph] [--seconds 5]
-///                 [--warmup 2] [--plain] [--profile FILE.json]
+///     bench_train --network resnet20 | --model FILE [--batch 128] [--side 32]
+///                 [--device cpu|cuda[:N]] [--precision fp32|tf32|bf16] [--threads 0] [--inference]
+///                 [--graph] [--seconds 5] [--warmup 2] [--plain] [--profile FILE.json]
 ///
 /// Prints one JSON object. Images are noise, for their content does not change the time; they are
 /// on the device before the clock starts, so that this is the network's time and not the loader's.
@@ -13,10 +13,13 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/cli/command_line.h"
 #include "apps/cli/exit_code.h"
+#include "apps/cli/model_options.h"
 #include "apps/cli/options.h"
 #include "apps/cli/profile.h"
 #include "engine/graph_capture.h"
@@ -38,7 +41,8 @@ using Clock = std::chrono::steady_clock;
 
 struct Options {
   std::string network = "resnet20";
-  std::int64_t batch = 128, side = 32, classes = 10;
+  apps::ModelOptions model;
+  std::int64_t batch = 128, side = 0, classes = 10;
   bool inference = false, plain = false, graph = false;
   double seconds = 5, warmup = 2;
 };
@@ -46,16 +50,18 @@ struct Options {
 // Runs one step; the caller times it.
 class Stepper {
  public:
-  Stepper(const Options& o, const kernels::Exec& ex)
+  // `network` is that of the options, on the device of `ex`.
+  Stepper(const Options& o, nn::Network network, const kernels::Exec& ex)
       : options_(o),
         ex_(ex),
-        network_(initialised(o).to(ex.device)),
+        network_(std::move(network)),
         executor_(network_),
         sgd_(network_, {}, ex) {
     sgd_.set_learning_rate(1e-3);
     if (o.inference) folded_.emplace(network_);
     if (o.graph) graph_.emplace(ex.device);
-    engine::Tensor images = engine::Tensor::zeros({o.batch, o.side, o.side, 3});
+    engine::Tensor images =
+        engine::Tensor::zeros({o.batch, o.side, o.side, network_.graph().input_channels()});
     engine::Random random(7);
     for (float& v : images.values()) v = static_cast<float>(random.uniform()) * 2 - 1;
     images_ = images.to(ex.device);
@@ -91,12 +97,6 @@ class Stepper {
     sgd_.step(network_);
   }
 
-  static nn::Network initialised(const Options& o) {
-    nn::Network network(nn::make_architecture(o.network, 3, o.classes));
-    nn::initialise(network, 1);
-    return network;
-  }
-
   Options options_;
   kernels::Exec ex_;
   nn::Network network_;
@@ -106,6 +106,21 @@ class Stepper {
   engine::Tensor images_, labels_;
   std::optional<engine::GraphCapture> graph_;
 };
+
+// The network that is timed, on a device; the options learn from a model file what they don't say.
+nn::Network make_network(Options& o, Device device) {
+  if (o.model.file.empty()) {
+    if (o.side == 0) o.side = 32;
+    nn::Network network(nn::make_architecture(o.network, 3, o.classes));
+    nn::initialise(network, 1);
+    return network.to(device);
+  }
+  nn::Model model = o.model.load(device);
+  o.network = model.info.arch;
+  o.classes = nn::infer_channels(model.network.graph()).back();
+  if (o.side == 0) o.side = model.info.side;
+  return std::move(model.network);
+}
 
 // The most memory that the process has had, code and libraries included.
 double peak_process_mb() {
@@ -122,9 +137,12 @@ int run(int argc, char** argv) {
        "bench_train --network resnet20 --inference --batch 1 --threads 1"});
   apps::OptionSet& app = line.app();
   app.add_option("--network", o.network, "A built-in network, such as densenet40");
+  app.add_option("--model", o.model.file, "A network from a file instead")->type_name("FILE");
   app.add_option("--batch", o.batch, "Images a step")->check(CLI::Range(1, 1 << 20));
-  app.add_option("--side", o.side, "Of the images, in pixels")->check(CLI::Range(1, 4096));
-  app.add_option("--classes", o.classes, "Of the last layer")->check(CLI::Range(1, 1 << 20));
+  app.add_option("--side", o.side, "Of the images, in pixels; 0 is the model's own, else 32")
+      ->check(CLI::Range(0, 4096));
+  app.add_option("--classes", o.classes, "Of the last layer of a built-in network")
+      ->check(CLI::Range(1, 1 << 20));
   DeviceOptions device;
   device.add_to(app);
   app.add_option("--seconds", o.seconds, "Of measuring")->check(CLI::Range(0.0, 1e6));
@@ -137,7 +155,7 @@ int run(int argc, char** argv) {
   if (!line.parse(argc, argv)) return apps::exit_ok;
 
   const kernels::Exec ex = device.exec();
-  Stepper stepper(o, ex);
+  Stepper stepper(o, make_network(o, ex.device), ex);
   const auto seconds_since = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
   };
@@ -156,6 +174,8 @@ int run(int argc, char** argv) {
   profile.finish();
   std::ranges::sort(times);
   const double median = times[times.size() / 2];
+  std::string build = apps::version_text("bench_train");
+  std::ranges::replace(build, '\n', ';');
   const nlohmann::json result = {
       {"network", o.network},
       {"mode", o.inference ? "inference" : "training"},
@@ -164,6 +184,7 @@ int run(int argc, char** argv) {
       {"side", o.side},
       {"device", ex.device.kind == DeviceKind::cpu ? "cpu" : "cuda"},
       {"threads", ex.pool->threads()},
+      {"build", build},
       {"instruction_set", kernels::to_string(kernels::active_instruction_set())},
       {"steps", times.size()},
       {"median_ms", 1e3 * median},
