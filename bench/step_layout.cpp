@@ -40,7 +40,7 @@ kernels::Conv2dShape StepLayout::shape(const nn::Node& node, const nn::Conv2d& o
           .pad_w = op.pad};
 }
 
-bool StepLayout::brings_moments(NodeId id) const {
+bool StepLayout::brings_statistics(NodeId id) const {
   const auto* convolution = std::get_if<nn::Conv2d>(&graph_.node(id).op);
   return (convolution != nullptr && !convolution->bias) ||
          std::holds_alternative<nn::Concat>(graph_.node(id).op);

@@ -32,11 +32,11 @@ class StepLayout {
   bool is_part_of_convolution(NodeId id) const {
     return fused_ && plan_.part_of_convolution[static_cast<std::size_t>(id)];
   }
-  bool gathers_moments(NodeId id) const {
+  bool gathers_statistics(NodeId id) const {
     return fused_ && plan_.statistics[static_cast<std::size_t>(id)];
   }
   /// Whether the statistics of the node's result come with it.
-  bool brings_moments(NodeId id) const;
+  bool brings_statistics(NodeId id) const;
   /// Whether a convolution masks the gradient of the batch norm's result and sums it up.
   bool is_summed_up(NodeId norm) const {
     return fused_ && plan_.first_reader[static_cast<std::size_t>(norm)] != -1;
@@ -49,7 +49,7 @@ class StepLayout {
     return fused_ && plan_.norm_behind[static_cast<std::size_t>(id)] != -1;
   }
   /// Whether the gradient behind the batch norm is left to the convolution before it to form.
-  bool leaves_unformed(NodeId norm) const { return has_norm_behind(graph_.node(norm).inputs[0]); }
+  bool leaves_deferred(NodeId norm) const { return has_norm_behind(graph_.node(norm).inputs[0]); }
 
   /// The node's value under the name of the node in whose array it lies: a norm that is worked out
   /// where it is read has that of its input, and a Concat that grows in place that of the first.

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "bench/conv2d_work.h"
+#include "bench/launch_list.h"
 #include "bench/step_layout.h"
-#include "kernels/cuda/column_sums_plan.h"
 #include "kernels/cuda/columns_plan.h"
 #include "kernels/cuda/linear_plan.h"
 #include "kernels/cuda/optimizer_plan.h"
@@ -18,37 +18,35 @@ namespace {
 using kernels::Conv2dShape;
 using nn::NodeId;
 
-using Arrays = std::vector<Array>;
-
-class Step : private StepLayout {
+class Step : private StepLayout, private LaunchList {
  public:
   Step(const nn::Graph& graph, std::int64_t side, std::int64_t batch, Fusion fusion,
        bool tensor_cores)
       : StepLayout(graph, side, batch, fusion == Fusion::convolutions),
+        LaunchList(2 * graph.size()),
         batch_(batch),
         fusion_(fusion),
         tensor_cores_(tensor_cores),
         gradients_(graph.nodes.size(), none),
-        unformed_(graph.nodes.size(), false) {}
+        deferred_(graph.nodes.size(), false) {}
 
   std::vector<Launch> launches() {
     for (NodeId id = 0; id < graph().size(); ++id) {
       forward(id);
-      if (gathers_moments(id) && !brings_moments(id)) {
+      if (gathers_statistics(id) && !brings_statistics(id)) {
         sum_over_rows("norm, statistics", id, {value(id)}, {});
       }
     }
     loss();
     for (NodeId id = graph().output(); id > 0; --id) backward(id);
     update();
-    return std::move(launches_);
+    return take();
   }
 
  private:
   static constexpr std::int64_t none = -1;
 
-  // Names of arrays: a node's value and weights, and whatever else is made.
-  std::int64_t fresh() { return 2 * graph().size() + made_++; }
+  // Names of arrays: a node's value and weights, and from LaunchList whatever else is made.
   Array weights(NodeId id, std::int64_t count) const { return {graph().size() + id, bytes(count)}; }
   Array weights(NodeId id, const Conv2dShape& s) const { return weights(id, s.w_size()); }
   Array gradient(NodeId id) const {
@@ -79,83 +77,6 @@ class Step : private StepLayout {
     }
   }
 
-  void move(const char* kind, Arrays reads, Arrays writes) {
-    Launch launch{kind, std::move(reads), std::move(writes)};
-    launch.least_bytes = launch.bytes();
-    launches_.push_back(std::move(launch));
-  }
-  /// Partial results of a launch, how many they add up to, and the bytes of the sums that a launch
-  /// between leaves where one can't add them all.
-  struct Parts {
-    std::int64_t count, results;
-    double between = 0;
-    /// What the last launch reads and writes beside them, of a norm's factors.
-    double factors_read = 0, factors_written = 0;
-  };
-  static Parts with_factors(Parts p, std::int64_t channels) {
-    p.factors_read = bytes(4 * channels), p.factors_written = bytes(6 * channels);
-    return p;
-  }
-  static Parts with_coefficients(Parts p, std::int64_t channels) {
-    p.factors_read = bytes(2 * channels), p.factors_written = bytes(5 * channels);
-    return p;
-  }
-  /// Of the filters' gradient, or a bias', which column_sums adds.
-  static Parts matrix_parts(std::int64_t rows, std::int64_t columns) {
-    const std::int64_t parts = kernels::cuda::plan_column_sums(rows, columns).parts;
-    return {rows, columns, parts > 1 ? bytes(parts * columns) : 0};
-  }
-  /// Of `sums` a channel over a convolution's tiles, each of `width` floats.
-  static Parts tile_parts(std::int64_t tiles, std::int64_t width, std::int64_t sums,
-                          std::int64_t channels) {
-    const auto cut = kernels::cuda::cut_columns(tiles, channels, channels % 4 == 0 ? 4 : 1,
-                                                kernels::cuda::most_sum_blocks);
-    const bool few = tiles <= kernels::cuda::few_tiles;
-    return {tiles, width * channels, few ? 0 : 2 * bytes(cut.chunks * sums * channels)};
-  }
-  /// Parts that a launch has left in an array.
-  struct Left {
-    Array array;
-    Parts parts;
-  };
-  void add_last(Launch& launch, const Array& from, const Parts& p) {
-    launch.reads.push_back(from);
-    launch.writes.push_back({fresh(), bytes(p.results)});
-    if (p.factors_written == 0) return;
-    launch.reads.push_back({fresh(), p.factors_read});
-    launch.writes.push_back({fresh(), p.factors_written});
-  }
-  /// One launch adds all, but where there is one between.
-  void add_parts(const std::vector<Left>& all) {
-    const bool at_once =
-        std::ranges::all_of(all, [](const Left& left) { return left.parts.between == 0; });
-    Launch last{"sums of parts", {}, {}};
-    for (const auto& [array, parts] : all) {
-      Array from = array;
-      if (parts.between > 0) {
-        from = {fresh(), parts.between};
-        launches_.push_back({"sums of parts", {array}, {from}});
-      }
-      add_last(last, from, parts);
-      if (!at_once) launches_.push_back(std::exchange(last, {"sums of parts", {}, {}}));
-    }
-    if (!last.reads.empty()) launches_.push_back(std::move(last));
-  }
-  /// A launch that leaves parts.
-  std::vector<Left> leave_parts(Launch launch, const std::vector<Parts>& parts) {
-    launch.least_bytes += launch.bytes();
-    std::vector<Left> left;
-    for (const Parts& p : parts) {
-      left.push_back({{fresh(), bytes(p.count * p.results)}, p});
-      launch.writes.push_back(left.back().array);
-    }
-    launches_.push_back(std::move(launch));
-    return left;
-  }
-  void move_in_parts(Launch launch, const std::vector<Parts>& parts) {
-    add_parts(leave_parts(std::move(launch), parts));
-  }
-
   /// A pass over the rows of x that leaves two sums a channel, in double for each of its chunks.
   void sum_over_rows(const char* kind, NodeId x, Arrays reads, Arrays writes,
                      bool coefficients = false) {
@@ -167,7 +88,7 @@ class Step : private StepLayout {
                   {coefficients ? with_coefficients(parts, c) : parts});
   }
 
-  bool is_unformed(NodeId id) const { return unformed_[static_cast<std::size_t>(id)]; }
+  bool is_deferred(NodeId id) const { return deferred_[static_cast<std::size_t>(id)]; }
   bool has_gradient(NodeId id) const { return gradient(id).name != none; }
   /// The array of the node's gradient, with those that have arrived so far in it.
   Array own_gradient(NodeId id) {
@@ -201,7 +122,7 @@ class Step : private StepLayout {
               learn(count);
               if (op.bias) learn(extent(x).c);
               move("depthwise", {value(x), weights(id, count)}, {value(id)});
-              launches_.back().macs = launches_.back().least_macs = depthwise_macs(id, op);
+              last().macs = last().least_macs = depthwise_macs(id, op);
             },
             [&](const nn::BatchNorm& op) { forward(id, op); },
             [&](const nn::Relu&) { move("ReLU", {value(x)}, {value(id)}); },
@@ -213,7 +134,7 @@ class Step : private StepLayout {
               for (const auto& [input, bytes] : moved_inputs(id)) {
                 move("concat", {value(input)}, {{value(id).name, bytes}});
               }
-              if (gathers_moments(id)) concat_moments(id);
+              if (gathers_statistics(id)) concat_statistics(id);
             },
             [&](const nn::ChannelGather&) { move("gather", {gathered(x, id)}, {value(id)}); },
             [&](const nn::Pool&) { move("pool", {value(x)}, {value(id)}); },
@@ -223,8 +144,7 @@ class Step : private StepLayout {
               learn(count);
               learn(op.outputs);
               move("linear", {value(x), weights(id, count)}, {value(id)});
-              launches_.back().macs = launches_.back().least_macs =
-                  static_cast<double>(batch_ * count);
+              last().macs = last().least_macs = static_cast<double>(batch_ * count);
             }},
         node.op);
   }
@@ -244,12 +164,12 @@ class Step : private StepLayout {
     const Conv2dWork work = forward_work(s);
     Launch launch{"convolution, forward", {input(id, s), weights(id, s)}, {value(id)}};
     launch.macs = work.macs, launch.least_macs = least_macs(s);
-    launch.kernel =
-        kernel_of(work, "forward_kernel",
-                  std::string(input_norm(id)) + ", " +
-                      (fused() && brings_moments(id) ? "StatisticsEpilogue" : "PointwiseEpilogue"));
+    launch.kernel = kernel_of(
+        work, "forward_kernel",
+        std::string(input_norm(id)) + ", " +
+            (fused() && brings_statistics(id) ? "StatisticsEpilogue" : "PointwiseEpilogue"));
     std::vector<Parts> parts;
-    if (gathers_moments(id)) {
+    if (gathers_statistics(id)) {
       const Parts statistics = tile_parts(work.parts, 3, 2, s.k);
       parts.push_back(has_norm_behind(id) ? with_factors(statistics, s.k) : statistics);
     }
@@ -268,7 +188,7 @@ class Step : private StepLayout {
     return is_part_of_convolution(graph().node(id).inputs[0]) ? "Norm" : "NoNorm";
   }
 
-  void concat_moments(NodeId id) {
+  void concat_statistics(NodeId id) {
     const Array all{fresh(), bytes(3 * extent(id).c)};
     for (NodeId input : graph().node(id).inputs) {
       const double part = bytes(3 * extent(input).c);
@@ -312,7 +232,7 @@ class Step : private StepLayout {
                      backward(id, op);
                      hand_on_new("depthwise, data gradient",
                                  {gradient(id), weights(id, op.window * op.window * extent(id).c)});
-                     launches_.back().macs = launches_.back().least_macs = depthwise_macs(id, op);
+                     last().macs = last().least_macs = depthwise_macs(id, op);
                    },
                    [&](const nn::BatchNorm& op) { backward(id, op); },
                    [&](const nn::Relu&) {
@@ -388,9 +308,9 @@ class Step : private StepLayout {
         return backward_at_once(id, s, *work, both);
       }
     }
-    const bool kept = is_unformed(id) && both;
+    const bool kept = is_deferred(id) && both;
     const Array dy = kept ? Array{fresh(), size(id)} : gradient(id);
-    std::vector<Left> left = backward_weight(id, s, kept ? Arrays{dy} : Arrays{});
+    std::vector<PartsLeft> left = backward_weight(id, s, kept ? Arrays{dy} : Arrays{});
     // A launch adds both halves' parts.
     if (!both || !sums_up(id)) add_parts(std::exchange(left, {}));
     if (has_bias) sum_bias(id, pixels(id), s.k);
@@ -399,7 +319,7 @@ class Step : private StepLayout {
 
   /// What gives the gradient of a convolution's result: itself, or that of a norm behind and y.
   Arrays output_gradient(NodeId id) const {
-    return is_unformed(id) ? Arrays{gradient(id), value(id)} : Arrays{gradient(id)};
+    return is_deferred(id) ? Arrays{gradient(id), value(id)} : Arrays{gradient(id)};
   }
   /// What the ReLU mask of a convolution's input and its sums need beside the input itself, as it
   /// is stored or deferred.
@@ -421,7 +341,7 @@ class Step : private StepLayout {
   /// The sums that a convolution leaves the batch norm x in front of it.
   Parts gradient_sums(NodeId x, const Conv2dShape& s, const Conv2dWork& work) const {
     const Parts sums = tile_parts(work.parts, 2, 2, s.c);
-    return leaves_unformed(x) ? with_coefficients(sums, s.c) : sums;
+    return leaves_deferred(x) ? with_coefficients(sums, s.c) : sums;
   }
   static void append(Arrays& to, const Arrays& from) {
     to.insert(to.end(), from.begin(), from.end());
@@ -445,21 +365,22 @@ class Step : private StepLayout {
   }
 
   /// `kept` is where a deferred dy is kept.
-  std::vector<Left> backward_weight(NodeId id, const Conv2dShape& s, const Arrays& kept) {
+  std::vector<PartsLeft> backward_weight(NodeId id, const Conv2dShape& s, const Arrays& kept) {
     const Conv2dWork work = weight_gradient_work(s);
     Launch launch{"convolution, weight gradient", {input(id, s)}, kept};
     append(launch.reads, output_gradient(id));
     launch.macs = work.macs, launch.least_macs = least_macs(s);
     launch.kernel = kernel_of(work, "backward_weight_kernel",
                               std::string(input_norm(id)) + ", " +
-                                  (is_unformed(id) ? "DeferredGradient" : "StoredGradient"));
+                                  (is_deferred(id) ? "DeferredGradient" : "StoredGradient"));
     std::vector<Parts> parts;
     leave_filters(launch, parts, s, work.parts);
     return leave_parts(std::move(launch), parts);
   }
 
   /// `left` are the weight gradient's parts, where they are still to be added.
-  void backward_data(NodeId id, const Conv2dShape& s, const Array& dy, std::vector<Left> left) {
+  void backward_data(NodeId id, const Conv2dShape& s, const Array& dy,
+                     std::vector<PartsLeft> left) {
     const NodeId x = graph().node(id).inputs[0];
     const Conv2dWork work = data_gradient_work(s);
     Launch launch{"convolution, data gradient", {dy, weights(id, s)}, {}};
@@ -477,7 +398,7 @@ class Step : private StepLayout {
     if (has_gradient(x) && !adds_later) launch.reads.push_back(gradient(x));
     const Array dx = adds_later ? Array{fresh(), size(x)} : own_gradient(x);
     launch.writes.push_back(dx);
-    for (const Left& of_g :
+    for (const PartsLeft& of_g :
          leave_parts(std::move(launch),
                      sums_up(id) ? std::vector{gradient_sums(x, s, work)} : std::vector<Parts>{})) {
       left.push_back(of_g);
@@ -502,12 +423,12 @@ class Step : private StepLayout {
       append(reads, mask);
       const bool leaves = !mask.empty() && (residual || fused());
       sum_over_rows("norm, gradient sums", x, reads, leaves ? Arrays{g} : Arrays{},
-                    leaves_unformed(id));
+                    leaves_deferred(id));
       if (leaves) mask.clear();
     }
     if (residual) hand_on(node.inputs[1], g.name);
-    if (leaves_unformed(id)) {
-      unformed_[static_cast<std::size_t>(x)] = true;
+    if (leaves_deferred(id)) {
+      deferred_[static_cast<std::size_t>(x)] = true;
       gradients_[static_cast<std::size_t>(x)] = g.name;
       return;
     }
@@ -525,10 +446,8 @@ class Step : private StepLayout {
   Fusion fusion_;
   bool tensor_cores_;
   std::vector<std::int64_t> gradients_;  // names
-  std::vector<bool> unformed_;           // gradients of which a batch norm left factors
-  std::int64_t made_ = 0;
-  std::vector<double> parameters_;  // bytes of each
-  std::vector<Launch> launches_;
+  std::vector<bool> deferred_;           // gradients of which a batch norm left factors
+  std::vector<double> parameters_;       // bytes of each
 };
 
 }  // namespace
