@@ -119,14 +119,15 @@ void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
 void remove_temporary_files(const std::filesystem::path& folder) {
   namespace fs = std::filesystem;
   static const std::regex pattern(R"(.+\.[A-Za-z0-9]{6}\.partial)");
+  const auto begun = fs::file_time_type::clock::now();
   std::error_code failure;
   for (fs::recursive_directory_iterator entry(folder, failure), end; !failure && entry != end;
        entry.increment(failure)) {
     std::error_code ignored;
     const bool is_file = entry->is_regular_file(ignored) && !entry->is_symlink(ignored);
-    if (is_file && std::regex_match(entry->path().filename().string(), pattern)) {
-      fs::remove(entry->path(), ignored);
-    }
+    if (!is_file || !std::regex_match(entry->path().filename().string(), pattern)) continue;
+    const fs::file_time_type written = entry->last_write_time(ignored);
+    if (!ignored && written <= begun) fs::remove(entry->path(), ignored);
   }
 }
 

@@ -32,8 +32,8 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
 /// Errors    WriteError, naming the path and the reason; a part of `bytes` may be there.
 void append_to_file(const std::filesystem::path& path, std::string_view bytes);
 
-/// Removes the temporary files that killed processes have left in a folder and those below it. Nobody
-/// else may be writing there. What can't be removed stays.
+/// Removes the temporary files that killed processes have left in a folder and those below it, but none
+/// that is written from the call on. What can't be removed stays.
 void remove_temporary_files(const std::filesystem::path& folder);
 
 }  // namespace trifold::engine

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -91,7 +92,11 @@ TEST_F(AtomicWrite, WhatAKillLeavesIsFoundByItsNameAlone) {
        {"x.abcdef.partial", "below/a.b.ABC123.partial", "below/more/y.000000.partial"}) {
     std::ofstream(folder / name) << "half";
   }
+  const fs::path later = folder / "x.later0.partial";  // of a process that is at work
+  std::ofstream(later) << "half";
+  fs::last_write_time(later, fs::file_time_type::clock::now() + std::chrono::hours(1));
   remove_temporary_files(folder);
+  EXPECT_TRUE(fs::remove(later));
   std::set<std::string> left;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     if (!entry.is_directory()) left.insert(entry.path().lexically_relative(folder).string());
