@@ -41,6 +41,12 @@ What a killed process leaves there is taken over, its temporary files (`NAME.XXX
 on another machine can't be told whether it still does: the error then names the file to remove. `evaluate` and
 `inspect` read a run's models at any time.
 
+`prune collect --worker` and `prune compare --worker` don't ask for the folder: they join in the work of a planned run,
+beside its holder, other workers or alone. A file in `leases/` names the process that does a piece of work. It is taken
+over at once where that process has ended, or, of a process on another machine, when the file hasn't changed for as long
+as it says, a minute. The tables of `compare` are written by `prune compare` without `--worker`, which finds the
+trainings done.
+
 ## Environment
 
 | variable | meaning |

@@ -11,14 +11,16 @@
 #include "apps/cli/model_options.h"
 #include "apps/cli/options.h"
 #include "apps/cli/profile.h"
-#include "apps/cli/progress.h"
 #include "apps/cli/run_folder.h"
 #include "apps/cli/stop_signal.h"
 #include "apps/cli/unfold.h"
 #include "apps/prune/baselines.h"
 #include "apps/prune/budget.h"
 #include "apps/prune/latency.h"
+#include "apps/prune/old_journal.h"
 #include "apps/prune/run.h"
+#include "apps/prune/share.h"
+#include "apps/prune/step_progress.h"
 #include "engine/file_io.h"
 #include "kernels/runtime/error.h"
 #include "map/families.h"
@@ -31,6 +33,7 @@ namespace {
 
 using namespace trifold;
 using namespace trifold::apps;
+namespace fs = std::filesystem;
 
 struct Stage {
   const char* name;
@@ -62,6 +65,11 @@ constexpr Stage stages[] = {
 // Stages that a run leaves out.
 bool is_extra(const Stage& stage) {
   return stage.work == apps::compare || stage.work == apps::ablate || stage.work == apps::rank;
+}
+
+// Stages whose work processes can share.
+bool is_shared(const Stage& stage) {
+  return stage.work == apps::collect || stage.work == apps::compare;
 }
 
 // "macs (counted multiply-accumulates), ..."
@@ -96,7 +104,8 @@ struct Flags {
   std::string methods, width_scope = "group", validation;
   std::int64_t seeds = 1;
   std::string dimensions = "depth,width,resolution";
-  bool resume = false, onnx = false;
+  bool resume = false, onnx = false, worker = false;
+  std::int64_t workers = 1;
   double minutes = 0;
   PruneOptions options;
   ModelOptions model;
@@ -234,6 +243,16 @@ struct Flags {
         ->check(CLI::Range(1, 1000))
         ->type_name("N")
         ->configurable(false);
+    app.add_option("--workers", workers,
+                   "Processes on this machine that share the work of collect and compare, and the "
+                   "--threads; plan then says how long collecting will take")
+        ->check(CLI::Range(1, 1024))
+        ->type_name("N")
+        ->configurable(false);
+    app.add_flag("--worker", worker,
+                 "collect, compare: joins in the work of a planned run, from any machine that sees "
+                 "the folder")
+        ->configurable(false);
     app.add_flag("--onnx", onnx, "Writes the result as model.onnx, too")->configurable(false);
     app.add_flag("--resume", resume, "Goes on with the run in --out")->configurable(false);
     app.add_option("--time-limit", minutes,
@@ -324,30 +343,31 @@ struct Flags {
   }
 };
 
-// The progress of one step's training, a bar of its own.
-class StepProgress {
- public:
-  void show(const std::string& step, const nn::Progress& p, std::int64_t epochs) {
-    if (step != step_) {
-      bar_.emplace(step, "batches", epochs * p.batches);
-      step_ = step;
-    }
-    bar_->update(p.epoch * p.batches + p.batch,
-                 [&] { return fmt::format("loss {:.4f}", p.loss()); });
-  }
-  void finish() {
-    bar_.reset();
-    step_.clear();
-  }
+// Refuses what can't be shared.
+void check_sharing(const Flags& flags) {
+  require<ConfigError>(!flags.worker || flags.stage == "collect" || flags.stage == "compare",
+                       "--worker is for the stages collect and compare, whose work is shared");
+  require<ConfigError>(!flags.worker || flags.workers == 1,
+                       "--worker joins others as one more; leave out --workers");
+  require<ConfigError>(
+      flags.options.cost != "latency" || (!flags.worker && flags.workers == 1),
+      "--cost latency measures times, which processes that share the work would disturb; leave "
+      "out --worker and --workers");
+}
 
- private:
-  std::string step_;
-  std::optional<ProgressBar> bar_;
-};
+// Where a worker may join in: whoever holds the folder has planned the run.
+void require_planned(const fs::path& folder) {
+  require<ConfigError>(fs::exists(settings_file(folder)) && !has_old_journal(folder),
+                       "{}: there is no planned run to join; run 'prune plan' on it first",
+                       folder.string());
+}
 
-PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& command_line,
+// `held` is the run's folder; a worker, which joins in the work of others, has none.
+PruneRun open_run(Flags& flags, const RunFolder* held, const std::string& command_line,
                   const std::string& config, StepProgress& progress, const StopSignal& stop) {
-  if (flags.stage == "run") folder.require_free({"journal.json"}, flags.resume);
+  const fs::path folder = flags.out;
+  if (flags.stage == "run") held->require_free({"journal.json"}, flags.resume);
+  if (held == nullptr) require_planned(folder);
   const kernels::Exec ex = flags.device.exec();
   nn::Model model = flags.model.load(ex.device);
   require_memory(flags.model.file, model);
@@ -378,13 +398,18 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
     from = std::move(split.train);
     held_out = std::move(split.held_out);
   }
-  Journal record(folder.path() / "journal.json", settings);
-  folder.write_config(config);
+  if (held != nullptr) split_old_journal(folder);
+  Journal record(folder, settings);
+  if (held != nullptr) {
+    held->write_config(config);
+    for (const std::string& step : record.steps())
+      remove_checkpoint(folder, step);  // left by a kill
+  }
   nn::Network base = model.network.clone();
   PruneRun run{.options = options,
                .comparison = flags.comparison(),
                .divergence = flags.divergence,
-               .folder = folder.path(),
+               .folder = folder,
                .command_line = command_line,
                .original = std::move(model),
                .base = std::move(base),
@@ -398,7 +423,10 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
                .writes_onnx = flags.onnx,
                .schedule = {},
                .journal = std::move(record),
-               .times = StageTimes(folder.path() / "times.json"),
+               .leases = Leases(folder / "leases"),
+               .workers = flags.workers,
+               .is_worker = held == nullptr,
+               .times = StageTimes(held != nullptr ? folder / "times.json" : fs::path()),
                .callbacks = {.say =
                                  [&progress](const std::string& line) {
                                    progress.finish();
@@ -414,7 +442,8 @@ PruneRun open_run(Flags& flags, const RunFolder& folder, const std::string& comm
                                                     const nn::Progress& p) {
                                    progress.show(step, p, epochs);
                                    return !stop.requested();
-                                 }}};
+                                 },
+                             .stop_requested = [&stop] { return stop.requested(); }}};
   run.base = load_base(run);
   return run;
 }
@@ -447,8 +476,11 @@ int run(int argc, char** argv) {
   const StopSignal stop(flags.minutes);
   StepProgress progress;
   const std::string config = line.resolved();
-  const RunFolder folder(flags.out);
-  PruneRun pruning_run = open_run(flags, folder, command_line, config, progress, stop);
+  check_sharing(flags);
+  std::optional<RunFolder> folder;
+  if (!flags.worker) folder.emplace(flags.out);
+  PruneRun pruning_run =
+      open_run(flags, folder ? &*folder : nullptr, command_line, config, progress, stop);
   resolve_target(pruning_run);
   resolve_schedule(pruning_run);
   flags.profile.start();
@@ -456,6 +488,13 @@ int run(int argc, char** argv) {
     for (const Stage& stage : stages) {
       if (flags.stage == "run" ? is_extra(stage) : flags.stage != stage.name) continue;
       pruning_run.times.start(stage.name);
+      if (pruning_run.workers > 1 && is_shared(stage)) {
+        const std::vector<std::string> asked = {"--seeds", std::to_string(flags.seeds), "--methods",
+                                                flags.methods};
+        const int code = have_workers_do(pruning_run, stage.name, asked);
+        if (code == exit_stopped) throw Stopped{};
+        if (code != exit_ok) return code;
+      }
       stage.work(pruning_run);
       if (pruning_run.latency) pruning_run.latency->save();
       pruning_run.times.save();
@@ -463,9 +502,9 @@ int run(int argc, char** argv) {
     flags.profile.finish();
   } catch (const FileError& e) {
     // Of what the run itself has written, as long as its folder is there.
-    require<engine::WriteError>(std::filesystem::exists(folder.path()),
+    require<engine::WriteError>(fs::exists(pruning_run.folder),
                                 "{}: the run folder was removed while the run was at work ({})",
-                                folder.path().string(), e.what());
+                                pruning_run.folder.string(), e.what());
     throw;
   } catch (const Stopped&) {
     pruning_run.times.save();

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/holder.h"
+
 namespace trifold::apps {
 
 /// Folders that are made, and removed again where they stay empty.
@@ -35,23 +37,17 @@ class HeldFile {
   HeldFile& operator=(const HeldFile&) = delete;
 
  private:
-  // An open file.
-  struct Descriptor {
-    int number = -1;
-    Descriptor() = default;
-    ~Descriptor();
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-  };
-
   std::string path_;
+  int refusal_ = 0;  // why the file couldn't be locked; 0: it could
   Descriptor file_;
 };
 
-/// A run folder while this process works in it, by its file run.lock.
+/// A run folder while this process works in it, by its file run.lock. Others may share work that has
+/// leases (lease.h), in the folder `leases`.
 class RunFolder {
  public:
-  /// Makes the folder where there is none; it goes again if nothing is written into it.
+  /// Makes the folder where there is none; it goes again if nothing is written into it. Temporary files
+  /// that killed processes have left go.
   /// Errors    as of MadeFolders and HeldFile.
   explicit RunFolder(std::filesystem::path path);
 

@@ -5,6 +5,7 @@
 
 #include "apps/cli/exit_code.h"
 #include "apps/prune/run.h"
+#include "apps/prune/share.h"
 #include "engine/file_io.h"
 #include "nn/io/model_file.h"
 #include "nn/onnx/export.h"
@@ -37,17 +38,27 @@ std::map<std::string, std::vector<std::int64_t>> original_channels(const PruneRu
   return pruning::compose(before, cut.origin).channels;
 }
 
+std::string finalist_step(std::size_t i) { return fmt::format("finalist/{}", i + 1); }
+
 }  // namespace
 
 Candidate chosen_candidate(PruneRun& run) {
   const std::vector<Candidate> candidates = run.journal.at<Solution>("solve").candidates;
   const std::int64_t finalists = std::min(run.options.finalists, std::ssize(candidates));
   if (finalists == 1) return candidates.front();
+  const auto measure = [&](std::size_t i) {
+    return measure_candidate(run, finalist_step(i), "joint", static_cast<std::int64_t>(i) + 1,
+                             candidates[i]);
+  };
+  std::vector<Task> tasks;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(finalists); ++i) {
+    tasks.push_back({finalist_step(i), [&measure, i] { measure(i); }});
+  }
+  share(run, std::move(tasks));
   std::size_t best = 0;
   double best_accuracy = -1;
   for (std::size_t i = 0; i < static_cast<std::size_t>(finalists); ++i) {
-    const DataPoint point = measure_candidate(run, fmt::format("finalist/{}", i + 1), "joint",
-                                              static_cast<std::int64_t>(i) + 1, candidates[i]);
+    const DataPoint point = run.journal.at<DataPoint>(finalist_step(i));
     if (point.accuracy() <= best_accuracy) continue;
     best = i;
     best_accuracy = point.accuracy();
@@ -93,7 +104,7 @@ std::string broken_promise(const PruneRun& run, const FinetuneResult& trained) {
 
 void finetune(PruneRun& run) {
   run.journal.at<ApplyResult>("apply");
-  const FinetuneResult done = run.journal.run<FinetuneResult>("finetune", [&] {
+  const FinetuneResult done = do_step<FinetuneResult>(run, "finetune", [&] {
     nn::Model model = nn::load_model(run.folder / "pruned.safetensors", {}, run.ex.device);
     const FinetuneResult result = train_result(run, "finetune", model.network, model.info.side);
     model.info.provenance.push_back(
@@ -139,7 +150,7 @@ FinetuneResult train_result(PruneRun& run, const std::string& step, nn::Network&
       store_network(run, healed, network, side);
       return record;
     };
-    result.healing = run.journal.run<TrainingRecord>(healed, heal).curve;
+    result.healing = do_step<TrainingRecord>(run, healed, heal).curve;
     network = stored_network(run, healed);
   }
   naming_rate("--finetune-lr", [&] {

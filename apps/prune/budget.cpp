@@ -22,31 +22,12 @@ double epoch_seconds(const Workload& w) {
          (w.target * w.train_seconds + w.taught_seconds - w.train_seconds);
 }
 
-// Seconds of a training image: steps of a copy of the original, after two to warm up.
 double measured_seconds(const PruneRun& run, bool taught) {
-  using Clock = std::chrono::steady_clock;
-  constexpr std::int64_t warm_up = 2, least = 5;
-  constexpr std::chrono::seconds enough(2);
-  nn::Network network = run.original.network.clone();
-  nn::TrainOptions options =
-      training_options(run, {.step = "", .data = run.train, .taught = taught, .warms_up = false});
-  options.epochs = 1;
-  options.lr = 0;
-  nn::Trainer trainer(network, run.train, run.original.info.normalisation,
-                      run.original.info.input_size(), options, run.ex);
-  std::int64_t steps = 0;
-  Clock::time_point start = Clock::now(), end = start;
-  trainer.run_epoch([&](const nn::Progress&) {
-    kernels::synchronize(run.ex.device, run.ex.stream);
-    end = Clock::now();
-    if (++steps <= warm_up) start = end;
-    return steps - warm_up < least || end - start < enough;
-  });
-  require<ConfigError>(steps > warm_up,
-                       "--budget needs {} batches to measure the speed by; there are {}",
-                       warm_up + 1, steps);
-  const std::chrono::duration<double> time = end - start;
-  return time.count() / static_cast<double>((steps - warm_up) * options.batch);
+  const std::optional<double> seconds = seconds_per_image(run, taught);
+  require<ConfigError>(seconds.has_value(),
+                       "--budget measures the speed by three batches or more; give a smaller "
+                       "--batch");
+  return *seconds;
 }
 
 Workload workload(const PruneRun& run) {
@@ -66,6 +47,31 @@ Workload workload(const PruneRun& run) {
 }
 
 }  // namespace
+
+// Steps of a copy of the original, after two to warm up.
+std::optional<double> seconds_per_image(const PruneRun& run, bool taught) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::int64_t warm_up = 2, least = 5;
+  constexpr std::chrono::seconds enough(2);
+  nn::Network network = run.original.network.clone();
+  nn::TrainOptions options =
+      training_options(run, {.step = "", .data = run.train, .taught = taught, .warms_up = false});
+  options.epochs = 1;
+  options.lr = 0;
+  nn::Trainer trainer(network, run.train, run.original.info.normalisation,
+                      run.original.info.input_size(), options, run.ex);
+  std::int64_t steps = 0;
+  Clock::time_point start = Clock::now(), end = start;
+  trainer.run_epoch([&](const nn::Progress&) {
+    kernels::synchronize(run.ex.device, run.ex.stream);
+    end = Clock::now();
+    if (++steps <= warm_up) start = end;
+    return steps - warm_up < least || end - start < enough;
+  });
+  if (steps <= warm_up) return std::nullopt;
+  const std::chrono::duration<double> time = end - start;
+  return time.count() / static_cast<double>((steps - warm_up) * options.batch);
+}
 
 Schedule schedule_for(const Workload& w) {
   const auto points = static_cast<double>(w.points), images = static_cast<double>(w.images);

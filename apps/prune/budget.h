@@ -21,6 +21,10 @@ struct Workload {
 /// Errors    ConfigError: not even points of 1,000 images and one epoch fit; says how many hours do.
 Schedule schedule_for(const Workload& work);
 
+/// Measures how long a training image of the original's size takes this process, in seconds; as the
+/// result is trained, if `taught`. Nothing where there are too few to tell.
+std::optional<double> seconds_per_image(const PruneRun& run, bool taught);
+
 /// Where --budget was given: measures how fast this device trains, unless the plan has the schedule
 /// already, and sets the options that follow. Then picks the images of the data points.
 void resolve_schedule(PruneRun& run);

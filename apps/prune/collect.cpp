@@ -1,8 +1,11 @@
 /// Collecting data points: networks of the space, pruned and shortly trained by one schedule.
 #include <algorithm>
+#include <iterator>
 
 #include "apps/cli/exit_code.h"
+#include "apps/prune/forecast.h"
 #include "apps/prune/run.h"
+#include "apps/prune/share.h"
 #include "map/bootstrap.h"
 #include "map/families.h"
 #include "map/learning_curve.h"
@@ -84,12 +87,16 @@ DataPoint measure(PruneRun& run, const PointTraining& what, Place& p) {
 
 DataPoint measure_once(PruneRun& run, const PointTraining& what,
                        const std::function<Place()>& make) {
-  const DataPoint point = run.journal.run<DataPoint>(what.step, [&] {
+  const DataPoint point = do_step<DataPoint>(run, what.step, [&] {
     Place place = make();
     return measure(run, what, place);
   });
   run.times.save();
   return point;
+}
+
+Task measuring(PruneRun& run, const PointTraining& what, const std::function<Place()>& make) {
+  return {what.step, [&run, what, make] { measure_once(run, what, make); }};
 }
 
 Place base_place(const PruneRun& run) {
@@ -173,36 +180,19 @@ void iterate_resolution(PruneRun& run, const pruning::Space& space) {
 }
 
 // Each point is cut from the base in one go, as the result will be.
-void cut_along_axes(PruneRun& run, pruning::Space& space) {
-  const pruning::GridIndex whole = space.whole();
-  const auto measure_at = [&](const char* dimension, std::int64_t round,
-                              const pruning::GridIndex& at) {
-    measure_candidate(run, fmt::format("collect/{}-{}", dimension, round), dimension, round,
-                      candidate_at(space, at, 0));
-  };
-  std::int64_t round = 0;
-  for (std::int64_t keep : space.depth_points()) {
-    pruning::GridIndex at = whole;
-    at.depth = std::ranges::find(space.blocks(), keep) - space.blocks().begin();
-    measure_at("depth", ++round, at);
+std::vector<Task> cuts_along_axes(PruneRun& run, pruning::Space& space) {
+  std::vector<Task> tasks;
+  for (const AxisPoint& point : axis_points(space)) {
+    tasks.push_back({point.step(), [&run, point, candidate = candidate_at(space, point.at, 0)] {
+                       measure_candidate(run, point.step(), point.dimension, point.round,
+                                         candidate);
+                     }});
   }
-  round = 0;
-  for (double w : space.width_points()) {
-    pruning::GridIndex at = whole;
-    at.width =
-        std::ranges::find(space.widths(), w, &pruning::WidthOption::kept) - space.widths().begin();
-    measure_at("width", ++round, at);
-  }
-  round = 0;
-  for (std::int64_t side : space.resolution_points()) {
-    pruning::GridIndex at = whole;
-    at.resolution = std::ranges::find(space.sides(), side) - space.sides().begin();
-    measure_at("resolution", ++round, at);
-  }
+  return tasks;
 }
 
 // Points in several dimensions at once, each where the optimum may be and is least known after those
-// before it.
+// before it: a chain, and what follows when all others are measured.
 void measure_off_axes(PruneRun& run, pruning::Space& space) {
   for (std::int64_t round = 1; round <= run.options.off_axes; ++round) {
     const std::string step = fmt::format("collect/joint-{}", round);
@@ -254,26 +244,30 @@ DataPoint measure_candidate(PruneRun& run, const std::string& step, const std::s
 }
 
 void collect(PruneRun& run) {
+  if (run.options.sparsity_epochs > 0) run.journal.at<BaseResult>("sparsify");
   pruning::Space space = space_of(run, run.base, block_importance(run));
+  std::vector<Task> tasks;
   // The base is trained by the schedule of the other points too, so that they compare.
-  measure_once(run, {.step = "collect/original-0", .dimension = "original"},
-               [&] { return base_place(run); });
-  for (std::int64_t i = 1; i <= run.options.repeats; ++i) {
-    measure_once(run,
-                 {.step = fmt::format("collect/original-{}", i),
-                  .dimension = "original",
-                  .round = i,
-                  .seed_offset = static_cast<std::uint64_t>(i)},
-                 [&] { return base_place(run); });
+  for (std::int64_t i = 0; i <= run.options.repeats; ++i) {
+    tasks.push_back(measuring(run,
+                              {.step = fmt::format("collect/original-{}", i),
+                               .dimension = "original",
+                               .round = i,
+                               .seed_offset = static_cast<std::uint64_t>(i)},
+                              [&] { return base_place(run); }));
   }
   if (run.options.iterative) {
-    iterate_depth(run, space);
-    iterate_width(run, space);
-    iterate_resolution(run, space);
+    share(run, std::move(tasks));  // the chains start from the first of them
+    tasks = {{"collect/depth-1", [&] { iterate_depth(run, space); }},
+             {"collect/width-1", [&] { iterate_width(run, space); }},
+             {"collect/resolution-1", [&] { iterate_resolution(run, space); }}};
   } else {
-    cut_along_axes(run, space);
+    std::ranges::move(cuts_along_axes(run, space), std::back_inserter(tasks));
   }
-  measure_off_axes(run, space);
+  share(run, std::move(tasks));
+  if (run.options.off_axes > 0) {
+    share(run, {{"collect/joint-1", [&] { measure_off_axes(run, space); }}});
+  }
 }
 
 }  // namespace trifold::apps

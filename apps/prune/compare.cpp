@@ -7,6 +7,7 @@
 
 #include "apps/prune/baselines.h"
 #include "apps/prune/latency.h"
+#include "apps/prune/share.h"
 #include "engine/file_io.h"
 #include "kernels/runtime/error.h"
 #include "nn/io/model_file.h"
@@ -52,6 +53,18 @@ ComparisonResult train_baseline(PruneRun& run, const Baseline& baseline, std::in
   nn::save_model(run.folder / "compare" / fmt::format("{}-{}.safetensors", baseline.name, seed),
                  {std::move(network), std::move(info)});
   return result;
+}
+
+void train_once(PruneRun& run, const Baseline& baseline, std::int64_t seed,
+                const Candidate& chosen) {
+  const std::string step = step_of(baseline.name, seed);
+  if (run.journal.has(step)) return;  // by another process
+  const auto result = do_step<ComparisonResult>(
+      run, step, [&] { return train_baseline(run, baseline, seed, chosen); });
+  run.times.save();
+  run.callbacks.say(fmt::format("{}, seed {}: test top-1 {:.2f} % at {:.2f} M MACs", baseline.name,
+                                seed, result.training.finetuned.test,
+                                static_cast<double>(result.training.finetuned.macs) / 1e6));
 }
 
 // One line a method: the mean over its seeds, and their spread.
@@ -125,6 +138,7 @@ void compare(PruneRun& run) {
   const std::unique_ptr<map::Predictor> predictor = map::make_predictor(fitted.data);
   pruning::Space space = space_of(run, run.base, block_importance(run));
   space.set_target(solution.budget);
+  std::vector<Task> tasks;
   for (std::int64_t seed = 0; seed < run.comparison.seeds; ++seed) {
     for (const std::string& name : run.comparison.methods) {
       if (run.journal.has(step_of(name, seed))) continue;
@@ -134,14 +148,13 @@ void compare(PruneRun& run) {
         run.callbacks.say(fmt::format("{}: meets the target nowhere; left out", name));
         continue;
       }
-      const ComparisonResult result = run.journal.run<ComparisonResult>(
-          step_of(name, seed), [&] { return train_baseline(run, *baseline, seed, *choice); });
-      run.times.save();
-      run.callbacks.say(fmt::format("{}, seed {}: test top-1 {:.2f} % at {:.2f} M MACs", name, seed,
-                                    result.training.finetuned.test,
-                                    static_cast<double>(result.training.finetuned.macs) / 1e6));
+      tasks.push_back({step_of(name, seed), [&run, &method = *baseline, seed, chosen = *choice] {
+                         train_once(run, method, seed, chosen);
+                       }});
     }
   }
+  share(run, std::move(tasks));
+  if (run.is_worker) return;  // who holds the folder writes the table of all
   const std::vector<ComparisonResult> results = comparison(run);
   engine::write_file_atomically(run.folder / "compare.csv", csv(results));
   run.callbacks.tell(table(results));

@@ -7,8 +7,8 @@
 #include <array>
 #include <fstream>
 #include <map>
+#include <system_error>
 
-#include "engine/file_io.h"
 #include "engine/json_text.h"
 #include "kernels/runtime/error.h"
 
@@ -49,25 +49,7 @@ std::string difference(const std::string& key, const json& found, const json& wa
                      found.dump(), wanted.dump(), deciding_options(key));
 }
 
-// Ends the program's sentence about a journal that can't be gone on with.
-constexpr const char* remedy = "start again with another --out";
-
 std::string hexadecimal(uLong crc) { return fmt::format("{:08x}", crc); }
-
-// CRC-32 of what a step recorded, under its name.
-std::string checksum(const std::string& step, const json& record) {
-  const std::string text = step + "\n" + record.dump();
-  return hexadecimal(::crc32(::crc32(0, nullptr, 0), reinterpret_cast<const Bytef*>(text.data()),
-                             static_cast<uInt>(text.size())));
-}
-
-json read_document(const std::filesystem::path& path) {
-  try {
-    return engine::read_json(path);
-  } catch (const FileError& e) {
-    throw FileError(fmt::format("{}, so the journal is damaged; {}", e.what(), remedy));
-  }
-}
 
 }  // namespace
 
@@ -84,31 +66,69 @@ std::string crc32_of_file(const std::filesystem::path& path) {
   return hexadecimal(crc);
 }
 
-Journal::Journal(std::filesystem::path path, const json& settings)
-    : path_(std::move(path)), settings_(settings) {
-  if (!std::filesystem::exists(path_)) return;
-  const json document = read_document(path_);
-  for (const char* part : {"settings", "steps", "crc32"}) {
-    require<FileError>(
-        document.is_object() && document.contains(part) && document[part].is_object(),
-        "{}: the journal has no '{}', so it is damaged or of another version; {}", path_.string(),
-        part, remedy);
+Journal::Journal(std::filesystem::path folder, const json& settings)
+    : folder_(std::move(folder)), settings_(settings) {
+  if (std::filesystem::exists(settings_file(folder_))) require_same_settings();
+  refresh();
+  require<FileError>(steps_.empty() || std::filesystem::exists(settings_file(folder_)),
+                     "{}: the journal is missing, but there are steps; {}",
+                     settings_file(folder_).string(), another_out);
+}
+
+void Journal::require_same_settings() const {
+  const std::string file = settings_file(folder_).string();
+  json document;
+  try {
+    document = engine::read_json(file);
+  } catch (const FileError& e) {
+    throw FileError(fmt::format("{}, so the journal is damaged; {}", e.what(), another_out));
   }
+  require<FileError>(
+      document.is_object() && document.contains("settings") && document["settings"].is_object(),
+      "{}: the journal has no 'settings', so it is damaged or of another version; {}", file,
+      another_out);
   for (const auto& [key, value] : settings_.items()) {
     const json found = document["settings"].value(key, json());
-    require<ConfigError>(found == value, "{}: {}, or another --out", path_.string(),
+    require<ConfigError>(found == value, "{}: {}, or another --out", file,
                          difference(key, found, value));
   }
-  steps_ = document["steps"];
-  checksums_ = document["crc32"];
-  for (const auto& [step, result] : steps_.items()) {
-    if (checksums_.value(step, json()) != checksum(step, result)) {
-      refuse(step, "it doesn't hold what was recorded");
+}
+
+void Journal::refresh() {
+  namespace fs = std::filesystem;
+  const fs::path records = folder_ / "steps";
+  if (!fs::exists(records)) return;
+  std::error_code failure;
+  for (fs::directory_iterator entry(records, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
+    const fs::path& file = entry->path();
+    if (file.extension() == ".json" && read_.insert(file.filename()).second) read(file);
+  }
+  require<FileError>(!failure, "{}: the folder can't be read ({})", records.string(),
+                     failure.message());
+}
+
+void Journal::read(const std::filesystem::path& file) {
+  json document;
+  try {
+    document = engine::read_json(file);
+  } catch (const FileError& e) {
+    throw FileError(fmt::format("{}; {}", e.what(), remedy()));
+  }
+  for (const char* part : {"step", "result", "crc32"}) {
+    if (!document.is_object() || !document.contains(part)) {
+      refuse(file, fmt::format("it has no '{}'", part));
     }
   }
-  for (const auto& [step, sum] : checksums_.items()) {
-    if (!has(step)) refuse(step, "it is missing");
+  const std::string step =
+      document["step"].is_string() ? document["step"].get<std::string>() : std::string();
+  if (!is_step_name(step) || record_file(folder_, step).filename() != file.filename()) {
+    refuse(file, "it is another step's");
   }
+  if (document["crc32"] != checksum(step, document["result"])) {
+    refuse(file, "it doesn't hold what was recorded");
+  }
+  steps_[step] = std::move(document["result"]);
 }
 
 std::vector<std::string> Journal::steps() const {
@@ -120,20 +140,26 @@ std::vector<std::string> Journal::steps() const {
 const json& Journal::record(const std::string& step) const {
   const auto found = steps_.find(step);
   require<ConfigError>(found != steps_.end(), "{}: the step '{}' has to be done first",
-                       path_.parent_path().string(), step);
+                       folder_.string(), step);
   return *found;
 }
 
-void Journal::refuse(const std::string& step, const std::string& why) const {
-  throw FileError(fmt::format("{}: the journal is damaged at the step '{}' ({}); {}",
-                              path_.string(), step, why, remedy));
+// A step that runs again ends with the same bits, but for what was decided by measured times.
+std::string Journal::remedy() const {
+  return settings_.contains("latency_batch") ? another_out
+                                             : "remove the file, and the step runs again";
+}
+
+void Journal::refuse(const std::filesystem::path& file, const std::string& why) const {
+  throw FileError(
+      fmt::format("{}: the step's record is damaged ({}); {}", file.string(), why, remedy()));
 }
 
 void Journal::add(const std::string& step, json result) {
-  checksums_[step] = checksum(step, result);
+  if (!std::filesystem::exists(settings_file(folder_))) write_settings(folder_, settings_);
+  write_record(folder_, step, result);
+  read_.insert(record_file(folder_, step).filename());
   steps_[step] = std::move(result);
-  const json document = {{"settings", settings_}, {"steps", steps_}, {"crc32", checksums_}};
-  engine::write_file_atomically(path_, document.dump(1) + "\n");
 }
 
 }  // namespace trifold::apps

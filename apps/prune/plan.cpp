@@ -1,6 +1,7 @@
 /// The space of networks, told before any training.
 #include <algorithm>
 
+#include "apps/prune/forecast.h"
 #include "apps/prune/latency.h"
 #include "apps/prune/run.h"
 #include "kernels/runtime/error.h"
@@ -77,6 +78,9 @@ void plan(PruneRun& run) {
       "{} in width, {} in resolution, {} in several",
       run.options.target, result.points.depth.size(), result.points.width.size(),
       result.points.resolution.size(), run.options.off_axes));
+  if (run.workers == 1) return;
+  pruning::Space space = space_of(run, run.original.network, result.importance);
+  forecast(run, space);
 }
 
 }  // namespace trifold::apps

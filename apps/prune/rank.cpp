@@ -91,7 +91,7 @@ void rank(PruneRun& run) {
     if (point.dimension == "original" && point.round > 0) continue;  // the same structure again
     const std::string step = fmt::format("rank/{}-{}", point.dimension, point.round);
     const Candidate candidate = candidate_of(space, point);
-    const auto trained = run.journal.run<Judgement>(step, [&] {
+    const auto trained = do_step<Judgement>(run, step, [&] {
       nn::Network network = std::move(cut_base(run, candidate).network);
       reestimate(run, network, candidate.side);
       return train_result(run, step, network, candidate.side).finetuned;

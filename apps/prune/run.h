@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/lease.h"
 #include "apps/cli/rollback.h"
 #include "apps/prune/journal.h"
 #include "apps/prune/options.h"
@@ -31,9 +32,10 @@ struct RunCallbacks {
   /// Called after every training batch; false stops the run after a checkpoint.
   std::function<bool(const std::string& step, std::int64_t epochs, const nn::Progress&)>
       after_batch;
+  std::function<bool()> stop_requested;
 };
 
-/// Thrown when after_batch asked for a stop; the checkpoint is written.
+/// Thrown when a stop was asked for; the checkpoint of what was in work is written.
 struct Stopped {};
 
 /// What `compare` is asked for. It decides nothing else, so that a run may be compared again.
@@ -58,6 +60,9 @@ struct PruneRun {
   bool writes_onnx = false;                 ///< beside the result
   std::optional<Schedule> schedule;         ///< where --budget decides it
   Journal journal;
+  Leases leases;
+  std::int64_t workers = 1;  ///< processes that are to share what can be shared
+  bool is_worker = false;    ///< one of them: it does shared steps, and writes nothing else
   StageTimes times;
   RunCallbacks callbacks;
 };
@@ -136,6 +141,14 @@ nn::TrainOptions training_options(const PruneRun& run, const Training& training)
 /// run's options ask for an average, that is what `network` holds at the end.
 /// Errors    Stopped, DivergedError.
 std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Training& training);
+
+/// The step's result as of Journal::run(). Once it is recorded, the checkpoint of its training goes.
+template <class Result>
+Result do_step(PruneRun& run, const std::string& step, const std::function<Result()>& work) {
+  Result result = run.journal.run<Result>(step, work);
+  remove_checkpoint(run.folder, step);
+  return result;
+}
 
 /// Makes a folder in the run folder, unless it is there.
 /// Errors    WriteError.

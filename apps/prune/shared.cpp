@@ -1,10 +1,8 @@
 #include <algorithm>
 #include <chrono>
-#include <system_error>
 
 #include "apps/prune/latency.h"
 #include "apps/prune/run.h"
-#include "engine/file_io.h"
 #include "engine/json_text.h"
 #include "engine/safetensors.h"
 #include "kernels/runtime/error.h"
@@ -19,9 +17,8 @@ using nlohmann::json;
 
 namespace {
 
-std::filesystem::path file_of(const PruneRun& run, std::string step) {
-  std::ranges::replace(step, '/', '-');
-  return run.folder / "points" / (step + ".safetensors");
+std::filesystem::path network_file(const PruneRun& run, const std::string& step) {
+  return run.folder / "points" / (file_stem(step) + ".safetensors");
 }
 
 double least_loss(const std::vector<EpochRecord>& curve, double untrained) {
@@ -73,24 +70,18 @@ pruning::Evidence evidence(const PruneRun& run, std::int64_t side) {
           .images = run.options.probe_images};
 }
 
-void make_folder(const PruneRun& run, const std::string& name) {
-  // Not create_directories(), which would make a run's folder again, empty.
-  std::error_code failure;
-  std::filesystem::create_directory(run.folder / name, failure);
-  require<engine::WriteError>(!failure, "{}: the folder can't be made ({})",
-                              (run.folder / name).string(), failure.message());
-}
+void make_folder(const PruneRun& run, const std::string& name) { make_folder_in(run.folder, name); }
 
 void store_network(const PruneRun& run, const std::string& step, const nn::Network& network,
                    std::int64_t side) {
   nn::ModelInfo info = run.original.info;
   info.side = side;
   make_folder(run, "points");
-  nn::save_model(file_of(run, step), {network.clone(), std::move(info)});
+  nn::save_model(network_file(run, step), {network.clone(), std::move(info)});
 }
 
 nn::Network stored_network(const PruneRun& run, const std::string& step) {
-  return std::move(nn::load_model(file_of(run, step), {}, run.ex.device).network);
+  return std::move(nn::load_model(network_file(run, step), {}, run.ex.device).network);
 }
 
 pruning::SpaceOptions space_options(const PruneRun& run) {
@@ -157,13 +148,14 @@ nn::TrainOptions training_options(const PruneRun& run, const Training& training)
 }
 
 std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Training& training) {
+  make_folder(run, "checkpoints");
   const nn::TrainOptions options = training_options(run, training);
   nn::Trainer trainer(network, training.data, run.original.info.normalisation,
                       input_size(run, training.side), options, run.ex);
-  const std::filesystem::path checkpoint = run.folder / "checkpoint.safetensors";
+  const std::filesystem::path checkpoint = checkpoint_file(run.folder, training.step);
   std::vector<EpochRecord> curve = restore(trainer, checkpoint, training.step);
   const auto note = [&] { return json{{"step", training.step}, {"curve", curve}}.dump(); };
-  const Rollback rollback(run.divergence, run.folder / "rollback.safetensors");
+  const Rollback rollback(run.divergence, rollback_file(run.folder, training.step));
   auto saved = std::chrono::steady_clock::now();
   const auto train_epoch = [&] {
     const auto result = trainer.run_epoch([&](const nn::Progress& progress) {

@@ -34,7 +34,7 @@ void warn_of_memory(const PruneRun& run, const BaseResult& result) {
 void sparsify(PruneRun& run) {
   const PruneOptions& o = run.options;
   const std::int64_t side = run.original.info.side;
-  run.journal.run<BaseResult>("sparsify", [&] {
+  do_step<BaseResult>(run, "sparsify", [&] {
     const nn::Normalisation& normalisation = run.original.info.normalisation;
     BaseResult base{.original_held_out = held_out_top1(run, run.original.network, side),
                     .original_test = nn::evaluate(run.original.network, run.test, normalisation,

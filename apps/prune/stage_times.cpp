@@ -40,6 +40,7 @@ void StageTimes::save() {
   std::ranges::find(entries_, stage_, &Entry::stage)->seconds +=
       std::chrono::duration<double>(now - counted_until_).count();
   counted_until_ = now;
+  if (file_.empty()) return;
   json document = json::array();
   for (const Entry& entry : entries_) {
     document.push_back({{"stage", entry.stage}, {"seconds", entry.seconds}});

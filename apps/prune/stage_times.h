@@ -17,7 +17,7 @@ class StageTimes {
     double seconds;
   };
 
-  /// Goes on from the times in `file`, if there are any.
+  /// Goes on from the times in `file`, if there are any. Where the name is empty, none is written.
   /// Errors    FileError: the file is damaged.
   explicit StageTimes(std::filesystem::path file);
 

@@ -7,6 +7,7 @@
 
 #include "pruning/criterion.h"
 #include "tests/apps/prune_fixture.h"
+#include "tests/apps/records.h"
 
 namespace trifold::apps_test {
 namespace {
@@ -32,10 +33,10 @@ TEST_F(Criteria, EachRunsToTheEnd) {
     const fs::path out = folder / (channel + "-" + block);
     const Result result = prune(channel, block, out);
     ASSERT_EQ(result.code, 0) << result.err;
-    const json steps = json::parse(read_text(out / "journal.json")).at("steps");
+    const json steps = steps_of(out);
     EXPECT_LE(steps.at("finetune").at("finetuned").at("macs").get<double>(),
               0.6 * steps.at("apply").at("original").at("macs").get<double>());
-    const json settings = json::parse(read_text(out / "journal.json")).at("settings");
+    const json settings = settings_of(out);
     EXPECT_EQ(settings.at("criterion"), channel);
     EXPECT_EQ(settings.at("block_criterion"), block);
     models.insert(read_text(out / "pruned.safetensors"));

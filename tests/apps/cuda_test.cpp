@@ -7,6 +7,7 @@
 
 #include "kernels/runtime/memory.h"
 #include "tests/apps/programs.h"
+#include "tests/apps/records.h"
 
 namespace trifold::apps_test {
 namespace {
@@ -108,7 +109,7 @@ TEST_F(CudaPrograms, PruneFromEndToEnd) {
   for (const char* file : {"model.safetensors", "pruned.safetensors", "report.html"}) {
     EXPECT_TRUE(fs::exists(out / file)) << file;
   }
-  const auto steps = nlohmann::json::parse(read_text(out / "journal.json")).at("steps");
+  const auto steps = steps_of(out);
   const double original = steps.at("apply").at("original").at("macs").get<double>();
   const auto& finetuned = steps.at("finetune").at("finetuned");
   EXPECT_LE(finetuned.at("macs").get<double>(), 0.5 * original);

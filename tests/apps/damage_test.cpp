@@ -1,7 +1,6 @@
 /// Files that are damaged or hostile: each ends a program with one sentence that names the file, and
 /// the documented exit code.
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <cstring>
 #include <functional>
@@ -9,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/apps/programs.h"
+#include "tests/apps/records.h"
 
 namespace trifold::apps_test {
 namespace {
@@ -273,7 +273,6 @@ struct JournalDamage : Damage {
     Damage::SetUp();
     const Result pruned = prune(folder / "pruned");
     ASSERT_EQ(pruned.code, 0) << pruned.err;
-    journal = read_text(folder / "pruned" / "journal.json");
   }
 
   Result prune(const fs::path& out, const std::vector<std::string>& more = {}) const {
@@ -281,70 +280,90 @@ struct JournalDamage : Damage {
     own.insert(own.end(), more.begin(), more.end());
     return run_program("prune", tiny_pruning("run", whole / "model.safetensors", data, out, own));
   }
-  Result resumed(const std::string& text) const {
+  void copy_run() const {
     fs::remove_all(spoilt);
     fs::copy(folder / "pruned", spoilt, fs::copy_options::recursive);
-    write_text(spoilt / "journal.json", text);
+  }
+  // What comes of the run going on where `file` of the copy has become `text`.
+  Result resumed(const fs::path& file, const std::string& text) const {
+    copy_run();
+    write_text(file, text);
     return prune(spoilt, {"--resume"});
   }
-
-  std::string journal;
+  std::string text_of(const fs::path& file) const {
+    return read_text(folder / "pruned" / file.lexically_relative(spoilt));
+  }
 };
 
-// Every value of every step, altered one at a time.
+// Values of the files of all steps, altered one at a time.
 TEST_F(JournalDamage, NoAlteredRecordIsBelieved) {
-  const fs::path file = spoilt / "journal.json";
-  const json whole_journal = json::parse(journal);
-  ASSERT_EQ(resumed(journal).code, 0);
-  std::vector<json::json_pointer> places;
-  const std::function<void(const json&, const json::json_pointer&)> list =
-      [&](const json& value, const json::json_pointer& at) {
-        if (!value.is_structured() || value.empty()) return places.push_back(at);
-        for (const auto& [key, inner] : value.items()) {
-          const auto below = value.is_array() ? at / std::stoul(key) : at / key;
-          list(inner, below);
-        }
-      };
-  list(whole_journal.at("steps"), json::json_pointer("/steps"));
+  std::vector<std::pair<fs::path, json::json_pointer>> places;
+  const json steps = steps_of(folder / "pruned");
+  for (const auto& [step, result] : steps.items()) {
+    const fs::path file = record_of(spoilt, step);
+    const std::function<void(const json&, const json::json_pointer&)> list =
+        [&](const json& value, const json::json_pointer& at) {
+          if (!value.is_structured() || value.empty()) {
+            places.emplace_back(file, at);
+            return;
+          }
+          for (const auto& [key, inner] : value.items()) {
+            list(inner, value.is_array() ? at / std::stoul(key) : at / key);
+          }
+        };
+    list(json::parse(text_of(file)), json::json_pointer());
+  }
   ASSERT_GT(places.size(), 200U);
-  for (std::size_t i = 0; i < places.size(); i += 29) {  // of all steps
+  for (std::size_t i = 0; i < places.size(); i += 29) {
+    const auto& [file, place] = places[i];
+    const json record = json::parse(text_of(file));
     for (const json& value :
          {json(1234567), json("x"), json(nullptr), json::array({json::array()})}) {
-      json altered = whole_journal;
-      altered[places[i]] = value;
-      if (altered == whole_journal) continue;
-      const Result result = resumed(altered.dump());
+      json altered = record;
+      altered[place] = value;
+      if (altered == record) continue;
+      const Result result = resumed(file, altered.dump());
       expect_refused(result, file);
-      EXPECT_TRUE(one_error(result, "damaged at the step")) << result.err;
+      EXPECT_TRUE(one_error(result, "remove the file")) << result.err;
     }
   }
 }
 
 TEST_F(JournalDamage, OtherFormsAreRefused) {
-  const fs::path file = spoilt / "journal.json";
-  for (const std::string& text :
-       {std::string(), std::string("3"), std::string("[]"), std::string("{}"), lists, objects(),
-        journal.substr(0, journal.size() / 2),
-        replaced(journal, "\"steps\": {", "\"steps\": {\"other\": " + lists + ","),
-        replaced(journal, "\"settings\": {", "\"settings\": {\"other\": " + objects() + ",")}) {
-    expect_refused(resumed(text), file);
-  }
-  const json whole_journal = json::parse(journal);
-  for (const char* part : {"settings", "steps", "crc32"}) {
-    for (const json& value : {json(3), json(nullptr), json::array()}) {
-      json altered = whole_journal;
-      altered[part] = value;
-      expect_refused(resumed(altered.dump()), file);
+  const fs::path journal = spoilt / "journal.json", step = record_of(spoilt, "solve");
+  for (const fs::path& file : {journal, step}) {
+    const std::string text = text_of(file);
+    for (const std::string& other :
+         {std::string(), std::string("3"), std::string("[]"), std::string("{}"), lists, objects(),
+          text.substr(0, text.size() / 2), replaced(text, "{", "{\"other\": " + lists + ","),
+          replaced(text, "{", "{\"other\": " + objects() + ",")}) {
+      expect_refused(resumed(file, other), file);
     }
   }
-  for (const auto& [step, record] : whole_journal.at("steps").items()) {
-    json altered = whole_journal;
-    altered["steps"].erase(step);
-    expect_refused(resumed(altered.dump()), file);
+  for (const json& value : {json(3), json(nullptr), json::array()}) {
+    expect_refused(resumed(journal, json{{"settings", value}}.dump()), journal);
   }
-  json swapped = whole_journal;  // a record under another's name, with its sum
-  for (const char* part : {"steps", "crc32"}) swapped[part]["solve"] = swapped[part]["fit"];
-  expect_refused(resumed(swapped.dump()), file);
+  for (const char* part : {"step", "result", "crc32"}) {
+    json altered = json::parse(text_of(step));
+    altered.erase(part);
+    expect_refused(resumed(step, altered.dump()), step);
+  }
+  // A record under another's name, with its sum.
+  expect_refused(resumed(step, text_of(record_of(spoilt, "fit"))), step);
+  copy_run();
+  fs::remove(journal);  // of steps whose settings nobody knows
+  expect_refused(prune(spoilt, {"--resume"}), journal);
+}
+
+// Since steps are deterministic, a step whose record is lost runs again.
+TEST_F(JournalDamage, ARemovedRecordIsMadeAgain) {
+  for (const char* step : {"plan", "collect/width-1", "solve", "finetune"}) {
+    copy_run();
+    fs::remove(record_of(spoilt, step));
+    const Result result = prune(spoilt, {"--resume"});
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(steps_of(spoilt), steps_of(folder / "pruned")) << step;
+  }
 }
 
 TEST_F(JournalDamage, ARemovedFolderIsAFailureAtRunTime) {
@@ -363,33 +382,24 @@ TEST_F(JournalDamage, ARemovedFolderIsAFailureAtRunTime) {
 
 // A record that has the right checksum, as of a version with other fields.
 TEST_F(JournalDamage, RecordsOfAnotherFormNameTheStep) {
-  json altered = json::parse(journal);
-  for (const json& record : {json::object(), json(3), json::array()}) {
-    altered["steps"]["plan"] = record;
-    const std::string text = "plan\n" + record.dump();
-    char sum[16] = {};
-    std::snprintf(
-        sum, sizeof sum, "%08lx",
-        crc32(0, reinterpret_cast<const Bytef*>(text.data()), static_cast<uInt>(text.size())));
-    altered["crc32"]["plan"] = sum;
-    const Result result = resumed(altered.dump());
-    expect_refused(result, spoilt / "journal.json");
-    EXPECT_TRUE(one_error(result, "'plan'")) << result.err;
+  const fs::path file = record_of(spoilt, "plan");
+  for (const json& result : {json::object(), json(3), json::array()}) {
+    const json record = {
+        {"step", "plan"}, {"result", result}, {"crc32", checksum_of("plan", result)}};
+    expect_refused(resumed(file, record.dump()), file);
   }
 }
 
 TEST_F(JournalDamage, NotesOfATrainingInWorkAreNotBelieved) {
-  const fs::path file = spoilt / "checkpoint.safetensors";
+  const fs::path file = spoilt / "checkpoints/collect-original-0.safetensors";
+  fs::remove_all(spoilt);
+  ASSERT_EQ(prune(spoilt, {"--time-limit", "0.00001"}).code, 75);
+  const std::string checkpoint = read_text(file);
   for (const std::string& note :
        {lists, objects(), std::string("{"), std::string("3"), std::string("{}"),
-        std::string("{\"step\":\"finetune\"}"), std::string("{\"step\":3}"),
-        std::string("{\"step\":\"finetune\",\"curve\":[]}"),
-        std::string("{\"step\":\"finetune\",\"curve\":[{}]}")}) {
-    fs::remove_all(spoilt);
-    fs::copy(folder / "pruned", spoilt, fs::copy_options::recursive);
-    json unfinished = json::parse(journal);
-    for (const char* part : {"steps", "crc32"}) unfinished[part].erase("finetune");
-    write_text(spoilt / "journal.json", unfinished.dump());
+        std::string("{\"step\":\"collect/original-0\"}"), std::string("{\"step\":3}"),
+        std::string("{\"step\":\"collect/original-0\",\"curve\":[{}]}")}) {
+    write_text(file, checkpoint);
     change_metadata(file, "trifold.position", [&](const std::string& text) {
       json position = json::parse(text);
       position["note"] = note;

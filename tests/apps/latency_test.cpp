@@ -7,6 +7,7 @@
 #include "apps/prune/options.h"
 #include "kernels/runtime/error.h"
 #include "tests/apps/programs.h"
+#include "tests/apps/records.h"
 
 namespace trifold::apps_test {
 namespace {
@@ -29,9 +30,7 @@ struct PruneLatency : testing::Test {
     own.insert(own.end(), more.begin(), more.end());
     return run_program("prune", tiny_pruning(stage, model, data, folder / out, own));
   }
-  nlohmann::json steps(const std::string& out) const {
-    return nlohmann::json::parse(read_text(folder / out / "journal.json")).at("steps");
-  }
+  nlohmann::json steps(const std::string& out) const { return steps_of(folder / out); }
 };
 
 TEST_F(PruneLatency, MeasuresOnceAndGoesOnWithTheSameTimes) {

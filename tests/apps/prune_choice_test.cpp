@@ -8,13 +8,10 @@
 #include "apps/prune/budget.h"
 #include "kernels/runtime/error.h"
 #include "tests/apps/prune_fixture.h"
+#include "tests/apps/records.h"
 
 namespace trifold::apps_test {
 namespace {
-
-nlohmann::json steps_of(const fs::path& out) {
-  return nlohmann::json::parse(read_text(out / "journal.json")).at("steps");
-}
 
 TEST_F(Prune, FindsTheCheapestNetworkWithinALoss) {
   const fs::path out = folder / "run";
@@ -30,15 +27,14 @@ TEST_F(Prune, FindsTheCheapestNetworkWithinALoss) {
   // What is found is predicted to lose no more than it may; more may go for more.
   double before = 1;
   for (const char* drop : {"0.5", "5"}) {
-    nlohmann::json journal = nlohmann::json::parse(read_text(out / "journal.json"));
-    journal.at("settings").at("max_drop") = std::stod(drop);
-    for (const char* step : {"solve", "apply", "finetune", "finetune/heal"}) {
-      for (const char* part : {"steps", "crc32"}) journal.at(part).erase(step);
-    }
+    nlohmann::json settings = settings_of(out);
+    settings.at("max_drop") = std::stod(drop);
     const fs::path other = folder / drop;
     fs::copy(out, other, fs::copy_options::recursive);
-    fs::remove(other / "checkpoint.safetensors");
-    write_text(other / "journal.json", journal.dump());
+    for (const char* step : {"solve", "apply", "finetune", "finetune/heal"}) {
+      fs::remove(record_of(other, step));
+    }
+    write_text(other / "journal.json", nlohmann::json{{"settings", settings}}.dump());
     const Result result = run_program("prune", arguments("solve", other, {"--max-drop", drop}));
     ASSERT_EQ(result.code, 0) << result.err;
     const nlohmann::json solved = steps_of(other).at("solve");

@@ -9,6 +9,7 @@
 
 #include "engine/safetensors.h"
 #include "tests/apps/prune_fixture.h"
+#include "tests/apps/records.h"
 
 namespace trifold::apps_test {
 namespace {
@@ -31,7 +32,7 @@ TEST_F(Prune, TrainsScalesOnceAndCutsEveryPointFromThere) {
   };
   EXPECT_LT(sum_of_scales(out / "base.safetensors"), 0.99 * sum_of_scales(model_file));
 
-  const auto steps = nlohmann::json::parse(read_text(out / "journal.json")).at("steps");
+  const auto steps = steps_of(out);
   std::set<std::array<double, 3>> joint;
   std::size_t joint_points = 0;
   for (const auto& [step, point] : steps.items()) {
@@ -55,9 +56,7 @@ TEST_F(Prune, LearnsFromTheOriginalWhereAsked) {
   ASSERT_EQ(result.code, 0) << result.err;
   ASSERT_EQ(run_program("prune", arguments("run", without, {"--dimensions", "resolution"})).code,
             0);
-  const auto steps = [](const fs::path& out) {
-    return nlohmann::json::parse(read_text(out / "journal.json")).at("steps");
-  };
+  const auto steps = [](const fs::path& out) { return steps_of(out); };
   EXPECT_EQ(steps(with).at("collect/resolution-1"), steps(without).at("collect/resolution-1"));
   EXPECT_NE(steps(with).at("finetune").at("curve"), steps(without).at("finetune").at("curve"));
   const Result other =
@@ -72,7 +71,7 @@ TEST_F(Prune, ResizesAsTheOriginalDoesOrAsAsked) {
     words.insert(words.end(), more.begin(), more.end());
     const Result result = run_program("prune", arguments("run", folder / name, words));
     EXPECT_EQ(result.code, 0) << result.err;
-    return nlohmann::json::parse(read_text(folder / name / "journal.json")).at("steps");
+    return steps_of(folder / name);
   };
   const nlohmann::json usual = run("antialias", {}), plain = run("plain", {"--resize", "plain"});
   EXPECT_EQ(usual.at("collect/original-0").at("raw"), plain.at("collect/original-0").at("raw"));
@@ -124,7 +123,7 @@ TEST_F(Prune, WalksThePapersPathWhereAsked) {
   const Result result = run_program(
       "prune", arguments("run", out, {"--path", "iterative", "--predictor", "rank1-degree3"}));
   ASSERT_EQ(result.code, 0) << result.err;
-  const auto steps = nlohmann::json::parse(read_text(out / "journal.json")).at("steps");
+  const auto steps = steps_of(out);
   EXPECT_EQ(steps.at("fit").at("family"), "rank1-degree3");
   // The second point is cut from the first, after its training: it starts from another network than
   // the base cut to the same depth.
@@ -133,7 +132,7 @@ TEST_F(Prune, WalksThePapersPathWhereAsked) {
   EXPECT_EQ(cut.code, 2) << "plan has to be done first";
   ASSERT_EQ(run_program("prune", arguments("plan", other)).code, 0);
   ASSERT_EQ(run_program("prune", arguments("collect", other)).code, 0);
-  const auto one_shot = nlohmann::json::parse(read_text(other / "journal.json")).at("steps");
+  const auto one_shot = steps_of(other);
   EXPECT_EQ(steps.at("collect/depth-2").at("d"), one_shot.at("collect/depth-2").at("d"));
   EXPECT_NE(steps.at("collect/depth-2").at("curve"), one_shot.at("collect/depth-2").at("curve"));
 }
@@ -144,7 +143,7 @@ TEST_F(Prune, ComparesWhatElseTheBudgetBuys) {
   const std::vector<std::string> compare = {"compare", "--out", out.string()};
   Result result = run_program("prune", compare);
   ASSERT_EQ(result.code, 0) << result.err;
-  const auto steps = nlohmann::json::parse(read_text(out / "journal.json")).at("steps");
+  const auto steps = steps_of(out);
   const double original = steps.at("apply").at("original").at("macs").get<double>();
   for (const char* method :
        {"joint", "scratch", "width", "resolution", "depth-width", "depth-resolution",
@@ -169,7 +168,7 @@ TEST_F(Prune, ComparesWhatElseTheBudgetBuys) {
   result = run_program("prune",
                        {"compare", "--methods", "random", "--seeds", "2", "--out", out.string()});
   ASSERT_EQ(result.code, 0) << result.err;
-  const auto more = nlohmann::json::parse(read_text(out / "journal.json")).at("steps");
+  const auto more = steps_of(out);
   EXPECT_EQ(more.at("compare/random/0"), steps.at("compare/random/0"));
   EXPECT_TRUE(more.contains("compare/random/1"));
   EXPECT_NE(read_text(out / "compare.csv").find("random,1,"), std::string::npos);
@@ -183,15 +182,12 @@ TEST_F(Prune, AHealedNetworkIsNotThatOfAnotherStep) {
   const fs::path out = folder / "run";
   ASSERT_EQ(run_program("prune", arguments("run", out)).code, 0);
   // As if the fine-tuning had been killed after the healing.
-  auto journal = nlohmann::json::parse(read_text(out / "journal.json"));
-  const auto done = journal.at("steps").at("finetune");
-  for (const char* part : {"steps", "crc32"}) journal.at(part).erase("finetune");
-  write_text(out / "journal.json", journal.dump());
-  fs::remove(out / "checkpoint.safetensors");
+  const auto done = steps_of(out).at("finetune");
+  fs::remove(record_of(out, "finetune"));
   ASSERT_EQ(
       run_program("prune", {"compare", "--methods", "resolution", "--out", out.string()}).code, 0);
   ASSERT_EQ(run_program("prune", {"finetune", "--out", out.string()}).code, 0);
-  const auto again = nlohmann::json::parse(read_text(out / "journal.json")).at("steps");
+  const auto again = steps_of(out);
   EXPECT_EQ(again.at("finetune"), done);
 }
 

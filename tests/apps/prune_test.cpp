@@ -10,6 +10,7 @@
 
 #include "engine/safetensors.h"
 #include "tests/apps/prune_fixture.h"
+#include "tests/apps/records.h"
 
 namespace trifold::apps_test {
 namespace {
@@ -22,8 +23,7 @@ TEST_F(Prune, RunsAllStagesWithinTheTarget) {
                            "report.json", "summary.csv", "metrics.jsonl", "config.toml"}) {
     EXPECT_TRUE(fs::exists(out / file)) << file;
   }
-  const auto journal = nlohmann::json::parse(read_text(out / "journal.json"));
-  const auto& steps = journal.at("steps");
+  const auto steps = steps_of(out);
   const double original = steps.at("apply").at("original").at("macs").get<double>();
   const double pruned = steps.at("finetune").at("finetuned").at("macs").get<double>();
   EXPECT_LE(pruned, 0.5 * original);
@@ -110,8 +110,8 @@ TEST_F(Prune, MeetsTheTargetAlongOneDimensionAlone) {
     const fs::path out = folder / ("run" + std::to_string(i));
     const Result result = run_program("prune", arguments("run", out, runs[i]));
     ASSERT_EQ(result.code, 0) << i << ": " << result.err;
-    const auto journal = nlohmann::json::parse(read_text(out / "journal.json"));
-    const auto& chosen = journal.at("steps").at("solve").at("candidates").at(0);
+    const auto steps = steps_of(out);
+    const auto& chosen = steps.at("solve").at("candidates").at(0);
     EXPECT_LE(chosen.at("cost").get<double>(), i == 0 ? 0.6 : 0.5) << i;
     EXPECT_GT(chosen.at("cost").get<double>(), 0.3) << i;
   }
@@ -144,8 +144,7 @@ TEST_F(Prune, RoundsAndSparesChannelsAsAsked) {
   const Result lanes =
       run_program("prune", arguments("plan", folder / "auto", {"--round-to", "auto"}));
   ASSERT_EQ(lanes.code, 0) << lanes.err;
-  const auto journal = nlohmann::json::parse(read_text(folder / "auto" / "journal.json"));
-  EXPECT_EQ(journal.at("settings").at("round_to").get<std::int64_t>() % 4, 0);
+  EXPECT_EQ(settings_of(folder / "auto").at("round_to").get<std::int64_t>() % 4, 0);
   const Result none =
       run_program("prune", arguments("plan", folder / "none", {"--include", "layer9.*"}));
   EXPECT_EQ(none.code, 2);
@@ -171,6 +170,7 @@ TEST_F(Prune, AKilledRunEndsWithTheBitsOfAnUninterruptedOne) {
     EXPECT_FALSE(read_text(whole / file).empty()) << file;
     EXPECT_TRUE(read_text(whole / file) == read_text(killed / file)) << file;
   }
+  EXPECT_EQ(steps_of(whole), steps_of(killed));
 }
 
 TEST_F(Prune, ADivergedTrainingEndsTheRunAndNamesItsRate) {
@@ -187,12 +187,18 @@ TEST_F(Prune, ADivergedTrainingEndsTheRunAndNamesItsRate) {
 
 TEST_F(Prune, KeepsTheAverageWhereOneIsAskedFor) {
   const fs::path out = folder / "run";
-  const auto words = arguments("run", out, {"--ema", "0.9", "--dimensions", "resolution"});
-  const Result result = run_program("prune", words);
+  // The checkpoint of the fine-tuning stays where its result can't be written.
+  fs::create_directories(out / "model.safetensors");
+  const std::vector<std::string> asked = {"--resume", "--ema", "0.9", "--dimensions", "resolution"};
+  const Result failed = run_program("prune", arguments("run", out, asked));
+  ASSERT_EQ(failed.code, 1) << failed.err;
+  const engine::SafetensorsFile last =
+      engine::read_safetensors(out / "checkpoints/finetune.safetensors");
+  fs::remove(out / "model.safetensors");
+  const Result result = run_program("prune", arguments("run", out, asked));
   ASSERT_EQ(result.code, 0) << result.err;
-  // The last checkpoint is that of the fine-tuning.
+  EXPECT_TRUE(fs::is_empty(out / "checkpoints"));
   const engine::SafetensorsFile model = engine::read_safetensors(out / "model.safetensors");
-  const engine::SafetensorsFile last = engine::read_safetensors(out / "checkpoint.safetensors");
   const auto values = [](const engine::Tensor& t) {
     return std::vector<float>(t.values().begin(), t.values().end());
   };
@@ -215,7 +221,7 @@ TEST_F(Prune, AFullDiskIsAFailureThatNamesTheFile) {
   const Result result = run_program("prune", arguments("run", out));
   umount(out.c_str());
   EXPECT_EQ(result.code, 1);
-  EXPECT_TRUE(one_error(result, (out / "checkpoint.safetensors").string())) << result.err;
+  EXPECT_TRUE(one_error(result, (out / "checkpoints/collect-original-0").string())) << result.err;
 }
 
 TEST(PrunePromise, WhatThePlanSaysCanBeMetIsMet) {
@@ -228,9 +234,7 @@ TEST(PrunePromise, WhatThePlanSaysCanBeMetIsMet) {
     const fs::path out = folder / (stage + std::to_string(++runs));
     const Result result = run_program("prune", tiny_pruning(stage, model, data, out, more));
     nlohmann::json steps;
-    if (fs::exists(out / "journal.json")) {
-      steps = nlohmann::json::parse(read_text(out / "journal.json")).at("steps");
-    }
+    if (fs::exists(out / "steps")) steps = steps_of(out);
     return std::pair(result, steps);
   };
   // The shallowest, narrowest or smallest network alone is just within the target, dimensions have

@@ -100,7 +100,7 @@ TEST_F(Rollbacks, OfPruneAreInItsReport) {
   EXPECT_NE(result.err.find("finetune: "), std::string::npos) << result.err;
   const std::string report = read_text(folder / "out/report.md");
   EXPECT_NE(report.find("The training of the step finetune diverged"), std::string::npos) << report;
-  EXPECT_FALSE(fs::exists(folder / "out/rollback.safetensors"));
+  EXPECT_FALSE(fs::exists(folder / "out/checkpoints/finetune.rollback.safetensors"));
 }
 
 TEST(RollbackRule, ASpikeIsOverTwiceTheLeastAndMore) {

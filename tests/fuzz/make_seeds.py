@@ -126,14 +126,19 @@ def onnx():
             + field(14, field(1, "key") + field(2, "value")))
 
 
-def journal():
+def journal_files():
+    """An old journal, which holds its steps, and a journal, its steps' files and their results."""
     steps = {"plan": {"target": 0.5, "importance": [0.1], "latency": None},
              "finetune": {"healing": [], "curve": [{"epoch": 1, "loss": 1.5, "top1": 10.0, "lr": 0.1,
                                                     "held_out": None, "rollbacks": 0}]}}
     sums = {name: format(zlib.crc32((name + "\n" + json.dumps(
         record, separators=(",", ":"), sort_keys=True)).encode()), "08x")
         for name, record in steps.items()}
-    return json.dumps({"settings": {"side": 8}, "steps": steps, "crc32": sums}).encode()
+    settings = {"settings": {"side": 8}}
+    files = [{**settings, "steps": steps, "crc32": sums}, settings,
+             *({"step": name, "result": record, "crc32": sums[name]}
+               for name, record in steps.items()), *steps.values()]
+    return [json.dumps(file).encode() for file in files]
 
 
 def pytorch():
@@ -163,8 +168,7 @@ def main():
         "model": [model, safetensors(SHAPES, {"arch": "resnet8", "mean": "0.5", "std": "0.5",
                                               "input": "1x8x8"})],
         "checkpoint": [b"\n" + json.dumps(position).encode(), b'{"epochs": 3, "batch": 2}\n'],
-        "journal": [journal(), b'[{"stage": "plan", "seconds": 1.5}]',
-                    *(json.dumps(step).encode() for step in json.loads(journal())["steps"].values())],
+        "journal": [*journal_files(), b'[{"stage": "plan", "seconds": 1.5}]'],
         "log": [b'{"epoch": 1, "seconds": 2}\n{"epoch": 5}\n{"ep'],
         "toml": [b'arch = "resnet20"\nbatch = 128  # images\nlr = 0.1\nout = \'runs/"x"\'\n',
                  b'batch = [[1, 2], {a.b = """x\n"""}]\n[a.b]\n[[c]]\n'],
