@@ -10,6 +10,7 @@
 #include "engine/tape.h"
 #include "kernels/batch_norm.h"
 #include "kernels/distillation.h"
+#include "kernels/dropout.h"
 #include "kernels/resize.h"
 
 namespace trifold::engine {
@@ -46,6 +47,14 @@ Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics
 Var relu(Tape& tape, const Var& x);
 Var relu6(Tape& tape, const Var& x);
 Var add(Tape& tape, const Var& a, const Var& b);
+
+/// Elements that are zeroed at random, by kernels/dropout.h; step (1) is not written to before the
+/// gradient is computed.
+Var dropout(Tape& tape, const Var& x, float rate, const kernels::DropoutDraws& draws,
+            const Tensor& step);
+
+/// x (n,h,w,c) -> (n, c h w), a channel's pixels side by side.
+Var flatten(Tape& tape, const Var& x);
 
 /// x (n,h,w,c) -> (n,height,width,c); x itself where the size is the same.
 Var resize(Tape& tape, const Var& x, std::int64_t height, std::int64_t width,

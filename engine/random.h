@@ -9,30 +9,19 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/philox.h"
+
 namespace trifold::engine {
 
-/// Philox4x32-10: ten rounds that turn a counter of 128 bits and a key of 64 into 128 random bits.
-/// Word 0 of counter and key is the least significant one.
-/// Source    Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; Random123.
+/// kernels/philox.h on arrays. Word 0 of counter and key is the least significant one.
 struct Philox {
   using Counter = std::array<std::uint32_t, 4>;
   using Key = std::array<std::uint32_t, 2>;
 
   constexpr Counter operator()(Counter counter, Key key) const {
-    for (int round = 0; round < 10; ++round) {
-      const std::uint64_t a = std::uint64_t{0xD2511F53} * counter[0];
-      const std::uint64_t b = std::uint64_t{0xCD9E8D57} * counter[2];
-      counter = {high(b) ^ counter[1] ^ key[0], low(b), high(a) ^ counter[3] ^ key[1], low(a)};
-      key[0] += 0x9E3779B9;
-      key[1] += 0xBB67AE85;
-    }
-    return counter;
-  }
-
- private:
-  static constexpr std::uint32_t low(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
-  static constexpr std::uint32_t high(std::uint64_t x) {
-    return static_cast<std::uint32_t>(x >> 32);
+    const kernels::PhiloxWords words = kernels::philox(
+        {{counter[0], counter[1], counter[2], counter[3]}}, key[0] | std::uint64_t{key[1]} << 32);
+    return {words.v[0], words.v[1], words.v[2], words.v[3]};
   }
 };
 
@@ -45,6 +34,7 @@ inline constexpr std::uint32_t shuffle = 3;     ///< Order of the images in an e
 inline constexpr std::uint32_t augment = 4;     ///< Crop and flip of one image in one epoch.
 inline constexpr std::uint32_t probe = 5;       ///< Images and their order for probing classifiers.
 inline constexpr std::uint32_t criterion = 6;   ///< What a pruning criterion draws.
+inline constexpr std::uint32_t dropout = 7;     ///< What a dropout keeps in one training step.
 }  // namespace random_streams
 
 /// One sequence of 2^34 32-bit words, named by (seed, stream, a, b). Sequences with different names

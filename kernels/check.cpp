@@ -7,7 +7,9 @@
 #include "kernels/concat.h"
 #include "kernels/conv2d.h"
 #include "kernels/depthwise_conv2d.h"
+#include "kernels/dropout.h"
 #include "kernels/elementwise.h"
+#include "kernels/flatten.h"
 #include "kernels/linear.h"
 #include "kernels/norm_conv2d.h"
 #include "kernels/pool.h"
@@ -88,6 +90,17 @@ void check(const DepthwiseConv2dShape& s) {
   // One filter each: but for the output's size, a convolution's demands.
   check(Conv2dShape{s.n, s.h, s.w, s.c, 1, s.r, s.s, s.stride_h, s.stride_w, s.pad_h, s.pad_w});
   check_product({s.n, s.p(), s.q(), s.c});
+}
+
+void check_dropout(float rate) {
+  require<ShapeError>(rate >= 0 && rate < 1, "a dropout of a share of {}; it must be in [0, 1)",
+                      rate);
+}
+
+void check(const FlattenShape& s) {
+  constexpr std::int64_t most = (std::int64_t{1} << 31) - 1;
+  require<ShapeError>(s.n >= 1 && s.pixels >= 1 && s.c >= 1 && s.pixels <= most && s.c <= most,
+                      "a flattening of {} images of {} pixels and {} channels", s.n, s.pixels, s.c);
 }
 
 void check_mean(std::int64_t count) {

@@ -9,7 +9,9 @@
 #include "kernels/conv2d.h"
 #include "kernels/depthwise_conv2d.h"
 #include "kernels/distillation.h"
+#include "kernels/dropout.h"
 #include "kernels/elementwise.h"
+#include "kernels/flatten.h"
 #include "kernels/linear.h"
 #include "kernels/norm_conv2d.h"
 #include "kernels/optimizer.h"
@@ -54,6 +56,9 @@
   X(scale)                            \
   X(scale_by)                         \
   X(mean)                             \
+  X(dropout)                          \
+  X(flatten_forward)                  \
+  X(flatten_backward)                 \
   X(resize_forward)                   \
   X(resize_backward)                  \
   X(max_pool_forward)                 \

@@ -246,6 +246,19 @@ void distillation_loss(const Exec& ex, const SoftmaxShape& s, const float* z,
       loss, dz);
 }
 
+void dropout(const Exec& ex, std::int64_t count, float rate, const DropoutDraws& draws,
+             const float* step, const float* x, float* y) {
+  run(ex, TRIFOLD_TWINS(dropout), count, rate, draws, step, x, y);
+}
+
+void flatten_forward(const Exec& ex, const FlattenShape& s, const float* x, float* y) {
+  run(ex, TRIFOLD_TWINS(flatten_forward), s, x, y);
+}
+
+void flatten_backward(const Exec& ex, const FlattenShape& s, const float* dy, float* dx) {
+  run(ex, TRIFOLD_TWINS(flatten_backward), s, dy, dx);
+}
+
 void augment(const Exec& ex, const AugmentShape& s, const std::uint8_t* x, const Crop* crops,
              const float* table, float* y) {
   run(ex, TRIFOLD_TWINS(augment), s, x, crops, table, y);

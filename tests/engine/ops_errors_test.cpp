@@ -105,6 +105,20 @@ TEST_F(OpErrors, Linear) {
   refuses([&] { linear(tape, zeros({0, 3}), w, nullptr); });
 }
 
+TEST_F(OpErrors, Flatten) {
+  EXPECT_NO_THROW(flatten(tape, image));
+  refuses([&] { flatten(tape, zeros({2, 3})); });
+  refuses([&] { flatten(tape, zeros({2, 0, 4, 3})); });
+}
+
+TEST_F(OpErrors, Dropout) {
+  const Tensor step = Tensor::zeros({1});
+  EXPECT_NO_THROW(dropout(tape, image, 0.5f, {}, step));
+  refuses([&] { dropout(tape, image, 1.0f, {}, step); });
+  refuses([&] { dropout(tape, image, 0.5f, {}, Tensor::zeros({2})); });
+  refuses([&] { dropout(tape, image, 0.5f, {}, zero_ints({1})); });
+}
+
 TEST_F(OpErrors, Concat) {
   EXPECT_NO_THROW(concat(tape, std::array{image, zeros({2, 4, 4, 1})}));
   refuses([&] { concat(tape, {}); });
