@@ -127,6 +127,8 @@ class Step : private StepLayout, private LaunchList {
             [&](const nn::BatchNorm& op) { forward(id, op); },
             [&](const nn::Relu&) { move("ReLU", {value(x)}, {value(id)}); },
             [&](const nn::Relu6&) { move("ReLU", {value(x)}, {value(id)}); },
+            [&](const nn::Dropout&) { move("dropout", {value(x)}, {value(id)}); },
+            [&](const nn::Flatten&) { move("flatten", {value(x)}, {value(id)}); },
             [&](const nn::Add&) {
               move("add", {value(x), value(node.inputs[1])}, {value(id)});
             },
@@ -241,6 +243,8 @@ class Step : private StepLayout, private LaunchList {
                    [&](const nn::Relu6&) {
                      hand_on_new("ReLU, gradient", {value(id), gradient(id)});
                    },
+                   [&](const nn::Dropout&) { hand_on_new("dropout", {gradient(id)}); },
+                   [&](const nn::Flatten&) { hand_on_new("flatten", {gradient(id)}); },
                    [&](const nn::Add&) {
                      for (NodeId input : node.inputs) hand_on(input, gradient(id).name);
                    },

@@ -2,21 +2,13 @@
 
 #include "engine/random.h"
 #include "kernels/runtime/error.h"
+#include "nn/name_hash.h"
 #include "nn/network.h"
 
 namespace trifold::nn {
-namespace {
 
-// FNV-1a. The draw depends on a parameter's name, not on its place, so that networks that share a
-// layer start with the same values in it.
-std::uint32_t hash_name(const std::string& name) {
-  std::uint32_t hash = 2166136261u;
-  for (unsigned char c : name) hash = (hash ^ c) * 16777619u;
-  return hash;
-}
-
-}  // namespace
-
+// The draw depends on a parameter's name, so that networks that share a layer start with the same
+// values in it.
 void initialise(Network& network, std::uint64_t seed) {
   for (Parameter& parameter : network.parameters()) {
     const engine::Shape& shape = parameter.var.shape();

@@ -110,6 +110,24 @@ Extent Pool::output_extent(InputExtents in, std::int64_t c) const {
   return windowed(in[0], window, stride, pad, c);
 }
 
+bool Flatten::is_valid() const { return in_range(side, 1) && side * side <= max_extent; }
+
+std::int64_t Flatten::output_channels(InputChannels in) const {
+  const std::int64_t channels = in[0] * side * side;
+  require<ShapeError>(in_range(channels, 1), "{} channels of {} x {} pixels are too many", in[0],
+                      side, side);
+  return channels;
+}
+
+Extent Flatten::output_extent(InputExtents in, std::int64_t c) const {
+  require<ShapeError>(
+      in[0].h == side && in[0].w == side,
+      "the layers behind it are for {0} x {0} pixels, not {1} x {2}; only images of "
+      "the side that gives those fit",
+      side, in[0].h, in[0].w);
+  return {1, 1, c};
+}
+
 bool Linear::is_valid() const { return in_range(outputs, 1); }
 
 Extent Linear::output_extent(InputExtents in, std::int64_t c) {

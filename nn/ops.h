@@ -34,10 +34,11 @@ inline constexpr std::size_t any_number = std::numeric_limits<std::size_t>::max(
 
 /// Where the channels of an op's result come from. It says which can only be removed together.
 enum class ChannelFlow {
-  fixed,   ///< none can be removed: those of the image and of the logits
+  fixed,   ///< none can be removed: those of the image
   made,    ///< the op makes them, and can make fewer
   passed,  ///< channel c comes from channel c of every input, which ties the inputs'
   joined,  ///< those of the inputs, one after the other
+  spread,  ///< each channel of the input becomes equally many in a row, which stay together
 };
 
 enum class Role {
@@ -59,6 +60,8 @@ template <class T>
 concept PassesChannels = T::channel_flow == ChannelFlow::passed;
 template <class T>
 concept JoinsChannels = T::channel_flow == ChannelFlow::joined;
+template <class T>
+concept SpreadsChannels = T::channel_flow == ChannelFlow::spread;
 
 /// A parameter of a node, named <node><suffix>.
 struct OpParameter {
@@ -197,6 +200,22 @@ struct Relu6 : Elementwise<1> {
   bool operator==(const Relu6&) const = default;
 };
 
+/// kernels/dropout.h; one input. In inference it passes its input on.
+struct Dropout {
+  float rate = 0.5f;
+
+  static const char* name() { return "dropout"; }
+  static constexpr Arity arity{1, 1};
+  static constexpr ChannelFlow channel_flow = ChannelFlow::passed;
+  bool is_valid() const { return rate >= 0.0f && rate < 1.0f; }
+  static void attributes(auto& op, auto&& field) { field("rate", op.rate); }
+  static std::int64_t output_channels(InputChannels in) { return common_channels(in); }
+  static Extent output_extent(InputExtents in, std::int64_t c) { return common_extent(in, c); }
+  static OpParameters parameters(std::int64_t) { return {}; }
+  static std::int64_t macs(const Extent&, const Extent&) { return 0; }
+  bool operator==(const Dropout&) const = default;
+};
+
 /// The sum of two inputs.
 struct Add : Elementwise<2> {
   static const char* name() { return "add"; }
@@ -273,6 +292,22 @@ struct GlobalAvgPool {
   bool operator==(const GlobalAvgPool&) const = default;
 };
 
+/// kernels/flatten.h: (n,side,side,c) -> (n, c side side), a channel's pixels side by side.
+struct Flatten {
+  std::int64_t side = 1;
+
+  static const char* name() { return "flatten"; }
+  static constexpr Arity arity{1, 1};
+  static constexpr ChannelFlow channel_flow = ChannelFlow::spread;
+  bool is_valid() const;
+  static void attributes(auto& op, auto&& field) { field("side", op.side); }
+  std::int64_t output_channels(InputChannels in) const;
+  Extent output_extent(InputExtents in, std::int64_t c) const;
+  static OpParameters parameters(std::int64_t) { return {}; }
+  static std::int64_t macs(const Extent&, const Extent&) { return 0; }
+  bool operator==(const Flatten&) const = default;
+};
+
 /// kernels/linear.h; one input of shape (n,c).
 struct Linear {
   std::int64_t outputs;
@@ -280,7 +315,7 @@ struct Linear {
 
   static const char* name() { return "linear"; }
   static constexpr Arity arity{1, 1};
-  static constexpr ChannelFlow channel_flow = ChannelFlow::fixed;
+  static constexpr ChannelFlow channel_flow = ChannelFlow::made;
   bool is_valid() const;
   static void attributes(auto& op, auto&& field) {
     field("outputs", op.outputs);
@@ -355,8 +390,8 @@ consteval bool is_described() {
 template <class... Ops>
 requires(is_described<Ops>() && ...) using OpVariant = std::variant<Ops...>;
 
-using Op = OpVariant<Input, Conv2d, DepthwiseConv2d, BatchNorm, Relu, Relu6, Add, Concat,
-                     ChannelGather, Pool, GlobalAvgPool, Linear>;
+using Op = OpVariant<Input, Conv2d, DepthwiseConv2d, BatchNorm, Relu, Relu6, Dropout, Add, Concat,
+                     ChannelGather, Pool, GlobalAvgPool, Flatten, Linear>;
 
 const char* op_name(const Op& op);
 ChannelFlow channel_flow(const Op& op);

@@ -29,8 +29,8 @@ class DisjointSets {
   std::vector<std::int64_t> parent_;
 };
 
-// Atoms are the channels before any are tied: those of the image and of linear layers share the
-// first one, which stands for `unprunable`.
+// Atoms are the channels before any are tied: those of the image share the first one, which stands
+// for `unprunable`, and which the network's outputs are tied to.
 class Tracer {
  public:
   explicit Tracer(const nn::Graph& graph) : graph_(graph) {
@@ -39,6 +39,7 @@ class Tracer {
     for (std::size_t i = 0; i < channels.size(); ++i) {
       atoms_.push_back(trace(graph.nodes[i], channels[i]));
     }
+    for (std::int64_t atom : atoms_.back()) sets_.unite(fixed_, atom);
   }
 
   Coupling coupling() {
@@ -92,6 +93,13 @@ class Tracer {
           joined.insert(joined.end(), input(i).begin(), input(i).end());
         }
         return joined;
+      }
+      case nn::ChannelFlow::spread: {
+        std::vector<std::int64_t> spread;
+        for (std::int64_t atom : input(0)) {
+          spread.insert(spread.end(), static_cast<std::size_t>(channels) / input(0).size(), atom);
+        }
+        return spread;
       }
       case nn::ChannelFlow::fixed:
         break;

@@ -20,7 +20,7 @@ struct ChannelClass {
     nn::NodeId node;
     std::int64_t channel;
   };
-  /// The channels of the ops that make them: of convolutions and channel gathers.
+  /// The channels of the ops that make them: of convolutions, linear layers and channel gathers.
   std::vector<Member> producers;
   /// The channels of batch norms that scale them.
   std::vector<Member> batch_norms;
@@ -44,11 +44,17 @@ struct Coupling {
   const ChannelClass& operator[](ClassId id) const { return classes[static_cast<std::size_t>(id)]; }
 };
 
-/// Finds the coupling by the ops' nn::ChannelFlow: a convolution's filters and a gather's outputs
-/// start classes of their own; batch norm, ReLU, depthwise convolution and pooling pass channels on;
-/// concat joins them in a row; a residual and Add tie channels pairwise. A gather doesn't tie its
-/// outputs to their sources, since zeros can stand in for a source that is gone. Classes are numbered
-/// by their first channel.
+/// Whether the op weighs its inputs to make each of its channels: a convolution or a linear layer.
+inline bool makes_by_weights(const nn::Op& op) {
+  return std::holds_alternative<nn::Conv2d>(op) || std::holds_alternative<nn::Linear>(op);
+}
+
+/// Finds the coupling by the ops' nn::ChannelFlow: a convolution's filters, a linear layer's outputs
+/// and a gather's start classes of their own; batch norm, ReLU, dropout, depthwise convolution and
+/// pooling pass channels on; flatten makes several of each; concat joins them in a row; a residual and
+/// Add tie channels pairwise. A gather doesn't tie its outputs to their sources, since zeros can stand
+/// in for a source that is gone. The channels of the image and of the network's result are in no
+/// class. Classes are numbered by their first channel.
 Coupling find_coupling(const nn::Graph& graph);
 
 }  // namespace trifold::pruning

@@ -139,11 +139,17 @@ class Surgeon {
                          op.filters = std::ssize(filters);
                          return filters;
                        },
+                       [&](nn::Linear& op) {
+                         Channels outputs = without_removed(id);
+                         op.outputs = std::ssize(outputs);
+                         return outputs;
+                       },
                        [&](nn::ChannelGather& op) { return cut_gather(id, op); },
                        [&](nn::BatchNorm&) { return select_inputs(id, node); },
                        [&](const nn::FixesChannels auto&) { return all(id); },
                        [&](const nn::PassesChannels auto&) { return kept_inputs(id); },
-                       [&](const nn::JoinsChannels auto&) { return joined(old_.node(id)); }},
+                       [&](const nn::JoinsChannels auto&) { return joined(old_.node(id)); },
+                       [&](const nn::SpreadsChannels auto&) { return spread(id); }},
         node.op);
     if (is_identity(node)) {
       place(id, node.inputs.front(), std::move(channels));
@@ -201,6 +207,18 @@ class Surgeon {
       sources.push_back(present ? static_cast<std::int32_t>(found - given.begin()) : -1);
     }
     op.source = std::move(sources);
+    return channels;
+  }
+
+  // All that the kept inputs become.
+  Channels spread(nn::NodeId id) const {
+    const nn::NodeId input = old_.node(id).inputs.front();
+    const std::int64_t each = old_channels_[static_cast<std::size_t>(id)] /
+                              old_channels_[static_cast<std::size_t>(input)];
+    Channels channels;
+    for (std::int64_t c : kept(input)) {
+      for (std::int64_t i = 0; i < each; ++i) channels.push_back(c * each + i);
+    }
     return channels;
   }
 

@@ -29,26 +29,27 @@ const engine::Tensor& UnitWeights::weights(nn::NodeId node) {
   return tensor;
 }
 
-WeightSlice UnitWeights::filter(nn::NodeId convolution, std::int64_t channel) {
-  const engine::Tensor& w = weights(convolution);  // (r, s, c, k), or (r, s, k) of a depthwise one
+WeightSlice UnitWeights::filter(nn::NodeId layer, std::int64_t channel) {
+  // (r, s, c, k), (r, s, k) of a depthwise one, (c, k) of a linear one.
+  const engine::Tensor& w = weights(layer);
   const auto filters = static_cast<std::size_t>(w.shape().channels());
-  WeightSlice slice{convolution, {}};
+  WeightSlice slice{layer, {}};
   for (std::size_t i = static_cast<std::size_t>(channel); i < w.values().size(); i += filters) {
     slice.values.push_back(w.values()[i]);
   }
   return slice;
 }
 
-void UnitWeights::read_through(nn::NodeId node, std::int64_t channel,
+void UnitWeights::read_through(nn::NodeId node, const Range& channels,
                                std::vector<WeightSlice>& slices) {
   const auto weighed = [&](nn::NodeId layer) {
     // (r, s, c, k) and (c, k): rows of k weights, c of them a position of the window.
     const engine::Tensor& w = weights(layer);
     const std::int64_t k = w.shape().channels(), c = w.shape()[w.shape().rank() - 2];
     WeightSlice slice{layer, {}};
-    for (std::int64_t row = channel; row * k < w.size(); row += c) {
+    for (std::int64_t row = channels.first; row * k < w.size(); row += c) {
       const auto begin = w.values().begin() + row * k;
-      slice.values.insert(slice.values.end(), begin, begin + k);
+      slice.values.insert(slice.values.end(), begin, begin + channels.count * k);
     }
     slices.push_back(std::move(slice));
   };
@@ -57,11 +58,19 @@ void UnitWeights::read_through(nn::NodeId node, std::int64_t channel,
     std::visit(nn::Overloaded{
                    [&](const nn::Conv2d&) { weighed(reader); },
                    [&](const nn::Linear&) { weighed(reader); },
-                   [&](const nn::DepthwiseConv2d&) { slices.push_back(filter(reader, channel)); },
+                   [&](const nn::DepthwiseConv2d&) {
+                     for (std::int64_t i = 0; i < channels.count; ++i) {
+                       slices.push_back(filter(reader, channels.first + i));
+                     }
+                   },
+                   [&](const nn::Flatten& op) {
+                     const std::int64_t each = op.side * op.side;
+                     read_through(reader, {channels.first * each, channels.count * each}, slices);
+                   },
                    // Whose result is more than the channel, or scaled anew.
                    [](const nn::Input&) {}, [](const nn::BatchNorm&) {}, [](const nn::Add&) {},
                    [](const nn::Concat&) {}, [](const nn::ChannelGather&) {},
-                   [&](const PassesOneInput auto&) { read_through(reader, channel, slices); }},
+                   [&](const PassesOneInput auto&) { read_through(reader, channels, slices); }},
                graph.node(reader).op);
   }
 }
@@ -74,13 +83,13 @@ std::vector<WeightSlice> UnitWeights::slices(const Unit& unit) {
   } else {
     const ChannelClass& channels = coupling_[unit.channel_class];
     for (const auto& [node, channel] : channels.producers) {
-      if (std::holds_alternative<nn::Conv2d>(network_.graph().node(node).op)) {
+      if (makes_by_weights(network_.graph().node(node).op)) {
         result.push_back(filter(node, channel));
       }
     }
     if (result.empty()) selected = channels.batch_norms;
   }
-  for (const auto& [node, channel] : selected) read_through(node, channel, result);
+  for (const auto& [node, channel] : selected) read_through(node, {channel, 1}, result);
   require<ConfigError>(!result.empty(),
                        "no convolution or linear layer weighs the channels that '{}' selects; take "
                        "a criterion that doesn't go by weights",

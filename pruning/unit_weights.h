@@ -22,16 +22,20 @@ class UnitWeights {
   /// `coupling` is that of the units, Units::coupling; both it and the network outlive this.
   UnitWeights(const nn::Network& network, const Coupling& coupling);
 
-  /// The filter of every convolution that makes the channel; of a selection, which makes none, what
-  /// each convolution and linear layer behind its batch norm weighs the channel with.
+  /// The weights by which every convolution and linear layer that makes the channel does so; of a
+  /// selection, which none makes, what each convolution and linear layer behind its batch norm weighs
+  /// the channel with.
   /// Errors    DivergedError: a weight isn't finite. ConfigError: no layer weighs a selected
   ///           channel.
   std::vector<WeightSlice> slices(const Unit& unit);
 
  private:
   const engine::Tensor& weights(nn::NodeId node);
-  WeightSlice filter(nn::NodeId convolution, std::int64_t channel);
-  void read_through(nn::NodeId node, std::int64_t channel, std::vector<WeightSlice>& slices);
+  WeightSlice filter(nn::NodeId layer, std::int64_t channel);
+  struct Range {
+    std::int64_t first, count;  ///< channels
+  };
+  void read_through(nn::NodeId node, const Range& channels, std::vector<WeightSlice>& slices);
 
   const nn::Network& network_;
   const Coupling& coupling_;

@@ -38,10 +38,10 @@ std::vector<NodeId> selecting_readers(const nn::Graph& graph) {
   return result;
 }
 
-// Whether a convolution makes the channels.
+// Whether a convolution or a linear layer makes the channels.
 bool is_filtered(const nn::Graph& graph, const ChannelClass& channels) {
   return std::ranges::any_of(channels.producers, [&](const ChannelClass::Member& producer) {
-    return std::holds_alternative<nn::Conv2d>(graph.node(producer.node).op);
+    return makes_by_weights(graph.node(producer.node).op);
   });
 }
 

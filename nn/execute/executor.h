@@ -10,13 +10,20 @@
 
 namespace trifold::nn {
 
-/// How the batch norms of a forward pass behave. With statistics of the batch, the running ones
-/// move by `momentum` towards them, and batch norms may be fused with the convolutions around them
-/// (nn/execute/norm_fusion.h), which changes results by rounding alone.
+/// What the dropouts of a step draw from, with their names.
+struct DropoutSource {
+  std::uint64_t seed;
+  engine::Tensor step;  ///< (1) on the device: a whole number
+};
+
+/// How the batch norms and dropouts of a forward pass behave. With statistics of the batch, the
+/// running ones move by `momentum` towards them, and batch norms may be fused with the convolutions
+/// around them (nn/execute/norm_fusion.h), which changes results by rounding alone.
 struct ForwardMode {
   engine::Statistics statistics;
   float momentum = 0.1f;
   bool fused = true;
+  const DropoutSource* dropout = nullptr;  ///< null: they pass values on
 };
 inline constexpr ForwardMode training{engine::Statistics::batch};
 inline constexpr ForwardMode inference{engine::Statistics::running};

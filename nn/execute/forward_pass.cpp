@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/random.h"
+#include "nn/name_hash.h"
 #include "nn/overloaded.h"
 
 namespace trifold::nn {
@@ -68,6 +70,7 @@ Var ForwardPass::compute(NodeId id) {
           [&](const BatchNorm& op) { return batch_norm(id, op); },
           [&](const Relu&) { return engine::relu(tape_, input(0)); },
           [&](const Relu6&) { return engine::relu6(tape_, input(0)); },
+          [&](const Dropout& op) { return dropout(id, op); },
           [&](const Add&) { return engine::add(tape_, input(0), input(1)); },
           [&](const Concat&) { return concat(id); },
           [&](const ChannelGather& op) {
@@ -80,6 +83,7 @@ Var ForwardPass::compute(NodeId id) {
                                             : engine::avg_pool(tape_, input(0), g);
           },
           [&](const GlobalAvgPool&) { return engine::global_avg_pool(tape_, input(0)); },
+          [&](const Flatten&) { return engine::flatten(tape_, input(0)); },
           [&](const Linear& op) {
             return engine::linear(tape_, input(0), own(node, ".weight"),
                                   op.bias ? &own(node, ".bias") : nullptr);
@@ -127,6 +131,16 @@ Var ForwardPass::batch_norm(NodeId id, const BatchNorm& op) {
       is_deferred ? engine::Result::deferred : engine::Result::stored);
   if (fusion.first_reader[index] != -1 && !is_kept(id)) norm(id) = std::move(normed.norm);
   return std::move(normed.a);
+}
+
+Var ForwardPass::dropout(NodeId id, const Dropout& op) {
+  const Node& node = network_.graph().node(id);
+  const Var& x = value(node.inputs[0]);
+  if (mode_.dropout == nullptr) return x;
+  return engine::dropout(
+      tape_, x, op.rate,
+      {mode_.dropout->seed, engine::random_streams::dropout, hash_name(node.name)},
+      mode_.dropout->step);
 }
 
 NodeId ForwardPass::in_place_successor(NodeId id) const {

@@ -44,6 +44,7 @@ class ForwardPass {
   engine::Var compute(NodeId id);
   engine::Var conv2d(NodeId id, const Conv2d& op);
   engine::Var batch_norm(NodeId id, const BatchNorm& op);
+  engine::Var dropout(NodeId id, const Dropout& op);
   engine::Var concat(NodeId id);
   NodeId in_place_successor(NodeId id) const;
 

@@ -58,6 +58,9 @@ std::string expression(const Node& node, const std::vector<std::string>& in) {
           },
           [&](const Relu&) { return fmt::format("F.relu({})", in[0]); },
           [&](const Relu6&) { return fmt::format("F.relu6({})", in[0]); },
+          [&](const Dropout& op) {
+            return fmt::format("F.dropout({}, {}, self.training)", in[0], op.rate);
+          },
           [&](const Add&) { return fmt::format("{} + {}", in[0], in[1]); },
           [&](const Concat&) { return fmt::format("torch.cat([{}], dim=1)", fmt::join(in, ", ")); },
           [&](const ChannelGather& op) {
@@ -69,7 +72,8 @@ std::string expression(const Node& node, const std::vector<std::string>& in) {
                                op.kind == PoolKind::max ? "max_pool2d" : "avg_pool2d", in[0],
                                op.window, op.stride, op.pad);
           },
-          [&](const GlobalAvgPool&) { return fmt::format("{}.mean(dim=(2, 3))", in[0]); }},
+          [&](const GlobalAvgPool&) { return fmt::format("{}.mean(dim=(2, 3))", in[0]); },
+          [&](const Flatten&) { return fmt::format("torch.flatten({}, 1)", in[0]); }},
       node.op);
 }
 

@@ -46,7 +46,7 @@ std::string readable(std::string name) {
 
 }  // namespace
 
-OnnxDrafts::OnnxDrafts(const OnnxFile& file) : file_(file) {
+OnnxDrafts::OnnxDrafts(const OnnxFile& file, const Extent& image) : file_(file), image_(image) {
   for (const OnnxNode& node : file.nodes) {
     for (const std::string& input : node.inputs) ++uses_[input];
   }
@@ -63,22 +63,32 @@ OnnxDrafts::OnnxDrafts(const OnnxFile& file) : file_(file) {
 void OnnxDrafts::add(const std::string& name, Op op, std::vector<NodeId> inputs,
                      const std::string& value) {
   Integers channels;
-  for (NodeId in : inputs) channels.push_back(draft(in).channels);
-  std::int64_t made = 0;
+  std::vector<Extent> extents;
+  for (NodeId in : inputs) {
+    channels.push_back(draft(in).channels());
+    extents.push_back(draft(in).extent);
+  }
+  if (inputs.empty()) extents.push_back(image_);
+  Extent made{};
   try {
-    made = std::visit([&](const auto& o) { return o.output_channels(channels); }, op);
     need(std::visit([](const auto& o) { return o.is_valid(); }, op),
          "an attribute is out of range");
+    made.c = std::visit([&](const auto& o) { return o.output_channels(channels); }, op);
+    made = std::visit([&](const auto& o) { return o.output_extent(extents, made.c); }, op);
   } catch (const ShapeError& e) {
     throw NotUnderstood{e.what()};
   }
+  const bool makes_rows = std::holds_alternative<GlobalAvgPool>(op) ||
+                          std::holds_alternative<Flatten>(op) || std::holds_alternative<Linear>(op);
+  const bool is_flat = makes_rows || (!inputs.empty() && draft(inputs[0]).is_flat);
   const std::string plain = readable(name.empty() ? value : name);
   std::string unique = plain;
   for (int& others = others_[plain]; !names_.insert(unique).second;) {
     unique = fmt::format("{}_{}", plain, ++others);
   }
   values_[value] = std::ssize(drafts_);
-  drafts_.push_back({{std::move(unique), std::move(op), std::move(inputs)}, made, uses(value)});
+  drafts_.push_back(
+      {{std::move(unique), std::move(op), std::move(inputs)}, made, is_flat, uses(value)});
 }
 
 int OnnxDrafts::uses(const std::string& value) const {
@@ -161,7 +171,8 @@ const BatchNorm* OnnxDrafts::open_norm(NodeId id) {
 void OnnxDrafts::move_here(NodeId norm, Op op, std::vector<NodeId> inputs,
                            const std::string& value) {
   const Draft& old = draft(norm);
-  Draft moved{{old.node.name, std::move(op), std::move(inputs)}, old.channels, uses(value)};
+  Draft moved{
+      {old.node.name, std::move(op), std::move(inputs)}, old.extent, old.is_flat, uses(value)};
   values_[value] = std::ssize(drafts_);
   drafts_.push_back(std::move(moved));
 }

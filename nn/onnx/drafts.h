@@ -27,12 +27,16 @@ inline void need(bool condition, const char* reason) {
 /// What the values of the file are in the graph: nodes of it, or constants.
 class OnnxDrafts {
  public:
-  explicit OnnxDrafts(const OnnxFile& file);
+  /// `image`: of the images that go in.
+  OnnxDrafts(const OnnxFile& file, const Extent& image);
 
   struct Draft {
     Node node;
-    std::int64_t channels;
-    int readers;  ///< of its value, in the file
+    Extent extent;
+    bool is_flat;  ///< whether its value is rows (N, channels), not images
+    int readers;   ///< of its value, in the file
+
+    std::int64_t channels() const { return extent.c; }
   };
   Draft& draft(NodeId id) { return drafts_[static_cast<std::size_t>(id)]; }
   NodeId last() const { return std::ssize(drafts_) - 1; }
@@ -76,6 +80,7 @@ class OnnxDrafts {
 
  private:
   const OnnxFile& file_;
+  Extent image_;
   std::map<std::string, int> uses_;
   std::vector<Draft> drafts_;
   std::set<std::string> names_;

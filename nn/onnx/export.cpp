@@ -101,6 +101,11 @@ class Exporter {
                      inputs.push_back(onnx_.add_floats(n.name + ".high", {}, high));
                      return onnx_.add_node("Clip", n.name, inputs);
                    },
+                   [&](const Dropout& op) {
+                     const Values rate = {op.rate};
+                     inputs.push_back(onnx_.add_floats(n.name + ".rate", {}, rate));
+                     return onnx_.add_node("Dropout", n.name, inputs);
+                   },
                    [&](const Add&) { return onnx_.add_node("Add", n.name, inputs); },
                    [&](const Concat&) {
                      return onnx_.add_node("Concat", n.name, inputs, {{"axis", std::int64_t{1}}});
@@ -119,6 +124,7 @@ class Exporter {
                                            {{"axes", std::vector<std::int64_t>{2, 3}},
                                             {"keepdims", std::int64_t{0}}});
                    },
+                   [&](const Flatten&) { return onnx_.add_node("Flatten", n.name, inputs); },
                    [&](const Linear& op) {
                      inputs.push_back(stored(n.name + ".weight"));
                      if (op.bias) inputs.push_back(stored(n.name + ".bias"));

@@ -101,7 +101,8 @@ OnnxNetwork import_onnx(const std::filesystem::path& path, const ModelHints& hin
                      "{}: its operators are of version {}; export it with {} or later", where,
                      file.opset, least_opset);
   const ImageInput input = image_input(file, hints, where);
-  LoweredOnnx lowered = lower_onnx(file, input.name, input.channels, where);
+  LoweredOnnx lowered =
+      lower_onnx(file, input.name, {input.side, input.side, input.channels}, where);
   OnnxNetwork network{.graph = std::move(lowered.graph), .info = {}, .weights = {}};
   try {
     validate(network.graph);

@@ -20,8 +20,9 @@ struct OnnxNetwork {
 ///   channel, with one filter),
 ///   BatchNormalization, Relu, Clip to [0, 6], Add of two values, Concat along the channels, MaxPool,
 ///   AveragePool (padding counted), GlobalAveragePool or ReduceMean of the image, Gemm, MatMul with
-///   an Add of a constant, and of the channels Slice, Pad with zeros and Gather (shortcut A);
-///   Identity, Dropout, Flatten and Reshape behind pooling change nothing.
+///   an Add of a constant, Dropout with its rate, Flatten and Reshape of square images to rows, and of
+///   the channels Slice, Pad with zeros and Gather (shortcut A); Identity, average pooling with a
+///   window of one pixel, and Flatten, Reshape and Squeeze behind global pooling change nothing.
 /// A batch norm takes over the Add and the Relu that alone read it. Nodes are called by their
 /// weights ("layer1.0.conv1" of "layer1.0.conv1.weight"), or as the file calls them.
 /// Blocks are found by find_blocks(). Normalisation and classes come from the metadata that to_onnx()

@@ -21,9 +21,9 @@ bool all_equal(const Integers& values) {
 
 class Lowering : private OnnxDrafts {
  public:
-  Lowering(const OnnxFile& file, const std::string& image, std::int64_t channels, std::string where)
-      : OnnxDrafts(file), file_(file), where_(std::move(where)) {
-    add("input", Input{channels}, {}, image);
+  Lowering(const OnnxFile& file, const std::string& image, const Extent& extent, std::string where)
+      : OnnxDrafts(file, extent), file_(file), where_(std::move(where)) {
+    add("input", Input{extent.c}, {}, image);
   }
 
   LoweredOnnx run() {
@@ -63,10 +63,10 @@ class Lowering : private OnnxDrafts {
     static const std::map<std::string, Handler> handlers = {
         {"Constant", &Lowering::make_constant},
         {"Identity", &Lowering::pass},
-        {"Dropout", &Lowering::pass},
+        {"Dropout", &Lowering::dropout},
         {"Flatten", &Lowering::flatten},
-        {"Reshape", &Lowering::flatten},
-        {"Squeeze", &Lowering::flatten},
+        {"Reshape", &Lowering::reshape},
+        {"Squeeze", &Lowering::squeeze},
         {"Conv", &Lowering::conv},
         {"BatchNormalization", &Lowering::batch_norm},
         {"Relu", &Lowering::relu},
@@ -101,12 +101,49 @@ class Lowering : private OnnxDrafts {
     alias(node, value(node, 0));
   }
 
-  void flatten(const OnnxNode& node) {
+  // Training is not the file's affair, but the rate is.
+  void dropout(const OnnxNode& node) {
+    float rate = 0.5f;
+    if (const OnnxTensor* ratio = optional_constant(node, 1)) {
+      need(ratio->floats.size() == 1, "a ratio that is not a number");
+      rate = ratio->floats[0];
+    } else if (const auto found = node.floats.find("ratio"); found != node.floats.end()) {
+      rate = found->second;
+    }
     const NodeId x = value(node, 0);
-    need(std::holds_alternative<GlobalAvgPool>(draft(x).node.op) ||
-             std::holds_alternative<Linear>(draft(x).node.op),
-         "only behind global pooling");
-    alias(node, x);
+    add(node.name, Dropout{rate}, {x}, node.outputs.front());
+  }
+
+  void make_rows(const OnnxNode& node, NodeId x) {
+    if (draft(x).is_flat) {
+      alias(node, x);
+      return;
+    }
+    const Extent& image = draft(x).extent;
+    need(image.h == image.w, "an image that is not square");
+    add(node.name, Flatten{image.h}, {x}, node.outputs.front());
+  }
+
+  void flatten(const OnnxNode& node) {
+    need(node.integer("axis", 1) == 1, "not along the channels");
+    make_rows(node, value(node, 0));
+  }
+
+  // An exporter that knows the number of images writes it in front.
+  void reshape(const OnnxNode& node) {
+    const NodeId x = value(node, 0);
+    if (!draft(x).is_flat) {
+      const Integers& shape = integers(node, 1);
+      need(shape.size() == 2 && (shape[1] == -1 || shape[1] == draft(x).extent.size()),
+           "to another shape than an image's row");
+    }
+    make_rows(node, x);
+  }
+
+  void squeeze(const OnnxNode& node) {
+    const NodeId x = value(node, 0);
+    need(draft(x).extent.h == 1 && draft(x).extent.w == 1, "an image that is not pooled");
+    make_rows(node, x);
   }
 
   // Square windows, equal strides and pads of one size.
@@ -134,8 +171,9 @@ class Lowering : private OnnxDrafts {
     need(weight.shape.rank() == 4, "only images of two dimensions");
     const Window w = window(node, node.list("kernel_shape", {weight.shape[2], weight.shape[3]}));
     const NodeId x = value(node, 0);
+    need(!draft(x).is_flat, "behind global pooling");
     const std::int64_t groups = node.integer("group", 1), filters = weight.shape[0];
-    need(groups == 1 || (groups == draft(x).channels && filters == groups),
+    need(groups == 1 || (groups == draft(x).channels() && filters == groups),
          "groups other than one for each channel, with one filter");
     Op op = Conv2d{.filters = filters,
                    .window = w.extent,
@@ -198,7 +236,7 @@ class Lowering : private OnnxDrafts {
     const NodeId a = value(node, 0), b = value(node, 1);
     for (const auto& [norm, other] : {std::pair(a, b), std::pair(b, a)}) {
       if (a == b || open_norm(norm) == nullptr || draft(norm).node.inputs.size() != 1) continue;
-      if (draft(norm).channels != draft(other).channels) continue;
+      if (draft(norm).channels() != draft(other).channels()) continue;
       move_here(norm, draft(norm).node.op, {draft(norm).node.inputs[0], other},
                 node.outputs.front());
       return;
@@ -240,6 +278,10 @@ class Lowering : private OnnxDrafts {
     need(max || w.pad == 0 || node.integer("count_include_pad", 0) == 1,
          "padding that isn't counted");
     const NodeId x = value(node, 0);
+    if (!max && w.extent == 1 && w.stride == 1) {  // adaptive pooling to the side that is there
+      alias(node, x);
+      return;
+    }
     add(node.name, Pool{max ? PoolKind::max : PoolKind::average, w.extent, w.stride, w.pad}, {x},
         node.outputs.front());
   }
@@ -310,8 +352,8 @@ class Lowering : private OnnxDrafts {
   }
 
   std::vector<std::int32_t> all_channels(NodeId x) {
-    select(draft(x).channels);
-    std::vector<std::int32_t> source(static_cast<std::size_t>(draft(x).channels));
+    select(draft(x).channels());
+    std::vector<std::int32_t> source(static_cast<std::size_t>(draft(x).channels()));
     std::iota(source.begin(), source.end(), 0);
     return source;
   }
@@ -398,8 +440,8 @@ class Lowering : private OnnxDrafts {
     select(std::ssize(indices));
     std::vector<std::int32_t> source;
     for (std::int64_t i : indices) {
-      const std::int64_t channel = i < 0 ? i + draft(x).channels : i;
-      need(channel >= 0 && channel < draft(x).channels, "a channel that there isn't");
+      const std::int64_t channel = i < 0 ? i + draft(x).channels() : i;
+      need(channel >= 0 && channel < draft(x).channels(), "a channel that there isn't");
       source.push_back(static_cast<std::int32_t>(channel));
     }
     need(!source.empty(), "no channels");
@@ -422,9 +464,9 @@ class Lowering : private OnnxDrafts {
 
 }  // namespace
 
-LoweredOnnx lower_onnx(const OnnxFile& file, const std::string& image, std::int64_t channels,
+LoweredOnnx lower_onnx(const OnnxFile& file, const std::string& image, const Extent& extent,
                        const std::string& where) {
-  return Lowering(file, image, channels, where).run();
+  return Lowering(file, image, extent, where).run();
 }
 
 }  // namespace trifold::nn

@@ -19,7 +19,7 @@ struct LoweredOnnx {
 /// See import.h for what is understood.
 /// Errors    FileError naming the file: what isn't understood, all of it, with the reasons;
 ///           a value that nothing makes.
-LoweredOnnx lower_onnx(const OnnxFile& file, const std::string& image, std::int64_t channels,
+LoweredOnnx lower_onnx(const OnnxFile& file, const std::string& image, const Extent& extent,
                        const std::string& where);
 
 }  // namespace trifold::nn

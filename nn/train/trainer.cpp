@@ -1,8 +1,10 @@
 #include "nn/train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
+#include "kernels/elementwise.h"
 #include "kernels/runtime/error.h"
 #include "kernels/runtime/trace.h"
 #include "nn/finite.h"
@@ -68,6 +70,11 @@ Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& nor
            ex),
       totals_(ex) {
   check_fits(network, data);
+  if (std::ranges::any_of(network.graph().nodes, [](const Node& node) {
+        return std::holds_alternative<Dropout>(node.op);
+      })) {
+    dropout_ = DropoutSource{options.seed, engine::Tensor::zeros({1}, ex.device)};
+  }
   if (options.graph) graph_.emplace(ex.device);
   if (!options.teacher) return;
   const Teacher& teacher = *options.teacher;
@@ -94,6 +101,9 @@ std::optional<EpochResult> Trainer::run_epoch(
     sgd_.set_learning_rate(lr);
     if (options_.ema_decay > 0) {
       sgd_.set_average_decay(average_decay(options_.ema_decay, epoch_ * batches + batch_));
+    }
+    if (dropout_) {
+      kernels::fill(ex_, 1, static_cast<float>(epoch_ * batches + batch_), dropout_->step.data());
     }
     step(*batch);
     images_ += batch->n;
@@ -140,8 +150,10 @@ engine::Var Trainer::forward(engine::Tape& tape, const DeviceBatch& batch) {
   const auto smoothing = static_cast<float>(options_.label_smoothing);
   // The teacher comes first, for its memory is free again when the network needs most.
   const engine::Tensor teacher = teacher_logits(batch);
+  ForwardMode mode = training;
+  mode.dropout = dropout_ ? &*dropout_ : nullptr;
   const engine::Var logits =
-      executor_.forward(tape, network_input(ex_, batch.x, size_), training).logits;
+      executor_.forward(tape, network_input(ex_, batch.x, size_), mode).logits;
   engine::Var loss = teacher.defined()
                          ? engine::distillation_loss(tape, logits, batch.labels, smoothing, teacher,
                                                      {.weight = options_.teacher->weight,

@@ -125,6 +125,7 @@ class Trainer {
   kernels::Exec ex_;
   DeviceLoader loader_;
   Sgd sgd_;
+  std::optional<DropoutSource> dropout_;  // of a network that has any
   std::optional<FoldedNetwork> teacher_;
   std::uint32_t teacher_crc32_ = 0;
   std::optional<engine::GraphCapture> graph_;  // a step

@@ -33,6 +33,7 @@ std::vector<Layer> layers_of(const nn::Graph& graph, std::int64_t side) {
   std::vector<Layer> layers;
   for (nn::NodeId id = 1; id < graph.size(); ++id) {
     if (folding.skipped[static_cast<std::size_t>(id)]) continue;
+    if (std::holds_alternative<nn::Dropout>(graph.node(id).op)) continue;  // nothing in inference
     const auto folded = folding.convolutions.find(id);
     const bool is_conv = folded != folding.convolutions.end();
     const nn::Node& node = graph.node(is_conv ? folded->second.conv : id);

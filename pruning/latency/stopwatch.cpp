@@ -131,6 +131,7 @@ std::function<void()> operation(const kernels::Exec& ex, std::int64_t batch, con
   if (layer.op == "global_avg_pool") {
     return on_tape([=](auto& tape) { engine::global_avg_pool(tape, x); });
   }
+  if (layer.op == "flatten") return on_tape([=](auto& tape) { engine::flatten(tape, x); });
   if (layer.op == "depthwise_conv2d") {
     const Var w =
         Var::constant(Tensor::filled({layer.window, layer.window, layer.in}, 0.01f, ex.device));

@@ -16,6 +16,7 @@
 #include "nn/train/evaluate.h"
 #include "nn/train/trainer.h"
 #include "tests/nn/depthwise_network.h"
+#include "tests/nn/flatten_network.h"
 
 namespace trifold::nn {
 namespace {
@@ -147,6 +148,10 @@ TEST_P(OnDevice, DenseNetTrainsAsOnTheCpu) {
 
 TEST_P(OnDevice, InvertedResidualsTrainAsOnTheCpu) {
   expect_the_cpus_training(inverted_residuals(classes), GetParam());
+}
+
+TEST_P(OnDevice, AFlattenedNetworkTrainsAsOnTheCpu) {
+  expect_the_cpus_training(flattened(classes), GetParam());
 }
 
 TEST_P(OnDevice, ATaughtNetworkTrainsAsOnTheCpu) {

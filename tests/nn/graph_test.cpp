@@ -14,6 +14,7 @@
 #include "nn/io/graph_json.h"
 #include "nn/least_bytes.h"
 #include "tests/nn/depthwise_network.h"
+#include "tests/nn/flatten_network.h"
 
 namespace trifold::nn {
 namespace {
@@ -35,6 +36,8 @@ Graph sample() {
   g.add("linear", Linear{.outputs = 5, .bias = false}, {10});
   g.add("relu6", Relu6{}, {11});
   g.add("depthwise", DepthwiseConv2d{.window = 3, .stride = 2, .pad = 1, .bias = true}, {12});
+  g.add("dropout", Dropout{0.25f}, {13});
+  g.add("flatten", Flatten{1}, {14});
   g.blocks.push_back({"block", 0, 4, 6, true});
   return g;
 }
@@ -50,9 +53,9 @@ TEST(Graph, InfersExtents) {
   EXPECT_EQ(extents[10], (Extent{1, 1, 12}));
   EXPECT_EQ(extents[11], (Extent{1, 1, 5}));
   EXPECT_EQ(extents[12], (Extent{1, 1, 5}));
-  EXPECT_EQ(extents[13], (Extent{1, 1, 5}));
+  for (std::size_t i : {13, 14, 15}) EXPECT_EQ(extents[i], (Extent{1, 1, 5})) << i;
   EXPECT_EQ(infer_channels(g),
-            (std::vector<std::int64_t>{3, 4, 4, 4, 4, 4, 4, 12, 12, 12, 12, 5, 5, 5}));
+            (std::vector<std::int64_t>{3, 4, 4, 4, 4, 4, 4, 12, 12, 12, 12, 5, 5, 5, 5, 5}));
 }
 
 TEST(Graph, TakesTheBytesOfItsLargestNodeAtLeast) {
@@ -93,9 +96,27 @@ TEST(Graph, RefusesSidesThatDoNotFit) {
   EXPECT_THROW(infer_extents(g, 15), ShapeError);
 }
 
+// What a linear layer weighs is of one extent: no other image has it.
+TEST(Graph, FlattensImagesOfOneSideAlone) {
+  const Graph g = flattened();
+  EXPECT_EQ(infer_channels(g)[7], 20);
+  EXPECT_EQ(infer_extents(g, 8)[7], (Extent{1, 1, 20}));
+  EXPECT_EQ(infer_extents(g, 11)[7], (Extent{1, 1, 20})) << "pooling rounds down";
+  try {
+    infer_extents(g, 16);
+    FAIL() << "4 x 4 pixels were read as 2 x 2";
+  } catch (const ShapeError& e) {
+    EXPECT_NE(
+        std::string(e.what()).find("node 'flatten' (flatten): the layers behind it are for 2 x "
+                                   "2 pixels, not 4 x 4"),
+        std::string::npos)
+        << e.what();
+  }
+}
+
 TEST(Graph, JsonRoundTrip) {
   for (const Graph& g :
-       {sample(), inverted_residuals(), cifar_resnet(14, Shortcut::A, 3, 10),
+       {sample(), inverted_residuals(), flattened(), cifar_resnet(14, Shortcut::A, 3, 10),
         cifar_resnet(14, Shortcut::B, 1, 2), imagenet_resnet(50, 3, 1000),
         densenet({.layers_per_block = 2, .growth = 4, .bottleneck = true}, 3, 10)}) {
     const std::string text = to_json(g).dump();
@@ -142,7 +163,12 @@ TEST(Graph, ValidateNamesWhatIsWrong) {
       {"'depthwise'", attribute(13, DepthwiseConv2d{.window = 0})},
       {"'depthwise'", attribute(13, DepthwiseConv2d{.window = 3, .stride = 0})},
       {"'depthwise'", attribute(13, DepthwiseConv2d{.window = 3, .pad = 3})},
-      {"'block'", [](Graph& g) { g.blocks[0].output = 14; }},
+      {"'dropout'", attribute(14, Dropout{1.0f})},
+      {"'dropout'", attribute(14, Dropout{-0.5f})},
+      {"'flatten'", attribute(15, Flatten{0})},
+      {"'flatten'", attribute(15, Flatten{1025})},
+      {"'flatten'", attribute(15, Flatten{1024})},  // of 5 channels
+      {"'block'", [](Graph& g) { g.blocks[0].output = 16; }},
       {"'block'", [](Graph& g) { g.blocks[0].input = 6; }},
       {"'block'", [](Graph& g) { g.blocks[0].stage = -1; }},
       {"'block'", [](Graph& g) { g.blocks[0].stage = std::int64_t{1} << 62; }},

@@ -7,6 +7,7 @@
 
 #include "nn/arch/densenet.h"
 #include "nn/arch/resnet.h"
+#include "tests/nn/flatten_network.h"
 
 namespace trifold::pruning {
 namespace {
@@ -75,6 +76,28 @@ TEST(Channels, AddTiesAndAGatherSelects) {
   EXPECT_EQ(c.of[4], c.of[1]);
   EXPECT_EQ(c[0].nodes, (std::vector<nn::NodeId>{1, 2, 3, 4}));
   EXPECT_TRUE(c[c.class_of(5, 0)].is_selection(g));
+}
+
+TEST(Channels, FlatteningKeepsAChannelsPixelsTogether) {
+  const nn::Graph g = nn::flattened();
+  const Coupling c = find_coupling(g);
+  EXPECT_EQ(c.classes.size(), 6u + 5 + 12 + 9);
+  std::vector<ClassId> expected;
+  for (const ClassId id : row(g, c, "features.5")) expected.insert(expected.end(), 4, id);
+  EXPECT_EQ(row(g, c, "flatten"), expected);
+  EXPECT_EQ(row(g, c, "classifier.12_dropout"), row(g, c, "classifier.12"));
+  EXPECT_EQ(row(g, c, "classifier"), std::vector<ClassId>(10, unprunable));
+}
+
+TEST(Channels, TheOutputStaysWhateverMakesIt) {
+  nn::Graph g;
+  g.add("input", nn::Input{3}, {});
+  g.add("hidden", nn::Conv2d{.filters = 2}, {0});
+  g.add("classes", nn::Conv2d{.filters = 4}, {1});
+  g.add("pool", nn::GlobalAvgPool{}, {2});
+  const Coupling c = find_coupling(g);
+  EXPECT_EQ(c.classes.size(), 2u);
+  EXPECT_EQ(row(g, c, "classes"), std::vector<ClassId>(4, unprunable));
 }
 
 TEST(Channels, TyingToTheImageMakesUnprunable) {

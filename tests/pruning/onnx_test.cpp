@@ -12,6 +12,7 @@
 #include "pruning/cost.h"
 #include "surgery_support.h"
 #include "tests/nn/depthwise_network.h"
+#include "tests/nn/flatten_network.h"
 #include "tests/nn/relu6_network.h"
 
 namespace trifold::pruning {
@@ -103,6 +104,25 @@ TEST_F(OnnxTest, DepthwiseConvolutionsComeBackWithTheSameBits) {
     EXPECT_TRUE(std::ranges::none_of(folded.network.graph().nodes, [](const nn::Node& node) {
       return std::holds_alternative<nn::BatchNorm>(node.op);
     }));
+  }
+}
+
+// Weights behind a flattened image are in PyTorch's order in the file and in memory.
+TEST_F(OnnxTest, FlattenedNetworksComeBackWithTheSameBits) {
+  const nn::Graph whole = nn::flattened(4, 0.375f);
+  const nn::Network original = testing::random_network(whole, 4);
+  Units units = find_units(whole, WidthMode::stream, true);
+  CutPlan plan{{}, {WidthMode::stream, std::vector<bool>(units.units.size(), true), true}};
+  for (std::size_t i = 0; i < units.units.size(); i += 4) plan.units.kept[i] = false;
+  for (const bool is_cut : {false, true}) {
+    const nn::Model model =
+        model_of(is_cut ? std::move(cut(original, plan).network) : original.clone(), 8);
+    const engine::Tensor images = testing::random_images(2, 8, 5);
+    const nn::Model again = back(nn::to_onnx(model, {.fold = false}));
+    EXPECT_EQ(again.network.graph().nodes, model.network.graph().nodes);
+    EXPECT_EQ(testing::logits(again.network, images), testing::logits(model.network, images));
+    testing::expect_close(testing::logits(back(nn::to_onnx(model)).network, images),
+                          testing::logits(model.network, images));
   }
 }
 

@@ -10,6 +10,7 @@
 #include "pruning/depth.h"
 #include "surgery_support.h"
 #include "tests/nn/depthwise_network.h"
+#include "tests/nn/flatten_network.h"
 #include "tests/nn/relu6_network.h"
 
 namespace trifold::pruning {
@@ -39,6 +40,7 @@ std::vector<Case> cases() {
           {"resnet14b", nn::cifar_resnet(14, Shortcut::B, 3, 10), 8, 10},
           {"inverted", nn::inverted_residuals(), 8, 8},
           {"inverted6", nn::with_relu6(nn::inverted_residuals()), 9, 4},
+          {"flattened", nn::flattened(), 8, 8},
           {"relu6", nn::with_relu6(nn::cifar_resnet(14, Shortcut::B, 3, 10)), 8, 6},
           {"resnet18", nn::imagenet_resnet(18, 3, 7), 32, 1},
           {"resnet50", nn::imagenet_resnet(50, 3, 7), 32, 1},
@@ -292,6 +294,41 @@ TEST(SurgeryWidth, AGatherTiedToTheImageKeepsItsChannels) {
   }
   const engine::Tensor images = random_images(3, 5, 22);
   expect_close(logits(result.network, images), logits(masked, images));
+}
+
+// A hidden linear layer's output that is gone weighs nothing in what reads it.
+TEST(SurgeryWidth, HiddenLinearLayersAreCutWithTheirReaders) {
+  const nn::Graph graph = nn::flattened();
+  const nn::Network network = random_network(graph, 23);
+  const Units units = find_units(graph, WidthMode::stream, true);
+  EXPECT_EQ(units.groups, (std::vector<std::string>{"features.6", "features.5", "classifier.12",
+                                                    "classifier.9"}));
+  ASSERT_EQ(units.units.size(), 6u + 5 + 12 + 9);
+  CutPlan plan{{}, {WidthMode::stream, std::vector<bool>(units.units.size(), true), true}};
+  nn::Network masked = network.clone();
+  for (std::size_t i = 0; i < units.units.size(); ++i) {
+    if (i % 3 != 1) continue;
+    plan.units.kept[i] = false;
+    const Unit& unit = units.units[i];
+    const std::string& group = units.groups[static_cast<std::size_t>(unit.group)];
+    const bool is_linear = group.starts_with("classifier");
+    for (const char* suffix : {".weight", ".bias"}) {
+      const engine::Tensor values =
+          masked.parameter(group + (is_linear ? "" : "_bn") + suffix).var.value;
+      for (std::int64_t at = unit.channel; at < values.size(); at += values.shape().channels()) {
+        values.data()[at] = 0.0f;
+      }
+    }
+  }
+  const Cut result = cut(network, plan);
+  const nn::Graph& small = result.network.graph();
+  EXPECT_EQ(std::get<nn::Linear>(small.node(8).op).outputs, 8);
+  EXPECT_EQ(std::get<nn::Linear>(small.node(11).op).outputs, 6);
+  EXPECT_EQ(std::get<nn::Linear>(small.node(14).op).outputs, 10) << "the logits stay";
+  EXPECT_EQ(nn::infer_channels(small)[7], 4 * std::get<nn::Conv2d>(small.node(4).op).filters);
+  const engine::Tensor images = random_images(3, 8, 24);
+  expect_close(logits(result.network, images), logits(masked, images));
+  expect_mapped(network, result);
 }
 
 TEST(SurgeryErrors, NameTheProblem) {

@@ -11,6 +11,7 @@
 #include "nn/arch/architectures.h"
 #include "nn/io/pytorch_module.h"
 #include "nn/onnx/export.h"
+#include "tests/nn/flatten_network.h"
 
 namespace trifold::nn {
 namespace {
@@ -131,6 +132,14 @@ TEST(PyTorchModule, HasALineForEachNode) {
   const Graph& graph = model.network.graph();
   EXPECT_GT(std::ranges::count(module.substr(module.find("def forward")), '\n'), graph.size());
   EXPECT_NE(module.find("return x" + std::to_string(graph.output()) + "\n"), std::string::npos);
+}
+
+TEST(PyTorchModule, FlattensAndDrops) {
+  Model model{Network(flattened()), small_model().info};
+  const std::string module = to_pytorch(model);
+  EXPECT_NE(module.find("torch.flatten(x6, 1)"), std::string::npos) << module;
+  EXPECT_NE(module.find("F.dropout(x9, 0.25, self.training)"), std::string::npos) << module;
+  EXPECT_NE(module.find("nn.Linear(20, 12, bias=True)"), std::string::npos) << module;
 }
 
 TEST(PyTorchModule, RefusesNamesThatAreCode) {

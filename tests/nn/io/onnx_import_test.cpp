@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <limits>
 
 #include "engine/file_io.h"
 #include "kernels/runtime/error.h"
@@ -176,6 +177,65 @@ TEST_F(OnnxImport, RefusesAttributesThatNothingCanHave) {
       << text;
   EXPECT_NE(text.find("1 Slice (a part of the image; the first is 'a')"), std::string::npos)
       << text;
+}
+
+// A linear layer behind images of 2 x 2 pixels, which its file has in the order of channels, and a
+// dropout of each version.
+TEST_F(OnnxImport, ReadsImagesAsRows) {
+  for (const char* op : {"Flatten", "Reshape"}) {
+    OnnxModel onnx;
+    onnx.add_input("x", OnnxType::float32, {-1, 3, 4, 4});
+    onnx.add_node("MaxPool", "pool", {"x"},
+                  {{"kernel_shape", std::vector<std::int64_t>{2, 2}},
+                   {"strides", std::vector<std::int64_t>{2, 2}}});
+    onnx.add_node("AveragePool", "adapted", {"pool"},
+                  {{"kernel_shape", std::vector<std::int64_t>{1, 1}}});
+    std::vector<std::string> inputs = {"adapted"};
+    if (std::string(op) == "Reshape") inputs.push_back(onnx.add_integers("to", {-1, 12}));
+    onnx.add_node(op, "rows", inputs);
+    onnx.add_node("Dropout", "old", {"rows"}, {{"ratio", 0.125f}});
+    const std::vector<float> rate = {0.75f};
+    onnx.add_node("Dropout", "new", {"old", onnx.add_floats("rate", {}, rate)});
+    std::vector<float> weights;
+    for (int i = 0; i < 24; ++i) weights.push_back(static_cast<float>(i));
+    onnx.add_floats("fc.weight", {2, 12}, weights);
+    onnx.add_node("Gemm", "z", {"new", "fc.weight"}, {{"transB", std::int64_t{1}}});
+    onnx.add_output("z", OnnxType::float32, {-1, 2});
+    const Model model =
+        back(onnx.bytes("graph"), {.arch = {}, .normalisation = no_normalisation(3), .side = {}});
+    const Graph& graph = model.network.graph();
+    ASSERT_EQ(graph.size(), 6) << "a window of one pixel changes nothing";
+    EXPECT_EQ(graph.node(2).op, Op(Flatten{2}));
+    EXPECT_EQ(graph.node(3).op, Op(Dropout{0.125f}));
+    EXPECT_EQ(graph.node(4).op, Op(Dropout{0.75f}));
+    const engine::Tensor w = model.network.parameter("fc.weight").var.value;  // (in, out)
+    EXPECT_EQ(w.values()[2 * 7 + 1], 12.0f + 7.0f);
+  }
+}
+
+TEST_F(OnnxImport, RefusesOtherShapesAndRates) {
+  const auto told = [&](const char* op, const std::vector<std::int64_t>& shape,
+                        const std::vector<OnnxAttribute>& attributes) {
+    OnnxModel onnx;
+    onnx.add_input("x", OnnxType::float32, {-1, 3, 4, 4});
+    std::vector<std::string> inputs = {"x"};
+    if (!shape.empty()) inputs.push_back(onnx.add_integers("to", shape));
+    onnx.add_node(op, "y", inputs, attributes);
+    onnx.add_output("y", OnnxType::float32, {-1, 48});
+    return refusal(*this, onnx);
+  };
+  constexpr const char* other = "to another shape than an image's row";
+  EXPECT_NE(told("Reshape", {-1, 24}, {}).find(other), std::string::npos);
+  EXPECT_NE(told("Reshape", {-1, 3, 16}, {}).find(other), std::string::npos);
+  EXPECT_NE(told("Reshape", {}, {}).find("an input is missing"), std::string::npos);
+  EXPECT_NE(told("Squeeze", {}, {}).find("an image that is not pooled"), std::string::npos);
+  EXPECT_NE(told("Flatten", {}, {{"axis", std::int64_t{2}}}).find("not along the channels"),
+            std::string::npos);
+  for (const float rate : {-0.5f, 1.0f, std::numeric_limits<float>::quiet_NaN()}) {
+    EXPECT_NE(told("Dropout", {}, {{"ratio", rate}}).find("an attribute is out of range"),
+              std::string::npos)
+        << rate;
+  }
 }
 
 TEST_F(OnnxImport, BoundsTheDepthOfItsMetadata) {

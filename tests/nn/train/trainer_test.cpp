@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/safetensors.h"
+#include "tests/nn/flatten_network.h"
 #include "tests/nn/train/trainer_support.h"
 
 namespace trifold::nn {
@@ -43,6 +44,62 @@ TEST_F(TrainerTest, ResumesBitByBitAtEveryBatch) {
     EXPECT_TRUE(equal(whole, second)) << "stopped after batch " << stop;
     EXPECT_TRUE(equal(reference.averaged(), trainer.averaged())) << "stopped after batch " << stop;
   }
+}
+
+// A step's draws are a function of the seed and its number.
+TEST_F(TrainerTest, DropoutsDrawAnewEachStepAndResume) {
+  const auto rows = [](float rate) {
+    Network network(flattened(4, rate));
+    initialise(network, 1);
+    return network;
+  };
+  const auto trained = [&](float rate, std::uint64_t seed, std::int64_t stop,
+                           const kernels::Exec& ex) {
+    Network network = rows(rate);
+    TrainOptions o = options();
+    o.seed = seed;
+    std::int64_t batches = 0;
+    {
+      Trainer trainer(network, data, normalisation, 8, o, ex);
+      while (!trainer.done() && batches < stop) {
+        trainer.run_epoch([&](const Progress&) { return ++batches < stop; });
+      }
+      if (trainer.done()) return network;
+      trainer.save(checkpoint);
+    }
+    Network second = rows(rate);
+    Trainer trainer(second, data, normalisation, 8, o, ex);
+    trainer.restore(checkpoint);
+    run_to_end(trainer);
+    return second;
+  };
+  constexpr std::int64_t never = 1000;
+  const Network whole = trained(0.25f, 5, never, {});
+  for (const std::int64_t stop : {1, 7}) {
+    EXPECT_TRUE(equal(whole, trained(0.25f, 5, stop, {}))) << "stopped after batch " << stop;
+  }
+  kernels::ThreadPool pool(3);
+  EXPECT_TRUE(equal(whole, trained(0.25f, 5, never, {.pool = &pool})));
+  EXPECT_FALSE(equal(whole, trained(0.0f, 5, never, {}))) << "nothing was dropped";
+
+  // In inference nothing is.
+  const Network plain = rows(0.0f), dropping = rows(0.9f);
+  EXPECT_EQ(evaluate(plain, data, normalisation, 8, {}).loss,
+            evaluate(dropping, data, normalisation, 8, {}).loss);
+
+  // The same images and weights at another step.
+  const Executor executor(dropping);
+  const auto logits = [&](float step) {
+    const DropoutSource source{5, engine::Tensor::filled({1}, step)};
+    ForwardMode mode = training;
+    mode.dropout = &source;
+    engine::Tape tape({}, engine::Tape::Mode::no_grad);
+    const engine::Var images = engine::Var::constant(engine::Tensor::filled({4, 8, 8, 3}, 0.5f));
+    const auto values = executor.forward(tape, images, mode).logits.value;
+    return std::vector<float>(values.values().begin(), values.values().end());
+  };
+  EXPECT_EQ(logits(3), logits(3));
+  EXPECT_NE(logits(3), logits(4));
 }
 
 TEST_F(TrainerTest, DoesNotDependOnTheNumberOfThreads) {
