@@ -8,6 +8,7 @@
 #include "nn/arch/densenet.h"
 #include "nn/arch/mobilenet.h"
 #include "nn/arch/resnet.h"
+#include "nn/arch/vgg.h"
 
 namespace trifold::nn {
 namespace {
@@ -33,10 +34,7 @@ Found find(const std::string& name) {
 const std::vector<ArchitectureFamily>& architecture_families() {
   // A new network is a file beside this one and a line here.
   static const std::vector<ArchitectureFamily> all = {
-      cifar_resnets(),
-      imagenet_resnets(),
-      densenets(),
-      mobilenets(),
+      cifar_resnets(), imagenet_resnets(), densenets(), mobilenets(), vggs(),
   };
   return all;
 }

@@ -14,6 +14,7 @@
 #include "nn/arch/architectures.h"
 #include "nn/io/model_file.h"
 #include "nn/train/network_input.h"
+#include "tests/nn/flatten_network.h"
 #include "tests/nn/relu6_network.h"
 #include "tests/pruning/surgery_support.h"
 
@@ -90,9 +91,11 @@ int main(int argc, char** argv) {
         pruning::testing::random_network(
             nn::with_relu6(nn::make_architecture("resnet14", channels, classes)), ++seed),
         32, 32);
-  const std::vector<std::string> cut = {"resnet20", "densenet40",     "resnet50",
-                                        "resnet14", "resnet20",       "resnet18",
-                                        "resnet50", "densenet-bc100", "mobilenetv2"};
+  write(folder, "flattened", pruning::testing::random_network(nn::flattened(classes), ++seed), 8,
+        8);
+  const std::vector<std::string> cut = {"resnet20",    "densenet40", "resnet50", "resnet14",
+                                        "resnet20",    "resnet18",   "resnet50", "densenet-bc100",
+                                        "mobilenetv2", "vgg16"};
   constexpr int cuts = 64;
   for (int i = 0; i < cuts; ++i) {
     const std::string& arch = cut[static_cast<std::size_t>(i) % cut.size()];

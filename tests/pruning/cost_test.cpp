@@ -51,6 +51,7 @@ TEST(Cost, EqualsThePublishedCounts) {
   EXPECT_NEAR(macs(nn::make_architecture("resnet56", 3, 10)), 125.49e6, 5e3);
   EXPECT_NEAR(macs(nn::make_architecture("resnet110", 3, 10)), 252.89e6, 5e3);
   EXPECT_NEAR(macs(densenet40(12)), 282.9e6, 5e4);
+  EXPECT_NEAR(macs(nn::make_architecture("vgg16", 3, 10)), 313.2e6, 5e4);
   // Counted in PyTorch by hooks on the layers.
   EXPECT_EQ(count_cost(nn::make_architecture("mobilenetv2", 3, 10), 32).macs, 91154944);
 }

@@ -11,6 +11,7 @@
 #include "nn/arch/resnet.h"
 #include "nn/execute/executor.h"
 #include "tests/nn/depthwise_network.h"
+#include "tests/nn/flatten_network.h"
 #include "tests/nn/relu6_network.h"
 
 namespace trifold::nn {
@@ -87,6 +88,7 @@ INSTANTIATE_TEST_SUITE_P(
                     built_in("densenet40", 16, 38), built_in("densenet-bc100", 16, 98),
                     built_in("mobilenetv2", 16, 57), Case{"inverted", inverted_residuals(), 12, 14},
                     Case{"depthwise", depthwise_alone(), 11, 1},
+                    Case{"flattened", flattened(), 8, 2}, built_in("vgg16", 32, 13),
                     Case{"relu6", with_relu6(cifar_resnet(8, Shortcut::A, 3, 10)), 32, 7}),
     [](const auto& param) {
       std::string name = param.param.name;
