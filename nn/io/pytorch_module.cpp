@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <concepts>
 
 #include "kernels/runtime/error.h"
 #include "nn/overloaded.h"
@@ -19,6 +20,9 @@ void require_plain(const std::string& name) {
   });
   require<ConfigError>(plain, "'{}' is a name that can't stand in a Python module", name);
 }
+
+template <class T, class... Ops>
+concept OneOf = (std::same_as<T, Ops> || ...);
 
 // The layer that owns a node's parameters; empty where it has none.
 std::string layer(const Node& node, std::int64_t in) {
@@ -41,7 +45,8 @@ std::string layer(const Node& node, std::int64_t in) {
                    return fmt::format("nn.Linear({}, {}, bias={})", in, op.outputs,
                                       op.bias ? "True" : "False");
                  },
-                 [](const auto&) { return std::string(); }},
+                 [](const OneOf<Input, Relu, Relu6, Dropout, Add, Concat, ChannelGather, Pool,
+                                GlobalAvgPool, Flatten> auto&) { return std::string(); }},
       node.op);
 }
 
