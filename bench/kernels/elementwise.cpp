@@ -3,6 +3,7 @@
 #include "bench/kernels/arrays.h"
 #include "bench/kernels/conv2d_shapes.h"
 #include "bench/kernels/rows.h"
+#include "kernels/dropout.h"
 
 namespace trifold::bench {
 namespace {
@@ -41,6 +42,12 @@ void add_image(const Suite& suite, std::int64_t n, std::int64_t side, std::int64
   suite.add({"scale_by", shape, "", traffic(2 * count, 1)}, [=](const Exec& ex) {
     return [=, factor = 0.5f] {
       kernels::scale_by(ex, count, &factor, cold_input(count), cold_output(count));
+    };
+  });
+  suite.add({"dropout", shape, "", traffic(2 * count)}, [=](const Exec& ex) {
+    return [=, step = 1.0f] {
+      kernels::dropout(ex, count, 0.5f, {.seed = 1, .stream = 0, .layer = 0}, &step,
+                       cold_input(count), cold_output(count));
     };
   });
   suite.add({"mean", shape, "", traffic(count)}, [=](const Exec& ex) {

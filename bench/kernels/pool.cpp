@@ -1,4 +1,4 @@
-/// Pools in windows, and of whole images.
+/// Pools in windows, and of whole images, and what stands in their place: images as rows.
 #include <fmt/format.h>
 
 #include <memory>
@@ -6,6 +6,7 @@
 #include "bench/kernels/arrays.h"
 #include "bench/kernels/conv2d_shapes.h"
 #include "bench/kernels/rows.h"
+#include "kernels/flatten.h"
 #include "kernels/pool.h"
 
 namespace trifold::bench {
@@ -69,6 +70,17 @@ void add_global_avg_pool(const Suite& suite, std::int64_t n, std::int64_t side, 
   });
 }
 
+void add_flatten(const Suite& suite, const kernels::FlattenShape& s, std::int64_t side) {
+  const std::string shape = image_name(s.n, side, side, s.c);
+  const std::int64_t count = s.n * s.pixels * s.c;
+  suite.add({"flatten_forward", shape, "", traffic(2 * count)}, [=](const Exec& ex) {
+    return [=] { kernels::flatten_forward(ex, s, cold_input(count), cold_output(count)); };
+  });
+  suite.add({"flatten_backward", shape, "", traffic(2 * count)}, [=](const Exec& ex) {
+    return [=] { kernels::flatten_backward(ex, s, cold_input(count), cold_output(count)); };
+  });
+}
+
 }  // namespace
 
 void add_pool_rows(const Suite& suite) {
@@ -76,6 +88,7 @@ void add_pool_rows(const Suite& suite) {
   for (const std::int64_t c : {168, 45, 12}) add_avg_pool(suite, {128, 32, 32, c, 2, 2, 2, 2});
   for (const std::int64_t c : {64, 45, 456}) add_global_avg_pool(suite, 128, 8, c);
   add_global_avg_pool(suite, 16, 7, 2048);
+  add_flatten(suite, {128, 7 * 7, 512}, 7);
 }
 
 }  // namespace trifold::bench
