@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Submits a pruning run to SLURM: a job that plans it, an array of WORKERS jobs that collect its data
+# points together, and a job that does the rest. Each begins when the one before it has succeeded.
+#
+#   apps/cluster/submit.sh WORKERS [SBATCH OPTIONS...] -- --out DIR [OPTIONS OF PRUNE...]
+#   apps/cluster/submit.sh 8 --time=4:00:00 --cpus-per-task=16 -- --out /shared/runs/resnet56 \
+#     --model /shared/resnet56.safetensors --arch resnet56 --data cifar10:/shared/cifar-10-batches-bin
+#
+# All machines have to see DIR and the files under the same paths. Prints the jobs' numbers.
+set -euo pipefail
+script=$(dirname "$(realpath "$0")")/prune.sbatch
+workers=$1
+shift
+sbatch=()
+while [ "${1:?no -- before the options of prune}" != -- ]; do
+  sbatch+=("$1")
+  shift
+done
+shift
+
+planned=$(sbatch --parsable "${sbatch[@]}" "$script" plan,sparsify "$@")
+collected=$(sbatch --parsable --kill-on-invalid-dep=yes --dependency="afterok:$planned" --array="1-$workers" "${sbatch[@]}" \
+  "$script" collect --worker "$@")
+finished=$(sbatch --parsable --kill-on-invalid-dep=yes --dependency="afterok:$collected" "${sbatch[@]}" "$script" run --resume "$@")
+echo "planning $planned, collecting $collected, finishing $finished"
