@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "kernels/conv2d_phase.h"
 #include "kernels/cuda/conv2d/plan.h"
 
@@ -45,25 +43,7 @@ void add_product(Conv2dWork& to, Conv2dTile tile, std::int64_t rows, std::int64_
   to.kernel.turns += warps * blocks * steps;
 }
 
-/// Places of one dimension of the input that a window reaches.
-std::int64_t reached(std::int64_t extent, std::int64_t outputs, std::int64_t window,
-                     std::int64_t stride, std::int64_t pad) {
-  std::int64_t count = 0, next = 0;
-  for (std::int64_t o = 0; o < outputs; ++o) {
-    const std::int64_t first = std::max(next, o * stride - pad);
-    const std::int64_t last = std::min(extent, o * stride - pad + window);
-    count += std::max<std::int64_t>(0, last - first);
-    next = std::max(next, last);
-  }
-  return count;
-}
-
 }  // namespace
-
-std::int64_t input_pixels(const Conv2dShape& s) {
-  return s.n * reached(s.h, s.p(), s.r, s.stride_h, s.pad_h) *
-         reached(s.w, s.q(), s.s, s.stride_w, s.pad_w);
-}
 
 double least_macs(const Conv2dShape& s) {
   return static_cast<double>(s.y_size()) * static_cast<double>(s.r * s.s * s.c);

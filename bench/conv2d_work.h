@@ -13,9 +13,6 @@ namespace trifold::bench {
 /// Of `count` floats.
 inline double bytes(std::int64_t count) { return 4.0 * static_cast<double>(count); }
 
-/// Of a convolution's input, the pixels that its windows reach.
-std::int64_t input_pixels(const kernels::Conv2dShape& s);
-
 /// Multiply-adds, those of tiles' paddings left out.
 double least_macs(const kernels::Conv2dShape& s);
 

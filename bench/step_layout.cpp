@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "bench/conv2d_work.h"
+#include "bench/input_pixels.h"
 
 namespace trifold::bench {
 namespace {

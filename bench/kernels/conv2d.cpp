@@ -123,7 +123,6 @@ bool takes_winograd(const Conv2dShape& s) {
 
 void add_shape(const Suite& suite, const Conv2dShape& s) {
   const std::string shape = conv2d_name(s);
-  const Work work = conv2d_work(s);
   std::vector<std::pair<std::string, Conv2dAlgorithm>> algorithms = {
       {"direct", Conv2dAlgorithm::direct}};
   if (takes_winograd(s)) algorithms.emplace_back("winograd", Conv2dAlgorithm::winograd);
@@ -132,6 +131,7 @@ void add_shape(const Suite& suite, const Conv2dShape& s) {
   };
   for (const Pass pass : {Pass::forward, Pass::backward_data, Pass::backward_weight}) {
     const std::string op = name_of(pass);
+    const Work work = conv2d_work(s, pass);
     std::vector<Timed> rows;
     for (const auto& [name, algorithm] : algorithms) {
       rows.push_back({{op, shape, name, work}, by_algorithm(what(op, name), s, pass, algorithm)});
@@ -142,6 +142,7 @@ void add_shape(const Suite& suite, const Conv2dShape& s) {
     suite.add(rows);
   }
   const std::string op = "conv2d_packed_forward";
+  const Work work = conv2d_work(s, Pass::forward);
   std::vector<Timed> rows;
   for (const auto& [name, algorithm] : algorithms) {
     rows.push_back({{op, shape, name, work}, packed(what(op, name), s, algorithm)});

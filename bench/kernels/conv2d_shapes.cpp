@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "bench/input_pixels.h"
 #include "kernels/runtime/error.h"
 
 namespace trifold::bench {
@@ -43,8 +44,9 @@ std::string conv2d_name(const Conv2dShape& s) {
                      s.stride_h, s.pad_h);
 }
 
-Work conv2d_work(const Conv2dShape& s) {
-  Work work = traffic(s.x_size() + s.w_size() + s.y_size());
+Work conv2d_work(const Conv2dShape& s, Pass pass) {
+  const std::int64_t x = pass == Pass::backward_data ? s.x_size() : input_pixels(s) * s.c;
+  Work work = traffic(x + s.w_size() + s.y_size());
   work.flops = 2.0 * static_cast<double>(s.y_size() * s.r * s.s * s.c);
   return work;
 }

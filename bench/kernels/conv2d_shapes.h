@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/kernels/conv2d_check.h"
 #include "bench/kernels/suite.h"
 #include "kernels/conv2d.h"
 
@@ -21,7 +22,7 @@ std::string image_name(std::int64_t n, std::int64_t h, std::int64_t w, std::int6
 std::string conv2d_name(const kernels::Conv2dShape& s);
 
 /// Of one pass, as the formula has it: products with the zeros of the padding count, and Winograd's
-/// savings don't.
-Work conv2d_work(const kernels::Conv2dShape& s);
+/// savings don't. Of the input what windows reach is read; its gradient is written whole.
+Work conv2d_work(const kernels::Conv2dShape& s, Pass pass);
 
 }  // namespace trifold::bench

@@ -132,7 +132,7 @@ Prepare backward_row(const std::string& what, const Conv2dShape& s, Method metho
 
 /// The passes of two convolutions, and a batch norm's gradient, which reads x and g and writes dx.
 Work backward_work(const Conv2dShape& s) {
-  const Work one = conv2d_work(s);
+  const Work one = conv2d_work(s, Pass::forward);
   return {2 * one.flops, 2 * one.bytes + traffic(3 * s.x_size()).bytes};
 }
 
@@ -154,8 +154,9 @@ void add_layer(const Suite& suite, std::int64_t n, std::int64_t side, std::int64
     for (const Method method : {Method::fused, Method::steps}) {
       const std::string variant = method == Method::fused ? "fused" : "steps";
       const std::string what = fmt::format("{}/{}, {}", op, shape, variant);
-      rows.push_back({{op, shape, variant, is_forward ? conv2d_work(s) : backward_work(s)},
-                      is_forward ? forward_row(what, s, method) : backward_row(what, s, method)});
+      rows.push_back(
+          {{op, shape, variant, is_forward ? conv2d_work(s, Pass::forward) : backward_work(s)},
+           is_forward ? forward_row(what, s, method) : backward_row(what, s, method)});
     }
     suite.add(rows);
   }
