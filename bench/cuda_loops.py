@@ -43,6 +43,16 @@ class Instruction:
         return next(kind for kind, pattern in PATTERNS if re.match(pattern, self.opcode))
 
     @property
+    def jumps(self):
+        """To its target. A call of a label within the kernel doesn't return: sm_80 leaves loops so."""
+        return bool(re.match(r"(BRA|JMP)\b", self.opcode)) or (
+            self.opcode.startswith("CALL") and self.target.startswith(".L_"))
+
+    @property
+    def leaves(self):
+        return self.jumps or bool(re.match(r"(BRX|EXIT|RET)\b", self.opcode))
+
+    @property
     def vectors(self):
         """16-byte accesses of global memory, and wide stores to shared memory."""
         return bool(re.match(r"(LDG|STG|LD|ST|LDGSTS)\.[\w.]*128|STS\.(64|128)", self.opcode))
@@ -121,7 +131,7 @@ def read_blocks(listing):
             # On Hopper and later a uniform predicate is an operand: BRA.U UP0; a divergence's is a register.
             conditional = bool(code[1]) or re.match(r"BRA\.\w+", code[2]) is not None
             blocks[-1].append(Instruction(code[2], conditional, target[1] if target else ""))
-            if re.match(r"(BRA|BRX|JMP|EXIT|RET)\b", code[2]):
+            if blocks[-1][-1].leaves:
                 blocks.append([])
     return ([b for b in blocks if b], labels) if blocks[-1] else (blocks[:-1], labels)
 
@@ -130,10 +140,9 @@ def successors(blocks, labels):
     edges = []
     for number, block in enumerate(blocks):
         last, after = block[-1], []
-        leaves = re.match(r"(BRA|BRX|JMP|EXIT|RET)\b", last.opcode)
-        if leaves and leaves[1] in ("BRA", "JMP"):
+        if last.jumps:
             after.append(labels[last.target])
-        if (not leaves or last.conditional) and number + 1 < len(blocks):
+        if (not last.leaves or last.conditional) and number + 1 < len(blocks):
             after.append(number + 1)
         edges.append(after)
     return edges
@@ -229,7 +238,7 @@ def examine(listing):
         own = {b: issue_of(blocks[b]) for b in order}
         for b in order:
             for i in blocks[b]:
-                if i.opcode.startswith("CALL") and labels.get(i.target, 0):
+                if i.opcode.startswith("CALL") and not i.jumps and labels.get(i.target, 0):
                     own[b] = own[b] + ways_of(labels[i.target])[0]
         loops = find_loops(edges, order)
         for loop in loops:

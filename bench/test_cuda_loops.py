@@ -137,6 +137,24 @@ class Loops(unittest.TestCase):
         self.assertEqual(loops, [])
         self.assertEqual(once.instructions, 4)
 
+    def test_a_call_of_a_label_within_leaves_the_loop(self):
+        once, (loop,) = cuda_loops.examine(listing("""
+            .text._Z4leftPf:
+                MOV R0, RZ
+            .L_x_0:
+                FFMA R1, R2, R3, R1
+                @P0 CALL.REL.NOINC `(.L_x_1)
+                BRA `(.L_x_0)
+            .L_x_1:
+                IADD3 R0, R0, 0x1, RZ
+                @P1 CALL.REL.NOINC `(.L_x_2)
+                BRA `(.L_x_0)
+            .L_x_2:
+                EXIT
+            """))
+        self.assertEqual(loop.turn.counts["fma"], 1)
+        self.assertEqual(once.instructions, 2)
+
     def test_a_branch_that_divergence_takes_goes_on_too(self):
         _, loops = cuda_loops.examine(listing(
             ".L_x_0:\n FFMA R0, R1, R2, R0\n BRA.DIV UR4, `(.L_x_1)\n @P0 BRA `(.L_x_0)\n EXIT\n.L_x_1:\n EXIT"))
