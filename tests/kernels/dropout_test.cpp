@@ -48,6 +48,26 @@ TEST(Dropout, KeepsWhatTheReferenceKeepsAndScalesIt) {
   }
 }
 
+// Elements draw by their places in x, wherever that lies.
+TEST(Dropout, TakesArraysThatVectorsDoNotFit) {
+  constexpr std::int64_t count = 1001;
+  const Floats x = normals(count, 1), at{3.0f};
+  const Doubles y = oracle::dropout(
+      widen(x), 0.5f,
+      oracle::dropout_kept(index(count), 0.5f, draws.seed, draws.stream, draws.layer, 3));
+  Floats behind_one{0.0f};
+  behind_one.insert(behind_one.end(), x.begin(), x.end());
+  run_everywhere(
+      {nans(count + 1)},
+      [&](const Trial& ex, const std::vector<float*>& out) {
+        dropout(ex, count, 0.5f, draws, ex.in(at), ex.in(behind_one) + 1, out[0] + 1);
+      },
+      [&](const std::vector<Floats>& out) {
+        expect_within(Floats(out[0].begin() + 1, out[0].end()), y,
+                      [&](std::size_t i) { return 3 * unit * std::abs(y[i]); });
+      });
+}
+
 TEST(Dropout, DropsTheShareThatItIsAskedFor) {
   constexpr std::int64_t count = 100000;
   const std::vector<bool> first = oracle::dropout_kept(count, 0.3, 1, 7, 2, 0);
