@@ -259,7 +259,7 @@ By `cuda_roofline --issue bench/cuda_loops.tsv`; **nothing here was measured on 
 and operations are counted from the shapes (`bench/step_traffic.h` says how) and checked against the
 emulator's counters, instructions are counted in the compiler's machine code, and times are predicted
 from both and from data sheets: 3.35 TB/s and 990 TFLOP/s in bf16 for an H100, 2.04 and 312 for an
-A100 of 80 GB. Both are taken to run the machine code of an H100 (sm_90). Operations are those of
+A100 of 80 GB. Each runs its own machine code (sm_90, sm_80). Operations are those of
 whole tiles; least bytes leave out partial results, least operations the padding of tiles. But for
 ResNet-50's images are 32 x 32.
 

@@ -25,7 +25,7 @@ struct Gpu {
 /// NVIDIA H100 SXM5 and A100 SXM4 80 GB. The clocks are those of the data sheets' fp32 peaks: 67
 /// TFLOP/s from 132 multiprocessors of 128 lanes, and 19.5 from 108 of 64.
 inline constexpr Gpu h100{"H100", 90, 132, 1.98e9, 990e12 / 2, 3.35e12, 50e6};
-inline constexpr Gpu a100{"A100", 90, 108, 1.41e9, 312e12 / 2, 2.04e12, 40e6};
+inline constexpr Gpu a100{"A100", 80, 108, 1.41e9, 312e12 / 2, 2.04e12, 40e6};
 
 /// What all warps of a launch issue.
 struct Issued {
