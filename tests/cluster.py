@@ -9,6 +9,7 @@ with the bits of one that a single process did.
 Needs Debian's slurmctld, slurmd, slurm-client and munge; touches nothing outside a temporary folder.
 """
 import argparse
+import getpass
 import importlib.util
 import os
 import pathlib
@@ -72,8 +73,7 @@ class Slurm:
             (work / folder).mkdir()
         configuration = work / "slurm.conf"
         configuration.write_text(CONFIGURATION.format(
-            host=socket.gethostname().split(".")[0], user=os.environ.get("USER") or subprocess.run(
-                ["id", "-un"], check=True, capture_output=True, text=True).stdout.strip(), work=work,
+            host=socket.gethostname().split(".")[0], user=getpass.getuser(), work=work,
             controller_port=free_port(), node_port=free_port(), processors=os.cpu_count()))
         self.environment = dict(os.environ, SLURM_CONF=str(configuration), PATH=PATH)
         key = work / "munge.key"

@@ -9,7 +9,7 @@
 # All machines have to see DIR and the files under the same paths. Prints the jobs' numbers.
 set -euo pipefail
 script=$(dirname "$(realpath "$0")")/prune.sbatch
-workers=$1
+workers=${1:?the first argument is how many jobs collect}
 shift
 sbatch=()
 while [ "${1:?no -- before the options of prune}" != -- ]; do
@@ -18,8 +18,9 @@ while [ "${1:?no -- before the options of prune}" != -- ]; do
 done
 shift
 
-planned=$(sbatch --parsable "${sbatch[@]}" "$script" plan,sparsify "$@")
-collected=$(sbatch --parsable --kill-on-invalid-dep=yes --dependency="afterok:$planned" --array="1-$workers" "${sbatch[@]}" \
+sbatch+=(--parsable --kill-on-invalid-dep=yes)
+planned=$(sbatch "${sbatch[@]}" "$script" plan,sparsify "$@")
+collected=$(sbatch "${sbatch[@]}" --dependency="afterok:$planned" --array="1-$workers" \
   "$script" collect --worker "$@")
-finished=$(sbatch --parsable --kill-on-invalid-dep=yes --dependency="afterok:$collected" "${sbatch[@]}" "$script" run --resume "$@")
+finished=$(sbatch "${sbatch[@]}" --dependency="afterok:$collected" "$script" run --resume "$@")
 echo "planning $planned, collecting $collected, finishing $finished"
