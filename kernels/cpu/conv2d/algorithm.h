@@ -14,7 +14,7 @@ enum class Conv2dAlgorithm {
 
 enum class Conv2dPass { forward, backward_data, backward_weight };
 
-/// The rule, of times measured for 1 to 64 channels (bench/README.md). What decides is the channels
+/// The rule, of times measured for 1 to 32 channels (bench/README.md). What decides is the channels
 /// that a pass reads, c, or k for the data gradient: from 5 on Winograd's algorithm pays, however
 /// few the other side has. Its transforms of weights cost as much as 2 tiles, and of their gradients,
 /// with the partial sums, as much as 16: it takes twice as many tiles to repay them, and eight times
