@@ -3,7 +3,7 @@
 #include <iterator>
 
 #include "apps/cli/exit_code.h"
-#include "apps/prune/forecast.h"
+#include "apps/prune/axis_points.h"
 #include "apps/prune/run.h"
 #include "apps/prune/share.h"
 #include "map/bootstrap.h"

@@ -49,7 +49,7 @@ ComparisonResult train_baseline(PruneRun& run, const Baseline& baseline, std::in
                              {"method", baseline.name},
                              {"at", chosen.at},
                              {"seed", run.options.training.seed + offset}});
-  make_folder(run, "compare");
+  make_folder_in(run.folder, "compare");
   nn::save_model(run.folder / "compare" / fmt::format("{}-{}.safetensors", baseline.name, seed),
                  {std::move(network), std::move(info)});
   return result;

@@ -150,10 +150,6 @@ Result do_step(PruneRun& run, const std::string& step, const std::function<Resul
   return result;
 }
 
-/// Makes a folder in the run folder, unless it is there.
-/// Errors    WriteError.
-void make_folder(const PruneRun& run, const std::string& name);
-
 /// Keeps the network that a step made, in the folder `points`, so that later ones start from the same
 /// bits whether it was made now or in a process before this one.
 void store_network(const PruneRun& run, const std::string& step, const nn::Network& network,

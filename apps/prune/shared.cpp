@@ -70,13 +70,11 @@ pruning::Evidence evidence(const PruneRun& run, std::int64_t side) {
           .images = run.options.probe_images};
 }
 
-void make_folder(const PruneRun& run, const std::string& name) { make_folder_in(run.folder, name); }
-
 void store_network(const PruneRun& run, const std::string& step, const nn::Network& network,
                    std::int64_t side) {
   nn::ModelInfo info = run.original.info;
   info.side = side;
-  make_folder(run, "points");
+  make_folder_in(run.folder, "points");
   nn::save_model(network_file(run, step), {network.clone(), std::move(info)});
 }
 
@@ -148,7 +146,7 @@ nn::TrainOptions training_options(const PruneRun& run, const Training& training)
 }
 
 std::vector<EpochRecord> train(PruneRun& run, nn::Network& network, const Training& training) {
-  make_folder(run, "checkpoints");
+  make_folder_in(run.folder, "checkpoints");
   const nn::TrainOptions options = training_options(run, training);
   nn::Trainer trainer(network, training.data, run.original.info.normalisation,
                       input_size(run, training.side), options, run.ex);
