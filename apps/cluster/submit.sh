@@ -11,6 +11,11 @@ set -euo pipefail
 script=$(dirname "$(realpath "$0")")/prune.sbatch
 workers=${1:?the first argument is how many jobs collect}
 shift
+command -v sbatch >/dev/null || {
+  echo "error: there is no sbatch here; call this where SLURM's commands are (Debian: slurm-client)" >&2
+  exit 1
+}
+
 sbatch=()
 while [ "${1:?no -- before the options of prune}" != -- ]; do
   sbatch+=("$1")
