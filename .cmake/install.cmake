@@ -30,5 +30,18 @@ if(TRIFOLD_PROGRAMS)
   foreach(program train prune evaluate inspect export-model)
     install(PROGRAMS $<TARGET_FILE:${program}> DESTINATION ${CMAKE_INSTALL_BINDIR}
             RENAME trifold-${program})
+    # What the program says of itself, as a manual page and for bash's completion.
+    set(page ${PROJECT_BINARY_DIR}/help/trifold-${program}.1)
+    set(completion ${PROJECT_BINARY_DIR}/help/trifold-${program})
+    add_custom_command(OUTPUT ${page} ${completion}
+      COMMAND ${program} --help-as=man > ${page}
+      COMMAND ${program} --help-as=bash > ${completion}
+      DEPENDS ${program} VERBATIM)
+    list(APPEND help_pages ${page} ${completion})
+    install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
+    install(FILES ${completion} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+            OPTIONAL)
   endforeach()
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/help)
+  add_custom_target(trifold_help ALL DEPENDS ${help_pages})
 endif()

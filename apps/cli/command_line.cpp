@@ -9,6 +9,7 @@
 #include <iostream>
 
 #include "apps/cli/config_file.h"
+#include "apps/cli/help_pages.h"
 #include "apps/cli/nearest.h"
 #include "kernels/runtime/error.h"
 #include "nn/data/utf8.h"
@@ -38,7 +39,8 @@ std::string one_line(std::string text) {
 }  // namespace
 
 CommandLine::CommandLine(const std::string& name, const std::string& summary,
-                         const std::vector<std::string>& examples) {
+                         const std::vector<std::string>& examples)
+    : summary_(summary), examples_(examples) {
   app_.name(name);
   std::string description = "Examples:\n";
   for (const std::string& example : examples) description += "  " + example + "\n";
@@ -154,6 +156,12 @@ bool CommandLine::parse(int argc, const char* const* argv) {
   }
   if (asked("--version")) {
     std::cout << app_.version() << '\n';
+    return false;
+  }
+  if (asked("--help-as=man") || asked("--help-as=bash")) {
+    const std::string installed = "trifold-" + app_.get_name();
+    std::cout << (asked("--help-as=man") ? man_page(app_, installed, summary_, examples_)
+                                         : bash_completion(app_, installed));
     return false;
   }
   // The strongest comes first: what is given stays.

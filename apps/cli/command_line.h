@@ -35,8 +35,9 @@ class CommandLine {
   /// --resume is given, and no --config, the folder's config.toml is what --config would name.
   void go_on_from(const std::string& trace) { trace_ = trace; }
 
-  /// Fills the variables that the options are bound to. False: --help or --version was asked for
-  /// and is printed; there is nothing to do.
+  /// Fills the variables that the options are bound to. False: --help, --version, or for an
+  /// installation --help-as=man or --help-as=bash (help_pages.h), was asked for and is printed;
+  /// there is nothing to do.
   /// Errors    ConfigError: an unknown flag or key (the text names the nearest), a value that is
   ///           missing or does not fit, a missing required option, a configuration file that can't
   ///           be read.
@@ -63,6 +64,8 @@ class CommandLine {
   void apply(std::vector<std::string> arguments);
 
   OptionSet app_;
+  std::string summary_;
+  std::vector<std::string> examples_;
   std::string config_, trace_;
   std::map<std::string, Given> given_;  // by the options' long names
 };

@@ -47,9 +47,11 @@ bool is_second(const char* flag, const std::string& value, const char* first, co
 
 void PruneFlags::add_to(OptionSet& app, const std::vector<std::string>& stages) {
   PruneOptions& o = options;
-  std::string names = "run (all of them)";
-  for (const std::string& s : stages) names += ", " + s;
-  app.add_option("stage", stage, "What to do: " + names)->required()->type_name("STAGE");
+  std::string names = "run";
+  for (const std::string& s : stages) names += "," + s;
+  app.add_option("stage", stage, "What to do; run is all of it from plan to report")
+      ->required()
+      ->type_name("STAGE:{" + names + "}");
   app.add_option("--model", model.file, "The network to prune")
       ->required()
       ->transform(absolute_path())
