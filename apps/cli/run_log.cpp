@@ -1,14 +1,34 @@
 #include "apps/cli/run_log.h"
 
+#include <chrono>
 #include <limits>
 #include <sstream>
 
+#include "apps/cli/tensorboard.h"
 #include "engine/file_io.h"
 
 namespace trifold::apps {
 namespace {
 
 constexpr const char* metrics_name = "metrics.jsonl";
+constexpr const char* events_name = "metrics.tfevents";
+
+double seconds_since_1970() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(now).count();
+}
+
+// The record of a line of metrics.jsonl; what it doesn't hold as a number, it hasn't.
+std::string event_of(const nlohmann::json& line) {
+  std::vector<std::pair<std::string, double>> values;
+  for (const auto& [key, value] : line.items()) {
+    if (value.is_number() && key != "epoch" && key != "time")
+      values.emplace_back(key, value.get<double>());
+  }
+  const auto time = line.find("time");
+  const bool timed = time != line.end() && time->is_number();
+  return tensorboard_scalars(timed ? time->get<double>() : 0.0, line.at("epoch"), values);
+}
 
 std::string cell(const nlohmann::json& value) {
   if (value.is_null()) return "";
@@ -25,22 +45,31 @@ std::string cell(const nlohmann::json& value) {
 RunLog::RunLog(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
 void RunLog::keep_through(std::int64_t epoch) const {
-  if (!std::filesystem::exists(folder_ / metrics_name)) return;  // killed before the first line
+  std::string kept, events = tensorboard_beginning(seconds_since_1970());
+  if (!std::filesystem::exists(folder_ / metrics_name)) {  // no line yet
+    engine::write_file_atomically(folder_ / events_name, events);
+    return;
+  }
   constexpr std::size_t no_bound = std::numeric_limits<std::size_t>::max();
   std::istringstream stream(engine::read_file(folder_ / metrics_name, no_bound));
-  std::string kept;
   for (std::string line; std::getline(stream, line);) {
     // A line that was cut off by a kill is not JSON. Nor does a line count that no run has written.
     const nlohmann::json entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     const auto number = entry.is_object() ? entry.find("epoch") : entry.end();
     if (number == entry.end() || !number->is_number_integer()) continue;
-    if (number->get<std::int64_t>() <= epoch) kept += line + "\n";
+    if (number->get<std::int64_t>() > epoch) continue;
+    kept += line + "\n";
+    events += event_of(entry);
   }
   engine::write_file_atomically(folder_ / metrics_name, kept);
+  engine::write_file_atomically(folder_ / events_name, events);
 }
 
 void RunLog::append(const nlohmann::json& line) const {
-  engine::append_to_file(folder_ / metrics_name, line.dump() + "\n");
+  nlohmann::json timed = line;
+  timed["time"] = seconds_since_1970();
+  engine::append_to_file(folder_ / metrics_name, timed.dump() + "\n");
+  engine::append_to_file(folder_ / events_name, event_of(timed));
 }
 
 void RunLog::write_summary(const std::vector<std::string>& columns,

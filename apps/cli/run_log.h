@@ -9,8 +9,9 @@
 
 namespace trifold::apps {
 
-/// metrics.jsonl: one JSON object a line, appended as the run goes on, and summary.csv: a table
-/// that is the same for every run with the same options, so it has no times in it.
+/// metrics.jsonl: one JSON object a line, appended as the run goes on, metrics.tfevents: its
+/// numbers as TensorBoard reads them, and summary.csv: a table that is the same for every run with
+/// the same options, so it has no times in it.
 class RunLog {
  public:
   /// Writes into an existing `folder`.
@@ -18,11 +19,13 @@ class RunLog {
 
   /// Keeps the lines of metrics.jsonl whose "epoch" is at most `epoch`. A run that resumes from a
   /// checkpoint does the epochs after it again. Lines that aren't a record of an epoch go, such as
-  /// one that a kill has cut off: the checkpoint holds all that the run needs.
-  /// Errors    WriteError: the file can't be written.
+  /// one that a kill has cut off: the checkpoint holds all that the run needs. metrics.tfevents is
+  /// made anew of the lines that stay.
+  /// Errors    WriteError: a file can't be written.
   void keep_through(std::int64_t epoch) const;
 
-  /// Appends a line to metrics.jsonl and syncs it to the disk.
+  /// Appends a line to metrics.jsonl, with the time now as "time", in seconds since 1970, and its
+  /// numbers to metrics.tfevents, and syncs them to the disk. A line has an "epoch".
   /// Errors    WriteError: not written.
   void append(const nlohmann::json& line) const;
 

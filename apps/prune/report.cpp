@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <limits>
 
 #include "apps/cli/command_line.h"
 #include "apps/cli/exit_code.h"
+#include "apps/cli/tensorboard.h"
 #include "apps/prune/latency.h"
 #include "apps/prune/run.h"
 #include "engine/file_io.h"
@@ -287,6 +289,29 @@ void warn_of_rollbacks(const PruneRun& run, report::Report& r) {
   }
 }
 
+// A folder a step, which TensorBoard takes for a run. When an epoch was, isn't recorded.
+void write_events(const PruneRun& run) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const double time = std::chrono::duration<double>(now).count();
+  for (auto [step, curve] : curves(run)) {
+    if (curve.empty()) continue;
+    std::ranges::replace(step, '/', '-');
+    const std::filesystem::path folder = run.folder / "tensorboard" / step;
+    std::error_code failure;
+    std::filesystem::create_directories(folder, failure);
+    require<engine::WriteError>(!failure, "{}: the folder can't be made ({})", folder.string(),
+                                failure.message());
+    std::string events = tensorboard_beginning(time);
+    for (const EpochRecord& epoch : curve) {
+      std::vector<std::pair<std::string, double>> values = {
+          {"train_loss", epoch.loss}, {"train_top1", epoch.top1}, {"lr", epoch.lr}};
+      if (epoch.held_out) values.emplace_back("held_out_top1", *epoch.held_out);
+      events += tensorboard_scalars(time, epoch.epoch, values);
+    }
+    engine::write_file_atomically(folder / "metrics.tfevents", events);
+  }
+}
+
 // One line an epoch, over all steps; and one line a network.
 void write_logs(const PruneRun& run, const report::Report& r) {
   std::string metrics;
@@ -298,6 +323,7 @@ void write_logs(const PruneRun& run, const report::Report& r) {
     }
   }
   engine::write_file_atomically(run.folder / "metrics.jsonl", metrics);
+  write_events(run);
   std::string summary = "network,macs,params,held_out_top1,test_top1\n";
   for (const report::SummaryRow& row : r.summary) {
     summary += fmt::format("{},{},{},{:.2f},{:.2f}\n", row.network, *row.macs, *row.params,

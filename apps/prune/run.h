@@ -92,7 +92,8 @@ void ablate(PruneRun& run);
 /// rank: trains the structures of all data points by the recipe of the result, to see how well the
 /// points order them; writes rank.csv.
 void rank(PruneRun& run);
-/// summarise: report.html, report.md, report.json, metrics.jsonl and summary.csv.
+/// summarise: report.html, report.md, report.json, metrics.jsonl, summary.csv, and for TensorBoard
+/// tensorboard/STEP/metrics.tfevents of every training.
 void summarise(PruneRun& run);
 
 // What several stages share.

@@ -33,8 +33,8 @@ struct TrainSettings {
   UnfoldOption unfold;  ///< of `init`
 };
 
-/// Trains and writes model.safetensors, checkpoint.safetensors, metrics.jsonl, summary.csv and
-/// config.toml into the folder `out`. Returns the run's figures, or nothing if it was stopped: the
+/// Trains and writes model.safetensors, checkpoint.safetensors, metrics.jsonl, metrics.tfevents,
+/// summary.csv and config.toml into the folder `out`. Returns the run's figures, or nothing if it was stopped: the
 /// checkpoint then keeps the place. A run that was stopped or killed and goes on with `resume` ends
 /// with the same model and the same summary.csv as one that was not, bit by bit.
 /// Errors    ConfigError: settings that don't fit each other; a folder that holds a run, without

@@ -19,8 +19,9 @@ TEST_F(Prune, RunsAllStagesWithinTheTarget) {
   const fs::path out = folder / "run";
   const Result result = run_program("prune", arguments("run", out));
   ASSERT_EQ(result.code, 0) << result.err;
-  for (const char* file : {"model.safetensors", "pruned.safetensors", "report.html", "report.md",
-                           "report.json", "summary.csv", "metrics.jsonl", "config.toml"}) {
+  for (const char* file :
+       {"model.safetensors", "pruned.safetensors", "report.html", "report.md", "report.json",
+        "summary.csv", "metrics.jsonl", "config.toml", "tensorboard/finetune/metrics.tfevents"}) {
     EXPECT_TRUE(fs::exists(out / file)) << file;
   }
   const auto steps = steps_of(out);

@@ -337,7 +337,7 @@ TEST(Train, AFullDiskIsOneSentence) {
   umount(out.c_str());
   EXPECT_EQ(result.code, 1);
   EXPECT_TRUE(one_error(result, "checkpoint.safetensors")) << result.err;
-  EXPECT_EQ(left, (std::set<std::string>{"config.toml", "metrics.jsonl"}));
+  EXPECT_EQ(left, (std::set<std::string>{"config.toml", "metrics.jsonl", "metrics.tfevents"}));
 }
 
 }  // namespace

@@ -78,11 +78,12 @@ def content(folder):
         name = str(path.relative_to(folder))
         if path.is_dir():
             continue
-        data = b"" if name in TIMED else path.read_bytes()
+        data = b"" if name in TIMED or path.suffix == ".tfevents" else path.read_bytes()
         if name == "metrics.jsonl":
             lines = [json.loads(line) for line in data.splitlines()]
             for line in lines:
                 line.pop("seconds", None)
+                line.pop("time", None)
             data = json.dumps(lines).encode()
         if name == "config.toml":  # names the folder
             data = data.replace(str(folder).encode(), b"OUT")
