@@ -127,10 +127,14 @@ class Step : private StepLayout, private LaunchList {
             [&](const nn::BatchNorm& op) { forward(id, op); },
             [&](const nn::Relu&) { move("ReLU", {value(x)}, {value(id)}); },
             [&](const nn::Relu6&) { move("ReLU", {value(x)}, {value(id)}); },
+            [&](const nn::Sigmoid&) { move("sigmoid", {value(x)}, {value(id)}); },
             [&](const nn::Dropout&) { move("dropout", {value(x)}, {value(id)}); },
             [&](const nn::Flatten&) { move("flatten", {value(x)}, {value(id)}); },
             [&](const nn::Add&) {
               move("add", {value(x), value(node.inputs[1])}, {value(id)});
+            },
+            [&](const nn::ChannelScale&) {
+              move("channel scale", {value(x), value(node.inputs[1])}, {value(id)});
             },
             [&](const nn::Concat&) {
               for (const auto& [input, bytes] : moved_inputs(id)) {
@@ -243,10 +247,17 @@ class Step : private StepLayout, private LaunchList {
                    [&](const nn::Relu6&) {
                      hand_on_new("ReLU, gradient", {value(id), gradient(id)});
                    },
+                   [&](const nn::Sigmoid&) {
+                     hand_on_new("sigmoid, gradient", {value(x), gradient(id)});
+                   },
                    [&](const nn::Dropout&) { hand_on_new("dropout", {gradient(id)}); },
                    [&](const nn::Flatten&) { hand_on_new("flatten", {gradient(id)}); },
                    [&](const nn::Add&) {
                      for (NodeId input : node.inputs) hand_on(input, gradient(id).name);
+                   },
+                   [&](const nn::ChannelScale&) {
+                     sum_factors(id);
+                     hand_on_new("channel scale", {gradient(id), value(node.inputs[1])});
                    },
                    [&](const nn::Concat&) {
                      if (grows(id)) hand_on_in_place(x, id);
@@ -269,6 +280,14 @@ class Step : private StepLayout, private LaunchList {
                      hand_on_new("linear", {gradient(id), weights(id, extent(x).c * op.outputs)});
                    }},
                node.op);
+  }
+
+  /// The gradient of what scales channels.
+  void sum_factors(NodeId id) {
+    const std::vector<NodeId>& inputs = graph().node(id).inputs;
+    const Array sums{fresh(), size(inputs[1])};
+    move("channel scale, factors", {value(inputs[0]), gradient(id)}, {sums});
+    hand_on(inputs[1], sums.name);
   }
 
   /// The gradients of a depthwise convolution's weights and bias: a launch, and one that adds its

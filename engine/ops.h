@@ -12,6 +12,7 @@
 #include "kernels/distillation.h"
 #include "kernels/dropout.h"
 #include "kernels/resize.h"
+#include "kernels/sigmoid.h"
 
 namespace trifold::engine {
 
@@ -46,6 +47,8 @@ Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics
 
 Var relu(Tape& tape, const Var& x);
 Var relu6(Tape& tape, const Var& x);
+/// One of the functions of kernels/sigmoid.h.
+Var sigmoid(Tape& tape, const Var& x, kernels::SigmoidKind kind);
 Var add(Tape& tape, const Var& a, const Var& b);
 
 /// Elements that are zeroed at random, by kernels/dropout.h; step (1) is not written to before the
@@ -84,6 +87,9 @@ void extend_in_place_concat(Tape& tape, const Var& wide, const Var& y, std::int6
 /// pixel of each spatial dimension. x (n,h,w,c), source (k) int32 -> (n, ceil(h/stride),
 /// ceil(w/stride), k).
 Var channel_gather(Tape& tape, const Var& x, const Tensor& source, std::int64_t stride);
+
+/// x (n,...,c) with each channel of an image times its factor: factor (n,c), or (n,1,1,c).
+Var channel_scale(Tape& tape, const Var& x, const Var& factor);
 
 /// The mean over the batch of the cross-entropy: logits (n,classes), labels (n) int32 -> (1).
 Var softmax_cross_entropy(Tape& tape, const Var& logits, const Tensor& labels, float smoothing);

@@ -4,6 +4,7 @@
 #include "kernels/augment.h"
 #include "kernels/batch_norm.h"
 #include "kernels/channel_gather.h"
+#include "kernels/channel_scale.h"
 #include "kernels/concat.h"
 #include "kernels/conv2d.h"
 #include "kernels/depthwise_conv2d.h"
@@ -101,6 +102,11 @@ void check(const FlattenShape& s) {
   constexpr std::int64_t most = (std::int64_t{1} << 31) - 1;
   require<ShapeError>(s.n >= 1 && s.pixels >= 1 && s.c >= 1 && s.pixels <= most && s.c <= most,
                       "a flattening of {} images of {} pixels and {} channels", s.n, s.pixels, s.c);
+}
+
+void check(const ChannelScaleShape& s) {
+  require<ShapeError>(s.n >= 1 && s.pixels >= 1 && s.c >= 1,
+                      "factors of {} images of {} pixels and {} channels", s.n, s.pixels, s.c);
 }
 
 void check_mean(std::int64_t count) {

@@ -6,6 +6,9 @@
 #include "kernels/runtime/error.h"
 
 namespace trifold::nn {
+
+using kernels::SigmoidKind;
+
 namespace {
 
 bool in_range(std::int64_t value, std::int64_t low) { return value >= low && value <= max_extent; }
@@ -78,6 +81,25 @@ OpParameters BatchNorm::parameters(std::int64_t in) {
           {".bias", Role::bn_beta, {in}},
           {".running_mean", Role::running_mean, {in}},
           {".running_var", Role::running_var, {in}}};
+}
+
+const char* Sigmoid::name() const {
+  switch (kind) {
+    case SigmoidKind::silu:
+      return "silu";
+    case SigmoidKind::hard_sigmoid:
+      return "hard_sigmoid";
+    case SigmoidKind::hard_swish:
+      return "hard_swish";
+    case SigmoidKind::sigmoid:
+      break;
+  }
+  return "sigmoid";
+}
+
+Extent ChannelScale::output_extent(InputExtents in, std::int64_t c) {
+  require<ShapeError>(in[1].h == 1 && in[1].w == 1, "its factors are not pooled");
+  return {in[0].h, in[0].w, c};
 }
 
 std::int64_t Concat::output_channels(InputChannels in) {
@@ -155,7 +177,11 @@ OpParameters parameters(const Op& op, std::int64_t in) {
 
 Op op_of_name(const std::string& name) {
   std::vector<Op> known = one_of_each(std::make_index_sequence<std::variant_size_v<Op>>{});
-  known.push_back(Pool{PoolKind::average, 1, 1});  // which has a name of its own
+  // Those which have a name of their own.
+  known.push_back(Pool{PoolKind::average, 1, 1});
+  for (SigmoidKind kind : {SigmoidKind::silu, SigmoidKind::hard_sigmoid, SigmoidKind::hard_swish}) {
+    known.push_back(Sigmoid{kind});
+  }
   const auto found = std::ranges::find(known, name, op_name);
   require<ShapeError>(found != known.end(), "unknown op '{}'", name);
   return *found;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/shape.h"
+#include "kernels/sigmoid.h"
 
 namespace trifold::nn {
 
@@ -200,6 +201,22 @@ struct Relu6 : Elementwise<1> {
   bool operator==(const Relu6&) const = default;
 };
 
+/// kernels/sigmoid.h; one input.
+struct Sigmoid {
+  kernels::SigmoidKind kind = kernels::SigmoidKind::sigmoid;
+
+  const char* name() const;
+  static constexpr Arity arity{1, 1};
+  static constexpr ChannelFlow channel_flow = ChannelFlow::passed;
+  static bool is_valid() { return true; }
+  static void attributes(auto&, auto&&) {}
+  static std::int64_t output_channels(InputChannels in) { return common_channels(in); }
+  static Extent output_extent(InputExtents in, std::int64_t c) { return common_extent(in, c); }
+  static OpParameters parameters(std::int64_t) { return {}; }
+  static std::int64_t macs(const Extent&, const Extent&) { return 0; }
+  bool operator==(const Sigmoid&) const = default;
+};
+
 /// kernels/dropout.h; one input. In inference it passes its input on.
 struct Dropout {
   float rate = 0.5f;
@@ -220,6 +237,20 @@ struct Dropout {
 struct Add : Elementwise<2> {
   static const char* name() { return "add"; }
   bool operator==(const Add&) const = default;
+};
+
+/// kernels/channel_scale.h: an image times its factors, which are one pixel of as many channels.
+struct ChannelScale {
+  static const char* name() { return "channel_scale"; }
+  static constexpr Arity arity{2, 2};
+  static constexpr ChannelFlow channel_flow = ChannelFlow::passed;
+  static bool is_valid() { return true; }
+  static void attributes(auto&, auto&&) {}
+  static std::int64_t output_channels(InputChannels in) { return common_channels(in); }
+  static Extent output_extent(InputExtents in, std::int64_t c);
+  static OpParameters parameters(std::int64_t) { return {}; }
+  static std::int64_t macs(const Extent&, const Extent&) { return 0; }
+  bool operator==(const ChannelScale&) const = default;
 };
 
 /// Any number of inputs, concatenated along the channels.
@@ -390,8 +421,8 @@ consteval bool is_described() {
 template <class... Ops>
 requires(is_described<Ops>() && ...) using OpVariant = std::variant<Ops...>;
 
-using Op = OpVariant<Input, Conv2d, DepthwiseConv2d, BatchNorm, Relu, Relu6, Dropout, Add, Concat,
-                     ChannelGather, Pool, GlobalAvgPool, Flatten, Linear>;
+using Op = OpVariant<Input, Conv2d, DepthwiseConv2d, BatchNorm, Relu, Relu6, Sigmoid, Dropout, Add,
+                     ChannelScale, Concat, ChannelGather, Pool, GlobalAvgPool, Flatten, Linear>;
 
 const char* op_name(const Op& op);
 ChannelFlow channel_flow(const Op& op);

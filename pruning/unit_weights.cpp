@@ -69,7 +69,8 @@ void UnitWeights::read_through(nn::NodeId node, const Range& channels,
                    },
                    // Whose result is more than the channel, or scaled anew.
                    [](const nn::Input&) {}, [](const nn::BatchNorm&) {}, [](const nn::Add&) {},
-                   [](const nn::Concat&) {}, [](const nn::ChannelGather&) {},
+                   [](const nn::ChannelScale&) {}, [](const nn::Concat&) {},
+                   [](const nn::ChannelGather&) {},
                    [&](const PassesOneInput auto&) { read_through(reader, channels, slices); }},
                graph.node(reader).op);
   }

@@ -38,6 +38,16 @@ std::vector<NodeId> selecting_readers(const nn::Graph& graph) {
   return result;
 }
 
+// Whether several nodes make the channels, as those of a residual stream; a linear layer that makes
+// but the factors of a convolution's channels doesn't count.
+bool is_stream(const nn::Graph& graph, const ChannelClass& channels) {
+  const auto linear = std::ranges::count_if(channels.producers, [&](const auto& producer) {
+    return std::holds_alternative<nn::Linear>(graph.node(producer.node).op);
+  });
+  const auto others = std::ssize(channels.producers) - linear;
+  return others > 1 || (others == 0 && linear > 1);
+}
+
 // Whether a convolution or a linear layer makes the channels.
 bool is_filtered(const nn::Graph& graph, const ChannelClass& channels) {
   return std::ranges::any_of(channels.producers, [&](const ChannelClass::Member& producer) {
@@ -106,8 +116,8 @@ Units find_units(const nn::Graph& graph, WidthMode mode, bool without_norm) {
     std::string& name = names[node];
     if (channels.is_selection(graph)) {
       name = graph.node(channels.batch_norms.front().node).name;
-    } else if (name.empty() || channels.producers.size() > 1) {
-      name = graph.node(node).name + (channels.producers.size() > 1 ? " stream" : "");
+    } else if (name.empty() || is_stream(graph, channels)) {
+      name = graph.node(node).name + (is_stream(graph, channels) ? " stream" : "");
     }
   }
   if (mode == WidthMode::inner) {

@@ -35,7 +35,8 @@ struct Unit {
 };
 
 /// All units of a graph, grouped by the tensor that they are channels of: a group is named after
-/// the first convolution that makes it, with " stream" appended where several do, or after the
+/// the first convolution that makes it, with " stream" appended where several do (a linear layer
+/// that makes factors for them aside), or after the
 /// batch norm that selects, so that it has the same name in a network that is cut from this one.
 /// The units of a group stand together, in the order of their channels. What works on units takes the
 /// coupling from here.

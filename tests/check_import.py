@@ -3,7 +3,7 @@
 
     tests/check_import.py [build/release]     a finished build
 
-torchvision's ResNets, a DenseNet, MobileNetV2 and VGG-16 with random values, by both of torch.onnx's exporters, batch
+torchvision's ResNets, a DenseNet, MobileNetV2 and V3, VGG-16 and EfficientNet-B0 with random values, by both of torch.onnx's exporters, batch
 norms folded and kept: read by this project and written again, they give PyTorch's logits in ONNX Runtime, and
 their blocks are found. Needs the packages torch, torchvision, onnx, onnxscript and
 onnxruntime; not part of .ci/run, for their size.
@@ -24,7 +24,8 @@ BOUND = 1e-4  # of the largest logit
 NORMALISATION = ["--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
 # By name: blocks that the graph shows, and the image side.
 NETWORKS = {"resnet18": (8, 64), "resnet50": (16, 64), "densenet121": (58, 64),
-            "mobilenet_v2": (10, 224), "vgg16_bn": (0, 224)}
+            "mobilenet_v2": (10, 224), "vgg16_bn": (0, 224),
+            "efficientnet_b0": (9, 224), "mobilenet_v3_small": (6, 224)}
 
 
 def network(name):

@@ -6,6 +6,8 @@
 #include "apps/prune/run.h"
 #include "kernels/runtime/error.h"
 #include "pruning/cost.h"
+#include "pruning/criterion.h"
+#include "pruning/width.h"
 
 namespace trifold::apps {
 namespace {
@@ -53,6 +55,24 @@ PlanResult make_plan(PruneRun& run) {
           .schedule = run.schedule};
 }
 
+// Channels that stay, since the criterion goes by batch norms, and none scales them: those between
+// two linear layers, as of a squeeze-and-excitation block.
+void tell_of_unjudged(const PruneRun& run) {
+  const PruneOptions& o = run.options;
+  if (!o.prune_width || pruning::channel_criterion(o.criterion)->judges_without_norm()) return;
+  const nn::Graph& graph = run.original.network.graph();
+  const std::vector<std::string> judged = pruning::find_units(graph, o.width_mode).groups;
+  std::vector<std::string> stay = pruning::find_units(graph, o.width_mode, true).groups;
+  std::erase_if(stay, [&](const std::string& group) {
+    return std::ranges::find(judged, group) != judged.end();
+  });
+  if (stay.empty()) return;
+  run.callbacks.say(fmt::format(
+      "the channels of {} layers stay, the first of them '{}': no batch norm scales them, which is "
+      "what --criterion {} goes by; --criterion l1 prunes them, too",
+      stay.size(), stay.front(), o.criterion));
+}
+
 }  // namespace
 
 void plan(PruneRun& run) {
@@ -67,6 +87,7 @@ void plan(PruneRun& run) {
         name, n.blocks, n.side, static_cast<double>(n.macs) / 1e6,
         static_cast<double>(n.params) / 1e6, n.ratio));
   }
+  tell_of_unjudged(run);
   if (result.schedule) {
     run.callbacks.say(fmt::format(
         "--budget {:g} allows {} epochs of {} images a data point and {} of fine-tuning",

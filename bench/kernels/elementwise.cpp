@@ -1,9 +1,14 @@
 /// Element-wise maps over an activation.
 #include "kernels/elementwise.h"
+
+#include <string>
+#include <utility>
+
 #include "bench/kernels/arrays.h"
 #include "bench/kernels/conv2d_shapes.h"
 #include "bench/kernels/rows.h"
 #include "kernels/dropout.h"
+#include "kernels/sigmoid.h"
 
 namespace trifold::bench {
 namespace {
@@ -29,6 +34,22 @@ void add_image(const Suite& suite, std::int64_t n, std::int64_t side, std::int64
       kernels::relu6_backward(ex, count, cold_input(count), cold_input(count), cold_output(count));
     };
   });
+  for (const auto& [kind, name] : {std::pair(kernels::SigmoidKind::sigmoid, "sigmoid"),
+                                   std::pair(kernels::SigmoidKind::silu, "silu"),
+                                   std::pair(kernels::SigmoidKind::hard_sigmoid, "hard_sigmoid"),
+                                   std::pair(kernels::SigmoidKind::hard_swish, "hard_swish")}) {
+    const std::string op = name;
+    suite.add({op + "_forward", shape, "", traffic(2 * count)}, [=, kind = kind](const Exec& ex) {
+      return
+          [=] { kernels::sigmoid_forward(ex, kind, count, cold_input(count), cold_output(count)); };
+    });
+    suite.add({op + "_backward", shape, "", traffic(3 * count)}, [=, kind = kind](const Exec& ex) {
+      return [=] {
+        kernels::sigmoid_backward(ex, kind, count, cold_input(count), cold_input(count),
+                                  cold_output(count));
+      };
+    });
+  }
   suite.add({"add", shape, "", traffic(3 * count)}, [=](const Exec& ex) {
     return
         [=] { kernels::add(ex, count, cold_input(count), cold_input(count), cold_output(count)); };

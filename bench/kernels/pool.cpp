@@ -1,4 +1,5 @@
-/// Pools in windows, and of whole images, and what stands in their place: images as rows.
+/// Pools in windows, and of whole images, what stands in their place, images as rows, and
+/// what scales an image by its pool.
 #include <fmt/format.h>
 
 #include <memory>
@@ -6,6 +7,7 @@
 #include "bench/kernels/arrays.h"
 #include "bench/kernels/conv2d_shapes.h"
 #include "bench/kernels/rows.h"
+#include "kernels/channel_scale.h"
 #include "kernels/flatten.h"
 #include "kernels/pool.h"
 
@@ -70,6 +72,22 @@ void add_global_avg_pool(const Suite& suite, std::int64_t n, std::int64_t side, 
   });
 }
 
+void add_channel_scale(const Suite& suite, const kernels::ChannelScaleShape& s, std::int64_t side) {
+  const std::string shape = image_name(s.n, side, side, s.c);
+  const std::int64_t count = s.n * s.pixels * s.c, rows = s.n * s.c;
+  suite.add({"channel_scale", shape, "", traffic(2 * count + rows)}, [=](const Exec& ex) {
+    return [=] {
+      kernels::channel_scale(ex, s, cold_input(count), cold_input(rows), cold_output(count));
+    };
+  });
+  suite.add({"channel_scale_gradient", shape, "", traffic(2 * count + rows)}, [=](const Exec& ex) {
+    return [=] {
+      kernels::channel_scale_gradient(ex, s, cold_input(count), cold_input(count),
+                                      cold_output(rows));
+    };
+  });
+}
+
 void add_flatten(const Suite& suite, const kernels::FlattenShape& s, std::int64_t side) {
   const std::string shape = image_name(s.n, side, side, s.c);
   const std::int64_t count = s.n * s.pixels * s.c;
@@ -88,6 +106,8 @@ void add_pool_rows(const Suite& suite) {
   for (const std::int64_t c : {168, 45, 12}) add_avg_pool(suite, {128, 32, 32, c, 2, 2, 2, 2});
   for (const std::int64_t c : {64, 45, 456}) add_global_avg_pool(suite, 128, 8, c);
   add_global_avg_pool(suite, 16, 7, 2048);
+  for (const std::int64_t c : {96, 45}) add_channel_scale(suite, {128, 28 * 28, c}, 28);
+  add_channel_scale(suite, {128, 7 * 7, 1152}, 7);
   add_flatten(suite, {128, 7 * 7, 512}, 7);
 }
 

@@ -5,6 +5,7 @@
 #include "kernels/augment.h"
 #include "kernels/batch_norm.h"
 #include "kernels/channel_gather.h"
+#include "kernels/channel_scale.h"
 #include "kernels/concat.h"
 #include "kernels/conv2d.h"
 #include "kernels/depthwise_conv2d.h"
@@ -21,6 +22,7 @@
 #include "kernels/runtime/graph.h"
 #include "kernels/runtime/memory.h"
 #include "kernels/runtime/stream.h"
+#include "kernels/sigmoid.h"
 #include "kernels/softmax_cross_entropy.h"
 
 // A declaration of a function by the type of another gives the twin exactly the contract's
@@ -51,6 +53,8 @@
   X(relu_backward)                    \
   X(relu6_forward)                    \
   X(relu6_backward)                   \
+  X(sigmoid_forward)                  \
+  X(sigmoid_backward)                 \
   X(add)                              \
   X(fill)                             \
   X(scale)                            \
@@ -78,6 +82,8 @@
   X(copy_channels)                    \
   X(channel_gather_forward)           \
   X(channel_gather_backward)          \
+  X(channel_scale)                    \
+  X(channel_scale_gradient)           \
   X(sgd_step)                         \
   X(ema_update)                       \
   X(update_parameters)

@@ -150,6 +150,16 @@ void relu6_backward(const Exec& ex, std::int64_t count, const float* y, const fl
   run(ex, TRIFOLD_TWINS(relu6_backward), count, y, dy, dx);
 }
 
+void sigmoid_forward(const Exec& ex, SigmoidKind kind, std::int64_t count, const float* x,
+                     float* y) {
+  run(ex, TRIFOLD_TWINS(sigmoid_forward), kind, count, x, y);
+}
+
+void sigmoid_backward(const Exec& ex, SigmoidKind kind, std::int64_t count, const float* x,
+                      const float* dy, float* dx) {
+  run(ex, TRIFOLD_TWINS(sigmoid_backward), kind, count, x, dy, dx);
+}
+
 void add(const Exec& ex, std::int64_t count, const float* a, const float* b, float* y) {
   run(ex, TRIFOLD_TWINS(add), count, a, b, y);
 }
@@ -277,6 +287,16 @@ void channel_gather_forward(const Exec& ex, const ChannelGatherShape& s, const f
 void channel_gather_backward(const Exec& ex, const ChannelGatherShape& s, const float* dy,
                              const std::int32_t* source, float* dx) {
   run(ex, TRIFOLD_TWINS(channel_gather_backward), s, dy, source, dx);
+}
+
+void channel_scale(const Exec& ex, const ChannelScaleShape& s, const float* x, const float* factor,
+                   float* y) {
+  run(ex, TRIFOLD_TWINS(channel_scale), s, x, factor, y);
+}
+
+void channel_scale_gradient(const Exec& ex, const ChannelScaleShape& s, const float* x,
+                            const float* dy, float* dfactor) {
+  run(ex, TRIFOLD_TWINS(channel_scale_gradient), s, x, dy, dfactor);
 }
 
 void sgd_step(const Exec& ex, std::int64_t count, const SgdParams& params, const float* dw,

@@ -70,8 +70,10 @@ Var ForwardPass::compute(NodeId id) {
           [&](const BatchNorm& op) { return batch_norm(id, op); },
           [&](const Relu&) { return engine::relu(tape_, input(0)); },
           [&](const Relu6&) { return engine::relu6(tape_, input(0)); },
+          [&](const Sigmoid& op) { return engine::sigmoid(tape_, input(0), op.kind); },
           [&](const Dropout& op) { return dropout(id, op); },
           [&](const Add&) { return engine::add(tape_, input(0), input(1)); },
+          [&](const ChannelScale&) { return engine::channel_scale(tape_, input(0), input(1)); },
           [&](const Concat&) { return concat(id); },
           [&](const ChannelGather& op) {
             return engine::channel_gather(tape_, input(0), plan_.gather_sources.at(id), op.stride);

@@ -45,9 +45,25 @@ std::string layer(const Node& node, std::int64_t in) {
                    return fmt::format("nn.Linear({}, {}, bias={})", in, op.outputs,
                                       op.bias ? "True" : "False");
                  },
-                 [](const OneOf<Input, Relu, Relu6, Dropout, Add, Concat, ChannelGather, Pool,
-                                GlobalAvgPool, Flatten> auto&) { return std::string(); }},
+                 [](const OneOf<Input, Relu, Relu6, Sigmoid, Dropout, Add, ChannelScale, Concat,
+                                ChannelGather, Pool, GlobalAvgPool, Flatten> auto&) {
+                   return std::string();
+                 }},
       node.op);
+}
+
+const char* sigmoid_function(kernels::SigmoidKind kind) {
+  switch (kind) {
+    case kernels::SigmoidKind::silu:
+      return "F.silu";
+    case kernels::SigmoidKind::hard_sigmoid:
+      return "F.hardsigmoid";
+    case kernels::SigmoidKind::hard_swish:
+      return "F.hardswish";
+    case kernels::SigmoidKind::sigmoid:
+      break;
+  }
+  return "torch.sigmoid";
 }
 
 // What a node computes of the variables that hold its inputs.
@@ -63,10 +79,14 @@ std::string expression(const Node& node, const std::vector<std::string>& in) {
           },
           [&](const Relu&) { return fmt::format("F.relu({})", in[0]); },
           [&](const Relu6&) { return fmt::format("F.relu6({})", in[0]); },
+          [&](const Sigmoid& op) {
+            return fmt::format("{}({})", sigmoid_function(op.kind), in[0]);
+          },
           [&](const Dropout& op) {
             return fmt::format("F.dropout({}, {}, self.training)", in[0], op.rate);
           },
           [&](const Add&) { return fmt::format("{} + {}", in[0], in[1]); },
+          [&](const ChannelScale&) { return fmt::format("scale({}, {})", in[0], in[1]); },
           [&](const Concat&) { return fmt::format("torch.cat([{}], dim=1)", fmt::join(in, ", ")); },
           [&](const ChannelGather& op) {
             return fmt::format("gather({}, [{}], {})", in[0], fmt::join(op.source, ", "),
@@ -93,6 +113,11 @@ def gather(x, source, stride):
     zeros = torch.zeros_like(x[:, :1])
     index = [x.shape[1] if c < 0 else c for c in source]
     return torch.cat([x, zeros], dim=1)[:, index]
+
+
+def scale(x, factor):
+    """Each channel of an image of x by its factor."""
+    return x * factor.reshape(factor.shape[:2] + (1,) * (x.dim() - 2))
 
 
 def put(root, name, layer):

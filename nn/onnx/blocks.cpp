@@ -46,7 +46,8 @@ class Dominators {
 };
 
 bool is_activation(const Node& node) {
-  return std::holds_alternative<Relu>(node.op) || std::holds_alternative<Relu6>(node.op);
+  return std::holds_alternative<Relu>(node.op) || std::holds_alternative<Relu6>(node.op) ||
+         std::holds_alternative<Sigmoid>(node.op);
 }
 
 std::string common_name(const Graph& graph, const std::vector<NodeId>& nodes) {
@@ -80,7 +81,7 @@ std::vector<Block> find_blocks(const Graph& graph, std::int64_t side) {
   for (NodeId id = 1; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
     const bool concat = std::holds_alternative<Concat>(node.op);
-    if (node.inputs.size() != 2) continue;
+    if (node.inputs.size() != 2 || std::holds_alternative<ChannelScale>(node.op)) continue;
     const NodeId a = node.inputs[0], b = node.inputs[1];
     const NodeId input = dominators.common(a, b);
     if (input == 0 || a == b) continue;

@@ -101,12 +101,14 @@ class Exporter {
                      inputs.push_back(onnx_.add_floats(n.name + ".high", {}, high));
                      return onnx_.add_node("Clip", n.name, inputs);
                    },
+                   [&](const Sigmoid& op) { return sigmoid(n, op.kind, inputs.front()); },
                    [&](const Dropout& op) {
                      const Values rate = {op.rate};
                      inputs.push_back(onnx_.add_floats(n.name + ".rate", {}, rate));
                      return onnx_.add_node("Dropout", n.name, inputs);
                    },
                    [&](const Add&) { return onnx_.add_node("Add", n.name, inputs); },
+                   [&](const ChannelScale&) { return channel_scale(id, inputs); },
                    [&](const Concat&) {
                      return onnx_.add_node("Concat", n.name, inputs, {{"axis", std::int64_t{1}}});
                    },
@@ -241,6 +243,43 @@ class Exporter {
     if (inputs.size() > 1) y = onnx_.add_node("Add", n.name + ".residual", {y, inputs[1]});
     if (op.relu) y = onnx_.add_node("Relu", n.name + ".relu", {y});
     return y;
+  }
+
+  std::string sigmoid(const Node& n, kernels::SigmoidKind kind, const std::string& x) {
+    switch (kind) {
+      case kernels::SigmoidKind::silu:
+        return onnx_.add_node("Mul", n.name,
+                              {x, onnx_.add_node("Sigmoid", n.name + ".sigmoid", {x})});
+      case kernels::SigmoidKind::hard_sigmoid:
+        return onnx_.add_node("HardSigmoid", n.name, {x}, {{"alpha", 1.0f / 6.0f}});
+      case kernels::SigmoidKind::hard_swish:
+        return onnx_.add_node("HardSwish", n.name, {x});
+      case kernels::SigmoidKind::sigmoid:
+        break;
+    }
+    return onnx_.add_node("Sigmoid", n.name, {x});
+  }
+
+  // Whether a node yields rows (N, channels), not images.
+  bool is_rows(NodeId id) const {
+    for (; !node(id).inputs.empty(); id = node(id).inputs.front()) {
+      const Op& op = node(id).op;
+      if (std::holds_alternative<GlobalAvgPool>(op) || std::holds_alternative<Flatten>(op) ||
+          std::holds_alternative<Linear>(op)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // The factors are rows or images of a pixel, and become what is scaled.
+  std::string channel_scale(NodeId id, std::vector<std::string> inputs) {
+    const Node& n = node(id);
+    std::vector<std::int64_t> extents = {-1, infer_channels(graph_)[static_cast<std::size_t>(id)]};
+    if (!is_rows(id)) extents.insert(extents.end(), {1, 1});
+    const std::string shape = onnx_.add_integers(n.name + ".shape", extents);
+    inputs[1] = onnx_.add_node("Reshape", n.name + ".factors", {inputs[1], shape});
+    return onnx_.add_node("Mul", n.name, inputs);
   }
 
   std::string gather(const Node& n, const ChannelGather& op, std::string x) {

@@ -18,11 +18,14 @@ struct OnnxNetwork {
 /// Lowers an ONNX graph to one of ours. Understood are, on one input (N, channels, side, side):
 ///   Conv (square windows, equal strides, pads of one size; no dilation, no groups but one for each
 ///   channel, with one filter),
-///   BatchNormalization, Relu, Clip to [0, 6], Add of two values, Concat along the channels, MaxPool,
+///   BatchNormalization, Relu, Clip to [0, 6], Sigmoid, HardSigmoid of slope 1/6, HardSwish, Mul of a
+///   value by one of the first two of itself (SiLU, HardSwish) or of an image by a factor a channel,
+///   Add of two values, Concat along the channels, MaxPool,
 ///   AveragePool (padding counted), GlobalAveragePool or ReduceMean of the image, Gemm, MatMul with
 ///   an Add of a constant, Dropout with its rate, Flatten and Reshape of square images to rows, and of
 ///   the channels Slice, Pad with zeros and Gather (shortcut A); Identity, average pooling with a
-///   window of one pixel, and Flatten, Reshape and Squeeze behind global pooling change nothing.
+///   window of one pixel, and Flatten, Reshape, Squeeze and Unsqueeze behind global pooling change
+///   nothing. A Conv of one pixel behind global pooling becomes a linear layer.
 /// A batch norm takes over the Add and the Relu that alone read it. Nodes are called by their
 /// weights ("layer1.0.conv1" of "layer1.0.conv1.weight"), or as the file calls them.
 /// Blocks are found by find_blocks(). Normalisation and classes come from the metadata that to_onnx()

@@ -67,11 +67,16 @@ class Lowering : private OnnxDrafts {
         {"Flatten", &Lowering::flatten},
         {"Reshape", &Lowering::reshape},
         {"Squeeze", &Lowering::squeeze},
+        {"Unsqueeze", &Lowering::unsqueeze},
         {"Conv", &Lowering::conv},
         {"BatchNormalization", &Lowering::batch_norm},
         {"Relu", &Lowering::relu},
         {"Clip", &Lowering::clip},
+        {"Sigmoid", &Lowering::sigmoid},
+        {"HardSigmoid", &Lowering::sigmoid},
+        {"HardSwish", &Lowering::sigmoid},
         {"Add", &Lowering::add_values},
+        {"Mul", &Lowering::multiply},
         {"Concat", &Lowering::concat},
         {"MaxPool", &Lowering::pool},
         {"AveragePool", &Lowering::pool},
@@ -146,6 +151,16 @@ class Lowering : private OnnxDrafts {
     make_rows(node, x);
   }
 
+  // Rows as images of one pixel, which here are the same.
+  void unsqueeze(const OnnxNode& node) {
+    const NodeId x = value(node, 0);
+    const Integers axes = integers_or_list(node, 1, "axes");
+    need(draft(x).is_flat &&
+             std::ranges::all_of(axes, [](std::int64_t a) { return a < 0 ? a >= -2 : a >= 2; }),
+         "not of rows, to images of one pixel");
+    alias(node, x);
+  }
+
   // Square windows, equal strides and pads of one size.
   struct Window {
     std::int64_t extent, stride, pad;
@@ -171,7 +186,14 @@ class Lowering : private OnnxDrafts {
     need(weight.shape.rank() == 4, "only images of two dimensions");
     const Window w = window(node, node.list("kernel_shape", {weight.shape[2], weight.shape[3]}));
     const NodeId x = value(node, 0);
-    need(!draft(x).is_flat, "behind global pooling");
+    if (draft(x).is_flat) {
+      need(w.extent == 1 && w.stride == 1 && w.pad == 0 && node.integer("group", 1) == 1,
+           "a window or groups behind global pooling");
+      OnnxTensor matrix = weight;
+      matrix.shape = {weight.shape[0], weight.shape[1]};
+      add_linear(node, matrix, bias);
+      return;
+    }
     const std::int64_t groups = node.integer("group", 1), filters = weight.shape[0];
     need(groups == 1 || (groups == draft(x).channels() && filters == groups),
          "groups other than one for each channel, with one filter");
@@ -223,6 +245,44 @@ class Lowering : private OnnxDrafts {
          "bounds other than 0 and 6");
     const NodeId x = value(node, 0);
     add(node.name, Relu6{}, {x}, node.outputs.front());
+  }
+
+  void sigmoid(const OnnxNode& node) {
+    using Kind = kernels::SigmoidKind;
+    Kind kind = node.op == "Sigmoid" ? Kind::sigmoid : Kind::hard_swish;
+    if (node.op == "HardSigmoid") {
+      const auto factor = [&](const char* name, float otherwise) {
+        const auto found = node.floats.find(name);
+        return found == node.floats.end() ? otherwise : found->second;
+      };
+      need(std::abs(factor("alpha", 0.2f) - 1.0f / 6.0f) < 1e-6f && factor("beta", 0.5f) == 0.5f,
+           "another slope than 1/6, or offset than 1/2");
+      kind = Kind::hard_sigmoid;
+    }
+    const NodeId x = value(node, 0);
+    add(node.name, Sigmoid{kind}, {x}, node.outputs.front());
+  }
+
+  // A value by a sigmoid of itself, or an image by factors of its channels.
+  void multiply(const OnnxNode& node) {
+    using Kind = kernels::SigmoidKind;
+    need(node.inputs.size() == 2, "it doesn't multiply two values");
+    const NodeId a = value(node, 0), b = value(node, 1);
+    for (const auto& [x, gate] : {std::pair(a, b), std::pair(b, a)}) {
+      const auto* const sigmoid = std::get_if<Sigmoid>(&draft(gate).node.op);
+      if (sigmoid == nullptr || draft(gate).node.inputs[0] != x) continue;
+      if (sigmoid->kind != Kind::sigmoid && sigmoid->kind != Kind::hard_sigmoid) continue;
+      const bool hard = sigmoid->kind == Kind::hard_sigmoid;
+      add(node.name, Sigmoid{hard ? Kind::hard_swish : Kind::silu}, {x}, node.outputs.front());
+      return;
+    }
+    for (const auto& [x, factor] : {std::pair(a, b), std::pair(b, a)}) {
+      const Draft& by = draft(factor);
+      if (by.extent.h != 1 || by.extent.w != 1 || (draft(x).is_flat && !by.is_flat)) continue;
+      add(node.name, ChannelScale{}, {x, factor}, node.outputs.front());
+      return;
+    }
+    need(false, "neither by a sigmoid of itself nor by factors of channels");
   }
 
   void add_values(const OnnxNode& node) {
@@ -310,15 +370,20 @@ class Lowering : private OnnxDrafts {
     return result;
   }
 
-  void linear(const OnnxNode& node, bool is_transposed, const OnnxTensor* bias) {
+  // `weight` is (outputs, inputs).
+  void add_linear(const OnnxNode& node, const OnnxTensor& weight, const OnnxTensor* bias) {
     const NodeId x = value(node, 0);
+    add(name_by(node, 1), Linear{weight.shape[0], bias != nullptr}, {x}, node.outputs.front());
+    keep(last(), ".weight", weight);
+    if (bias != nullptr) keep(last(), ".bias", *bias);
+  }
+
+  void linear(const OnnxNode& node, bool is_transposed, const OnnxTensor* bias) {
+    value(node, 0);
     const OnnxTensor& weight = required_constant(node, 1);
     need(weight.shape.rank() == 2 && std::ssize(weight.floats) == weight.shape.size(),
          "weights that are not a matrix of 32-bit floats");
-    const OnnxTensor stored = is_transposed ? weight : transposed(weight);
-    add(name_by(node, 1), Linear{stored.shape[0], bias != nullptr}, {x}, node.outputs.front());
-    keep(last(), ".weight", stored);
-    if (bias != nullptr) keep(last(), ".bias", *bias);
+    add_linear(node, is_transposed ? weight : transposed(weight), bias);
   }
 
   void gemm(const OnnxNode& node) {

@@ -122,6 +122,15 @@ std::function<void()> operation(const kernels::Exec& ex, std::int64_t batch, con
                                   layer.stride, layer.pad,    layer.pad};
   if (layer.op == "relu") return on_tape([=](auto& tape) { engine::relu(tape, x); });
   if (layer.op == "relu6") return on_tape([=](auto& tape) { engine::relu6(tape, x); });
+  if (layer.op == "sigmoid" || layer.op == "silu" || layer.op == "hard_sigmoid" ||
+      layer.op == "hard_swish") {
+    const auto op = std::get<nn::Sigmoid>(nn::op_of_name(layer.op));
+    return on_tape([=](auto& tape) { engine::sigmoid(tape, x, op.kind); });
+  }
+  if (layer.op == "channel_scale") {
+    const Var factor = Var::constant(Tensor::filled({batch, layer.in}, 0.5f, ex.device));
+    return on_tape([=](auto& tape) { engine::channel_scale(tape, x, factor); });
+  }
   if (layer.op == "add") return on_tape([=](auto& tape) { engine::add(tape, x, x); });
   if (layer.op == "concat") {
     return on_tape([=](auto& tape) { engine::concat(tape, std::vector<Var>{x}); });

@@ -14,6 +14,7 @@
 #include "nn/arch/architectures.h"
 #include "nn/io/model_file.h"
 #include "nn/train/network_input.h"
+#include "tests/nn/excited_network.h"
 #include "tests/nn/flatten_network.h"
 #include "tests/nn/relu6_network.h"
 #include "tests/pruning/surgery_support.h"
@@ -91,6 +92,10 @@ int main(int argc, char** argv) {
         pruning::testing::random_network(
             nn::with_relu6(nn::make_architecture("resnet14", channels, classes)), ++seed),
         32, 32);
+  for (const bool hard : {false, true}) {
+    write(folder, hard ? "excited-hard" : "excited",
+          pruning::testing::random_network(nn::excited_residuals(classes, hard), ++seed), 16, 16);
+  }
   write(folder, "flattened", pruning::testing::random_network(nn::flattened(classes), ++seed), 8,
         8);
   const std::vector<std::string> cut = {"resnet20",    "densenet40", "resnet50", "resnet14",

@@ -14,6 +14,7 @@
 #include "nn/io/graph_json.h"
 #include "nn/least_bytes.h"
 #include "tests/nn/depthwise_network.h"
+#include "tests/nn/excited_network.h"
 #include "tests/nn/flatten_network.h"
 
 namespace trifold::nn {
@@ -38,6 +39,11 @@ Graph sample() {
   g.add("depthwise", DepthwiseConv2d{.window = 3, .stride = 2, .pad = 1, .bias = true}, {12});
   g.add("dropout", Dropout{0.25f}, {13});
   g.add("flatten", Flatten{1}, {14});
+  g.add("sigmoid", Sigmoid{}, {15});
+  g.add("silu", Sigmoid{kernels::SigmoidKind::silu}, {16});
+  g.add("hard_sigmoid", Sigmoid{kernels::SigmoidKind::hard_sigmoid}, {17});
+  g.add("hard_swish", Sigmoid{kernels::SigmoidKind::hard_swish}, {18});
+  g.add("scale", ChannelScale{}, {13, 19});
   g.blocks.push_back({"block", 0, 4, 6, true});
   return g;
 }
@@ -53,9 +59,9 @@ TEST(Graph, InfersExtents) {
   EXPECT_EQ(extents[10], (Extent{1, 1, 12}));
   EXPECT_EQ(extents[11], (Extent{1, 1, 5}));
   EXPECT_EQ(extents[12], (Extent{1, 1, 5}));
-  for (std::size_t i : {13, 14, 15}) EXPECT_EQ(extents[i], (Extent{1, 1, 5})) << i;
-  EXPECT_EQ(infer_channels(g),
-            (std::vector<std::int64_t>{3, 4, 4, 4, 4, 4, 4, 12, 12, 12, 12, 5, 5, 5, 5, 5}));
+  for (std::size_t i = 13; i < 21; ++i) EXPECT_EQ(extents[i], (Extent{1, 1, 5})) << i;
+  EXPECT_EQ(infer_channels(g), (std::vector<std::int64_t>{3, 4, 4, 4, 4, 4, 4, 12, 12, 12, 12,
+                                                          5, 5, 5, 5, 5, 5, 5, 5,  5,  5}));
 }
 
 TEST(Graph, TakesTheBytesOfItsLargestNodeAtLeast) {
@@ -84,7 +90,7 @@ TEST(Graph, OpsAreFoundByTheirNames) {
     EXPECT_STREQ(op_name(found), op_name(node.op));
     names.insert(op_name(found));
   }
-  EXPECT_EQ(names.size(), std::variant_size_v<Op> + 1) << "pools have two";
+  EXPECT_EQ(names.size(), std::variant_size_v<Op> + 4) << "pools have two, sigmoids four";
   EXPECT_THROW(op_of_name("pool"), ShapeError);
 }
 
@@ -94,6 +100,11 @@ TEST(Graph, RefusesSidesThatDoNotFit) {
   Graph g = sample();
   g.node(11).inputs = {9};
   EXPECT_THROW(infer_extents(g, 15), ShapeError);
+  Graph scaled;
+  scaled.add("input", Input{3}, {});
+  scaled.add("scale", ChannelScale{}, {0, 0});
+  EXPECT_THROW(infer_extents(scaled, 2), ShapeError) << "factors of more than a pixel";
+  EXPECT_EQ(infer_extents(scaled, 1)[1], (Extent{1, 1, 3}));
 }
 
 // What a linear layer weighs is of one extent: no other image has it.
@@ -116,8 +127,9 @@ TEST(Graph, FlattensImagesOfOneSideAlone) {
 
 TEST(Graph, JsonRoundTrip) {
   for (const Graph& g :
-       {sample(), inverted_residuals(), flattened(), cifar_resnet(14, Shortcut::A, 3, 10),
-        cifar_resnet(14, Shortcut::B, 1, 2), imagenet_resnet(50, 3, 1000),
+       {sample(), inverted_residuals(), excited_residuals(), flattened(),
+        cifar_resnet(14, Shortcut::A, 3, 10), cifar_resnet(14, Shortcut::B, 1, 2),
+        imagenet_resnet(50, 3, 1000),
         densenet({.layers_per_block = 2, .growth = 4, .bottleneck = true}, 3, 10)}) {
     const std::string text = to_json(g).dump();
     EXPECT_EQ(graph_from_json(nlohmann::json::parse(text), "a test"), g);
@@ -168,7 +180,7 @@ TEST(Graph, ValidateNamesWhatIsWrong) {
       {"'flatten'", attribute(15, Flatten{0})},
       {"'flatten'", attribute(15, Flatten{1025})},
       {"'flatten'", attribute(15, Flatten{1024})},  // of 5 channels
-      {"'block'", [](Graph& g) { g.blocks[0].output = 16; }},
+      {"'block'", [](Graph& g) { g.blocks[0].output = 21; }},
       {"'block'", [](Graph& g) { g.blocks[0].input = 6; }},
       {"'block'", [](Graph& g) { g.blocks[0].stage = -1; }},
       {"'block'", [](Graph& g) { g.blocks[0].stage = std::int64_t{1} << 62; }},

@@ -11,6 +11,7 @@
 #include "nn/arch/architectures.h"
 #include "nn/io/pytorch_module.h"
 #include "nn/onnx/export.h"
+#include "tests/nn/excited_network.h"
 #include "tests/nn/flatten_network.h"
 
 namespace trifold::nn {
@@ -140,6 +141,20 @@ TEST(PyTorchModule, FlattensAndDrops) {
   EXPECT_NE(module.find("torch.flatten(x6, 1)"), std::string::npos) << module;
   EXPECT_NE(module.find("F.dropout(x9, 0.25, self.training)"), std::string::npos) << module;
   EXPECT_NE(module.find("nn.Linear(20, 12, bias=True)"), std::string::npos) << module;
+}
+
+TEST(PyTorchModule, ScalesChannels) {
+  for (const bool hard : {false, true}) {
+    const std::string module =
+        to_pytorch({Network(excited_residuals(4, hard)), small_model().info});
+    const std::vector<std::string> lines =
+        hard ? std::vector<std::string>{"x3 = F.hardswish(x2)", "x14 = F.hardsigmoid(x13)"}
+             : std::vector<std::string>{"x3 = F.silu(x2)", "x14 = torch.sigmoid(x13)"};
+    for (const std::string& line : lines) {
+      EXPECT_NE(module.find(line), std::string::npos) << line << module;
+    }
+    EXPECT_NE(module.find("x15 = scale(x9, x14)"), std::string::npos) << module;
+  }
 }
 
 TEST(PyTorchModule, RefusesNamesThatAreCode) {

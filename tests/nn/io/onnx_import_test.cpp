@@ -238,6 +238,79 @@ TEST_F(OnnxImport, RefusesOtherShapesAndRates) {
   }
 }
 
+// An excitation as exporters write it: convolutions of a pixel, the factors in front or behind.
+TEST_F(OnnxImport, FindsSigmoidsAndFactorsOfChannels) {
+  using Kind = kernels::SigmoidKind;
+  for (const bool swapped : {false, true}) {
+    OnnxModel onnx;
+    const auto multiply = [&](const char* name, const std::string& a, const std::string& b) {
+      onnx.add_node("Mul", name,
+                    swapped ? std::vector<std::string>{b, a} : std::vector<std::string>{a, b});
+    };
+    onnx.add_input("x", OnnxType::float32, {-1, 2, 4, 4});
+    onnx.add_node("Sigmoid", "s", {"x"});
+    multiply("silu", "x", "s");
+    onnx.add_node("HardSigmoid", "h", {"silu"}, {{"alpha", 1.0f / 6.0f}, {"beta", 0.5f}});
+    multiply("swish", "silu", "h");
+    onnx.add_node("HardSwish", "swished", {"swish"});
+    onnx.add_node("ReduceMean", "pooled", {"swished"},
+                  {{"axes", std::vector<std::int64_t>{2, 3}}, {"keepdims", std::int64_t{1}}});
+    onnx.add_floats("fc.weight", {2, 2, 1, 1}, std::vector<float>{1, 2, 3, 4});
+    onnx.add_floats("fc.bias", {2}, std::vector<float>{5, 6});
+    onnx.add_node("Conv", "factors", {"pooled", "fc.weight", "fc.bias"});
+    onnx.add_node("HardSigmoid", "gate", {"factors"}, {{"alpha", 1.0f / 6.0f}});
+    onnx.add_node("Unsqueeze", "image", {"gate", onnx.add_integers("axes", {2, 3})});
+    multiply("scaled", "swished", "image");
+    onnx.add_node("GlobalAveragePool", "rows", {"scaled"});
+    onnx.add_output("rows", OnnxType::float32, {-1, 2});
+    ModelHints hints;
+    hints.normalisation = no_normalisation(2);
+    const Model model = back(onnx.bytes("graph"), hints);
+    const Graph& graph = model.network.graph();
+    ASSERT_EQ(graph.size(), 9);
+    EXPECT_EQ(graph.node(1).op, Op(Sigmoid{Kind::silu}));
+    EXPECT_EQ(graph.node(2).op, Op(Sigmoid{Kind::hard_swish}));
+    EXPECT_EQ(graph.node(3).op, Op(Sigmoid{Kind::hard_swish}));
+    EXPECT_EQ(graph.node(5).op, Op(Linear{2}));
+    EXPECT_EQ(graph.node(5).name, "fc");
+    EXPECT_EQ(graph.node(6).op, Op(Sigmoid{Kind::hard_sigmoid}));
+    EXPECT_EQ(graph.node(7).op, Op(ChannelScale{}));
+    EXPECT_EQ(graph.node(7).inputs, (std::vector<NodeId>{3, 6}));
+    EXPECT_TRUE(graph.blocks.empty());
+    const auto values = model.network.parameter("fc.weight").var.value.values();
+    EXPECT_EQ(std::vector<float>(values.begin(), values.end()), (std::vector<float>{1, 3, 2, 4}))
+        << "(inputs, outputs)";
+  }
+}
+
+TEST_F(OnnxImport, RefusesOtherProductsAndSlopes) {
+  const auto told = [&](const char* op, std::vector<std::string> inputs,
+                        const std::vector<OnnxAttribute>& attributes = {}) {
+    OnnxModel onnx;
+    onnx.add_input("x", OnnxType::float32, {-1, 3, 4, 4});
+    onnx.add_floats("c", {1}, std::vector<float>{2});
+    onnx.add_floats("w", {3, 3, 3, 3}, std::vector<float>(81));
+    onnx.add_node("Relu", "r", {"x"});
+    onnx.add_node("GlobalAveragePool", "p", {"x"});
+    onnx.add_node(op, "y", inputs, attributes);
+    onnx.add_output("y", OnnxType::float32, {-1, 3});
+    return refusal(*this, onnx);
+  };
+  const auto expect_told = [](const std::string& text, const char* part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  expect_told(told("Mul", {"x", "r"}), "neither by a sigmoid of itself nor by factors of channels");
+  expect_told(told("Mul", {"x", "c"}), "it reads a constant as an image");
+  expect_told(told("Mul", {"x"}), "it doesn't multiply two values");
+  expect_told(told("HardSigmoid", {"x"}), "another slope than 1/6");
+  expect_told(told("Unsqueeze", {"x"}, {{"axes", std::vector<std::int64_t>{2, 3}}}),
+              "not of rows, to images of one pixel");
+  expect_told(told("Unsqueeze", {"p"}, {{"axes", std::vector<std::int64_t>{0}}}),
+              "not of rows, to images of one pixel");
+  expect_told(told("Conv", {"p", "w"}, {{"pads", std::vector<std::int64_t>(4, 1)}}),
+              "a window or groups behind global pooling");
+}
+
 TEST_F(OnnxImport, BoundsTheDepthOfItsMetadata) {
   OnnxModel deep;
   deep.add_input("x", OnnxType::float32, {-1, 3, 8, 8});
