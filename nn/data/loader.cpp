@@ -27,6 +27,9 @@ Loader::Loader(const Dataset& dataset, const LoaderOptions& options)
   check(dataset);
   require<ConfigError>(options.batch >= 1, "the batch size must be at least 1, not {}",
                        options.batch);
+  require<ConfigError>(options.batch % options.shards == 0,
+                       "a batch of {} images can't be cut into {} equal shards", options.batch,
+                       options.shards);
   require<ConfigError>(options.prefetch >= 0, "the number of batches to prefetch can't be {}",
                        options.prefetch);
   const std::int64_t most_padding = std::min(dataset.height, dataset.width) - 1;
@@ -52,6 +55,7 @@ void Loader::start(std::int64_t epoch, std::int64_t batch) {
   prefetcher_.reset();  // the thread reads what is set below
   epoch_ = epoch;
   next_batch_ = batch;
+  next_shard_ = 0;
   order_ = epoch_order(dataset_.count, options_, epoch);
   if (options_.prefetch > 0) {
     prefetcher_ =
@@ -63,9 +67,15 @@ std::optional<Batch> Loader::next() { return prefetcher_ ? prefetcher_->pop() : 
 
 std::optional<Batch> Loader::produce() {
   if (order_.empty() || next_batch_ == batches_per_epoch()) return std::nullopt;
-  const std::int64_t first = next_batch_++ * options_.batch;
+  const std::int64_t most = options_.batch / options_.shards;
+  const std::int64_t first =
+      next_batch_ * options_.batch + (options_.first_shard + next_shard_) * most;
+  if (++next_shard_ == options_.own_shards) {
+    next_shard_ = 0;
+    ++next_batch_;
+  }
   Batch batch;
-  batch.n = std::min(options_.batch, dataset_.count - first);
+  batch.n = std::min(most, dataset_.count - first);
   batch.pixels.reserve(static_cast<std::size_t>(batch.n * dataset_.image_bytes()));
   for (std::int64_t i = 0; i < batch.n; ++i) {
     const std::int64_t index = order_[static_cast<std::size_t>(first + i)];

@@ -26,19 +26,22 @@ struct LoaderOptions {
   bool drop_last = false;                         ///< Leaves out a last batch that is not full.
   std::optional<Augmentation> augmentation = {};  ///< None: images as they are.
   std::int64_t prefetch = 2;                      ///< Batches made ahead by a thread; 0: no thread.
+  std::int64_t shards = 1;       ///< Equal parts of a batch, which next() gives one by one.
+  std::int64_t first_shard = 0;  ///< It gives these of each batch alone.
+  std::int64_t own_shards = 1;
 };
 
 /// Gives a data set in batches, epoch by epoch. Every batch is a pure function of (data set,
-/// options, epoch, batch), so a run that resumes at any (epoch, batch) sees exactly
-/// what an uninterrupted one does, with or without the thread.
+/// options, epoch, batch), and a shard of its place in it, so a run that resumes at any (epoch,
+/// batch) sees exactly what an uninterrupted one does, with or without the thread.
 ///
 ///     loader.start(epoch);
 ///     while (std::optional<Batch> batch = loader.next()) ...
 class Loader {
  public:
   /// Keeps a reference to `dataset`, which has to outlive the loader.
-  /// Errors    ConfigError: batch < 1, prefetch < 0, pad < 0 or as large as the image, or drop_last
-  ///           leaves no batch; check(dataset)'s.
+  /// Errors    ConfigError: batch < 1, or not divisible by shards; prefetch < 0, pad < 0 or as large
+  ///           as the image, or drop_last leaves no batch; check(dataset)'s.
   Loader(const Dataset& dataset, const LoaderOptions& options);
   Loader(const Dataset&&, const LoaderOptions&) = delete;
   Loader(const Loader&) = delete;  // the thread holds its address
@@ -62,6 +65,7 @@ class Loader {
   LoaderOptions options_;
   std::int64_t epoch_ = 0;
   std::int64_t next_batch_ = 0;
+  std::int64_t next_shard_ = 0;      // of the own ones of that batch
   std::vector<std::int64_t> order_;  // of the images in this epoch; empty: not started
   std::unique_ptr<Prefetcher<Batch>> prefetcher_;  // uses all of the above, so it goes first
 };

@@ -61,6 +61,7 @@ std::string Trainer::fingerprint() const {
               {"class_names", data_.class_names},
               {"data", data_.name},
               {"data_crc32", data_crc32_},
+              {"shards", shards_ ? json(shards_->count()) : json()},
               {"teacher_crc32", teacher_ ? json(teacher_crc32_) : json()},
               {"teacher_weight", teacher_ ? json(o.teacher->weight) : json()},
               {"teacher_temperature", teacher_ ? json(o.teacher->temperature) : json()}}

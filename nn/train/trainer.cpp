@@ -39,13 +39,28 @@ void check_options(const TrainOptions& o) {
                        o.epochs);
 }
 
-LoaderOptions loader_options(const Dataset& data, const TrainOptions& o) {
+std::optional<Shards> shards_of(const TrainOptions& o) {
+  require<ConfigError>(o.shards > 0 || !o.ranks, "ranks share the shards of a batch; it has none");
+  if (o.shards == 0) return std::nullopt;
+  // The host forms the sums over them, in the midst of a step.
+  require<ConfigError>(!o.graph, "a step over shards of a batch can't be captured as a graph");
+  return Shards(o.shards, o.ranks);
+}
+
+LoaderOptions loader_options(const Dataset& data, const TrainOptions& o,
+                             const std::optional<Shards>& shards) {
   // The last, smaller batch of an epoch would give its images more weight and its batch norms
   // noisier statistics than the others have.
-  return {.batch = std::min(o.batch, data.count),
-          .seed = o.seed,
-          .drop_last = true,
-          .augmentation = o.augmentation};
+  LoaderOptions options{.batch = std::min(o.batch, data.count),
+                        .seed = o.seed,
+                        .drop_last = true,
+                        .augmentation = o.augmentation};
+  if (shards) {
+    options.shards = shards->count();
+    options.first_shard = shards->first();
+    options.own_shards = shards->own();
+  }
+  return options;
 }
 
 }  // namespace
@@ -60,7 +75,8 @@ Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& nor
       size_(size),
       options_(options),
       ex_(ex),
-      loader_((check_options(options), data), normalisation, loader_options(data, options), ex),
+      shards_((check_options(options), shards_of(options))),
+      loader_(data, normalisation, loader_options(data, options, shards_), ex),
       sgd_(network,
            {.momentum = options.momentum,
             .nesterov = options.nesterov,
@@ -102,13 +118,16 @@ std::optional<EpochResult> Trainer::run_epoch(
     if (options_.ema_decay > 0) {
       sgd_.set_average_decay(average_decay(options_.ema_decay, epoch_ * batches + batch_));
     }
-    if (dropout_) {
-      kernels::fill(ex_, 1, static_cast<float>(epoch_ * batches + batch_), dropout_->step.data());
+    if (shards_) {
+      sharded_step(*batch);
+    } else {
+      set_dropout_step(epoch_ * batches + batch_);
+      step(*batch);
     }
-    step(*batch);
-    images_ += batch->n;
+    images_ += batch->n * (shards_ ? shards_->count() : 1);
     ++batch_;
-    if (batch_ % check_every == 0) finite_totals();
+    // With shards the totals are on the host, and all ranks have to notice at the same batch.
+    if (shards_ || batch_ % check_every == 0) finite_totals();
     const bool last = batch_ == batches;
     if (!after_batch({epoch_, batch_, batches, mean_loss}) && !last) return std::nullopt;
   }
@@ -145,6 +164,27 @@ void Trainer::step(const DeviceBatch& batch) {
   graph_ ? graph_->run(work) : work();
 }
 
+void Trainer::sharded_step(const DeviceBatch& first) {
+  const kernels::TraceRange range("step");
+  const std::int64_t step = epoch_ * loader_.batches_per_epoch() + batch_;
+  const kernels::Totals before = totals_.read();
+  const kernels::Totals sum = shards_->run(network_, ex_, [&](std::int64_t shard) {
+    // A loader gives a batch's own shards in their order; the caller has fetched the first.
+    const DeviceBatch batch = shard == shards_->first() ? first : loader_.next().value();
+    set_dropout_step(step * shards_->count() + shard);
+    totals_.set({});
+    engine::Tape tape(ex_);
+    tape.backward(forward(tape, batch));
+    return totals_.read();
+  });
+  totals_.set({.loss = before.loss + sum.loss, .correct = before.correct + sum.correct});
+  sgd_.step(network_);
+}
+
+void Trainer::set_dropout_step(std::int64_t step) {
+  if (dropout_) kernels::fill(ex_, 1, static_cast<float>(step), dropout_->step.data());
+}
+
 engine::Var Trainer::forward(engine::Tape& tape, const DeviceBatch& batch) {
   const kernels::TraceRange range("forward");
   const auto smoothing = static_cast<float>(options_.label_smoothing);
@@ -177,10 +217,15 @@ kernels::Totals Trainer::finite_totals() const {
   return totals;
 }
 
+void Trainer::require_finite() const {
+  finite_totals();
+  require_finite_state();
+}
+
 void Trainer::require_finite_state() const {
   const auto where = [&] { return fmt::format("in epoch {}, by batch {}", epoch_ + 1, batch_); };
   try {
-    require_finite(network_);
+    nn::require_finite(network_);
   } catch (const DivergedError& e) {
     throw DivergedError(fmt::format("training diverged: {} {}", e.what(), where()));
   }

@@ -18,6 +18,7 @@
 #include "nn/train/running_totals.h"
 #include "nn/train/schedule.h"
 #include "nn/train/sgd.h"
+#include "nn/train/shards.h"
 #include "nn/train/teacher.h"
 
 namespace trifold::nn {
@@ -38,6 +39,8 @@ struct TrainOptions {
   std::optional<Augmentation> augmentation = Augmentation{};
   std::optional<Teacher> teacher = {};  ///< with a weight of 0 it is as good as none
   bool graph = false;  ///< captures a step as a graph of the device, and repeats it; same results
+  std::int64_t shards = 0;  ///< of a batch, each with batch statistics of its own; 0: it is whole
+  const kernels::Collective* ranks = nullptr;  ///< share the shards; they outlive the training
 };
 
 /// One epoch's figures.
@@ -65,11 +68,14 @@ class OtherRunError : public ConfigError {
 };
 
 /// Trains a network in place. Everything that decides what comes next is in the checkpoint: a run
-/// that stops and resumes ends with the same bits as one that does not.
+/// that stops and resumes ends with the same bits as one that does not. Ranks that train together
+/// make the same calls on a trainer each, with equal networks, data and options, and get the same
+/// results; one that diverges does so on all.
 class Trainer {
  public:
   /// `network` and `data` outlive the trainer. Images are resized to `size`.
-  /// Errors    ConfigError: an option out of range, data or a teacher that does not fit the network.
+  /// Errors    ConfigError: an option out of range, data or a teacher that does not fit the network,
+  ///           a batch that can't be cut into the shards, ranks without shards, shards of a graph.
   Trainer(Network& network, const Dataset& data, const Normalisation& normalisation, InputSize size,
           const TrainOptions& options, const kernels::Exec& ex);
 
@@ -85,7 +91,7 @@ class Trainer {
   /// then empty, and save() keeps the place.
   /// Errors    DivergedError: a loss that is not finite, noticed a few batches later at the most, or
   ///           at the end of the epoch a parameter, running statistic or average; the network is then
-  ///           unusable.
+  ///           unusable. RankLostError: so, too, where another rank has ended.
   std::optional<EpochResult> run_epoch(const std::function<bool(const Progress&)>& after_batch);
 
   /// The averaged parameters where ema_decay is set, else the network's own; running statistics are
@@ -96,6 +102,9 @@ class Trainer {
   bool repeats_graph() const { return graph_ && graph_->captured(); }
   /// Why the steps aren't repeated as a graph; empty where they are, or may yet be, or were not to.
   std::string graph_obstacle() const { return graph_ ? graph_->obstacle() : ""; }
+
+  /// Errors    DivergedError: those of save(), for a rank that doesn't write.
+  void require_finite() const;
 
   /// Writes the state of the run, with `note` (any text) kept beside it. Atomic.
   /// Errors    DivergedError: a loss, a parameter, a running statistic or an average that is not
@@ -109,6 +118,8 @@ class Trainer {
 
  private:
   void step(const DeviceBatch& batch);
+  void sharded_step(const DeviceBatch& first);
+  void set_dropout_step(std::int64_t step);
   engine::Var forward(engine::Tape& tape, const DeviceBatch& batch);  // the mean loss
   engine::Tensor teacher_logits(const DeviceBatch& batch);            // undefined without one
   kernels::Totals finite_totals() const;
@@ -123,6 +134,7 @@ class Trainer {
   InputSize size_;
   TrainOptions options_;
   kernels::Exec ex_;
+  std::optional<Shards> shards_;
   DeviceLoader loader_;
   Sgd sgd_;
   std::optional<DropoutSource> dropout_;  // of a network that has any
