@@ -6,7 +6,9 @@
 #include "apps/cli/message.h"
 #include "apps/cli/model_options.h"
 #include "apps/cli/profile.h"
+#include "apps/train/ranks.h"
 #include "apps/train/training_run.h"
+#include "kernels/runtime/error.h"
 #include "nn/arch/architectures.h"
 
 using namespace trifold;
@@ -20,6 +22,7 @@ int run(int argc, char** argv) {
       {"train --arch resnet20 --data fashion-mnist --epochs 10 --out runs/fashion",
        "train --arch resnet56 --data cifar10:cifar-10-batches-bin --epochs 160 --schedule step",
        "train --init model.safetensors --new-head --data folder:photos --lr 0.01",
+       "train --arch resnet56 --data folder:photos --ranks 4 --threads 32",
        "train --init pruned.safetensors --teacher original.safetensors --data folder:photos",
        "train --out runs/fashion --resume"});
   line.go_on_from("checkpoint.safetensors");
@@ -31,6 +34,7 @@ int run(int argc, char** argv) {
   bool as_json = false;
   double minutes = 0;
   std::string out = settings.out.string();
+  int count = 1;
 
   OptionSet& app = line.app();
   app.add_option("--arch", settings.arch, "The network: " + nn::describe_architectures())
@@ -73,6 +77,17 @@ int run(int argc, char** argv) {
                  "5,000")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
       ->type_name("N");
+  app.add_option("--ranks", count,
+                 "Processes that train together, each on shards of its own of a batch; they share "
+                 "the --threads: 1, 2, 4, ...")
+      ->check(CLI::Range(1, 256))
+      ->type_name("N");
+  app.add_option(
+         "--shards", settings.shards,
+         "Equal parts of a batch, with batch statistics of their own: the result depends on "
+         "them, and not on --ranks; 0: none, but for several ranks 4 or as many as they")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N");
   app.add_option("--out", out, "Folder of the run")->type_name("DIR");
   app.add_flag("--resume", settings.resume, "Goes on with the run in --out")->configurable(false);
   app.add_option("--time-limit", minutes, "Stops after a checkpoint when the time is up; 0: never")
@@ -86,11 +101,23 @@ int run(int argc, char** argv) {
 
   settings.out = out;
   settings.config = line.resolved();
-  const kernels::Exec ex = device.exec();
-  profile.start();
+  Ranks ranks(count);
+  const kernels::Exec ex = device.exec(count);
+  require<ConfigError>(count == 1 || ex.device == Device{},
+                       "--ranks is for --device cpu; leave it out");
+  if (ranks.leads()) profile.start();
   const StopSignal stop(minutes);
-  const std::optional<nlohmann::json> result =
-      naming_rate("--lr", [&] { return train(settings, ex, stop); });
+  std::optional<nlohmann::json> result;
+  try {
+    result = naming_rate("--lr", [&] { return train(settings, ex, stop, ranks); });
+  } catch (const kernels::RankLostError&) {
+    if (ranks.leads()) {
+      message(fmt::format("error: {}; run again with --resume to go on from the last checkpoint\n",
+                          ranks.describe_loss()));
+    }
+    return exit_stopped;
+  }
+  if (!ranks.leads()) return exit_ok;
   profile.finish();
   if (!result) {
     message("stopped after a checkpoint; run again with --resume to go on\n");

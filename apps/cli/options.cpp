@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <sstream>
+#include <thread>
 
 #include "apps/cli/message.h"
 #include "apps/cli/text.h"
@@ -52,11 +53,13 @@ void add_choice(OptionSet& app, const std::string& name, bool& value, const std:
   app.add_option(name, value, help)->default_str(value ? "true" : "false");
 }
 
-kernels::Exec DeviceOptions::exec() {
+kernels::Exec DeviceOptions::exec(int processes) {
   const Device device = parse_device(device_);
   const kernels::Precision precision = parse_precision(precision_);
   kernels::require_device(device);
-  pool_ = std::make_unique<kernels::ThreadPool>(threads_);
+  const int all = threads_ > 0 ? threads_ : static_cast<int>(std::thread::hardware_concurrency());
+  const int threads = processes == 1 ? threads_ : std::max(1, all / processes);
+  pool_ = std::make_unique<kernels::ThreadPool>(threads);
   return {.device = device, .pool = pool_.get(), .precision = precision};
 }
 

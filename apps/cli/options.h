@@ -24,10 +24,11 @@ class DeviceOptions {
  public:
   void add_to(OptionSet& app);
 
-  /// Starts the threads. The result is valid as long as this object lives.
+  /// Starts the threads: this one of `processes` has its share of them. The result is valid as long
+  /// as this object lives.
   /// Errors    DeviceError: a device that this build or this machine does not have, and why.
   ///           ConfigError: no device or precision of that name.
-  kernels::Exec exec();
+  kernels::Exec exec(int processes = 1);
 
  private:
   std::string device_ = "cpu", precision_ = "fp32";

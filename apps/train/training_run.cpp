@@ -65,6 +65,7 @@ std::string deciding_options(const std::string& key) {
       {"images", "--data and --held-out"},
       {"class_names", "--data"},
       {"data_crc32", "--data, with the same files and options of reading them"},
+      {"shards", "--shards"},
       {"teacher_crc32", "--teacher"},
       {"teacher_weight", "--teacher-weight"},
       {"teacher_temperature", "--teacher-temperature"}};
@@ -207,39 +208,51 @@ json provenance(const TrainSettings& s, const nn::TrainOptions& o, nn::InputSize
                {"temperature", o.teacher->temperature},
                {"resolution", o.teacher->size.side}};
   }
-  return {{"step", "train"},
-          {"version", version()},
-          {"data", data_name(s.data.data)},
-          {"init", own_name(s.init)},
-          {"new_head", s.new_head},
-          {"teacher", teacher},
-          {"epochs", o.epochs},
-          {"batch", o.batch},
-          {"lr", o.lr},
-          {"schedule", nn::to_string(o.schedule.kind)},
-          {"warmup", o.schedule.warmup_epochs},
-          {"momentum", o.momentum},
-          {"nesterov", o.nesterov},
-          {"weight_decay", o.weight_decay},
-          {"bn_l1", o.bn_l1},
-          {"label_smoothing", o.label_smoothing},
-          {"ema", o.ema_decay},
-          {"pad", o.augmentation ? json(o.augmentation->pad) : json()},
-          {"flip", o.augmentation && o.augmentation->flip},
-          {"seed", o.seed},
-          {"resolution", size.side},
-          {"resize", nn::to_string(size.filter)},
-          {"held_out", held_out},
-          {"rollbacks", rollbacks},
-          {"held_out_top1", last_epoch.at("held_out_top1")}};
+  json made = {{"step", "train"},
+               {"version", version()},
+               {"data", data_name(s.data.data)},
+               {"init", own_name(s.init)},
+               {"new_head", s.new_head},
+               {"teacher", teacher},
+               {"epochs", o.epochs},
+               {"batch", o.batch},
+               {"lr", o.lr},
+               {"schedule", nn::to_string(o.schedule.kind)},
+               {"warmup", o.schedule.warmup_epochs},
+               {"momentum", o.momentum},
+               {"nesterov", o.nesterov},
+               {"weight_decay", o.weight_decay},
+               {"bn_l1", o.bn_l1},
+               {"label_smoothing", o.label_smoothing},
+               {"ema", o.ema_decay},
+               {"pad", o.augmentation ? json(o.augmentation->pad) : json()},
+               {"flip", o.augmentation && o.augmentation->flip},
+               {"seed", o.seed},
+               {"resolution", size.side},
+               {"resize", nn::to_string(size.filter)},
+               {"held_out", held_out},
+               {"rollbacks", rollbacks},
+               {"held_out_top1", last_epoch.at("held_out_top1")}};
+  if (o.shards > 0) made["shards"] = o.shards;
+  return made;
+}
+
+std::int64_t shards_of(const TrainSettings& s, const Ranks& ranks) {
+  constexpr std::int64_t shards = 4;  // so that 1, 2 and 4 ranks end with the same bits
+  if (s.shards > 0 || ranks.count() == 1) return s.shards;
+  return std::max<std::int64_t>(shards, ranks.count());
 }
 
 }  // namespace
 
-std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const StopSignal& stop) {
+std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const StopSignal& stop,
+                          const Ranks& ranks) {
   const auto start = Clock::now();
-  const RunFolder folder(s.out);
-  folder.require_free({checkpoint_name, model_name, "metrics.jsonl"}, s.resume);
+  std::optional<RunFolder> folder;
+  if (ranks.leads()) {
+    folder.emplace(s.out);
+    folder->require_free({checkpoint_name, model_name, "metrics.jsonl"}, s.resume);
+  }
   std::optional<nn::Model> init = load_init(s);
   const std::optional<nn::Model> teacher = load_teacher(s, ex.device);
   const nn::Model* const known = init ? &*init : teacher ? &*teacher : nullptr;
@@ -248,6 +261,8 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   const nn::DataSplits data = s.data.load(known);
   nn::TrainOptions options = s.training.resolve(s.data.data, data.train);
   if (teacher) options.teacher = teacher_of(s, *teacher, data.train);
+  options.shards = shards_of(s, ranks);
+  options.ranks = ranks.group();
   nn::Model model = starting_model(s, std::move(init), data.train, options.seed);
   require_side_fits(model);
   model.network = model.network.to(ex.device);
@@ -262,11 +277,19 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   if (s.resume && std::filesystem::exists(checkpoint)) {
     epochs = restore(trainer, checkpoint);
   }
-  folder.write_config(s.config);
   const RunLog log(s.out);
-  log.keep_through(trainer.epochs_done());
+  if (folder) {
+    folder->write_config(s.config);
+    log.keep_through(trainer.epochs_done());
+  }
   const Rollback rollback(s.divergence, s.out / "rollback.safetensors");
-  const auto save_checkpoint = [&] { trainer.save(checkpoint, epochs.dump()); };
+  const auto save_checkpoint = [&] {
+    if (folder) {
+      trainer.save(checkpoint, epochs.dump());
+    } else {
+      trainer.require_finite();  // as save() does, so that all ranks notice
+    }
+  };
 
   const std::int64_t batches = split.train.count / std::min(options.batch, split.train.count);
   ProgressBar bar(fmt::format("Training {}", model.info.arch), "batches", options.epochs * batches);
@@ -280,11 +303,11 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
         bar.say("no CUDA graph: " + obstacle);
         said = obstacle;
       }
-      if (p.batch < p.batches && Clock::now() - saved > checkpoint_every) {
+      if (ranks.any(p.batch < p.batches && Clock::now() - saved > checkpoint_every)) {
         save_checkpoint();
         saved = Clock::now();
       }
-      return !stop.requested();
+      return !ranks.any(stop.requested());
     });
     if (!result) {
       save_checkpoint();
@@ -301,17 +324,19 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
     // The line comes before the checkpoint: a kill between the two leaves a line that the resumed
     // run drops, not a gap.
     row["seconds"] = result->seconds;
-    log.append(row);
+    if (folder) log.append(row);
     save_checkpoint();
-    rollback.keep(trainer, epochs.dump());
+    if (folder) {
+      rollback.keep(trainer, epochs.dump());
+      log.write_summary(columns, epochs);
+    }
     saved = Clock::now();
-    log.write_summary(columns, epochs);
     bar.say(fmt::format("epoch {}/{}  loss {:.4f}  train {:.2f} %  held out {:.2f} %",
                         result->epoch, options.epochs, result->loss, result->top1,
                         held_out.top1()));
     return true;
   };
-  rollback.begin(trainer, epochs.dump());
+  if (folder) rollback.begin(trainer, epochs.dump());
   while (!trainer.done()) {
     try {
       if (!train_epoch()) return std::nullopt;
@@ -320,13 +345,15 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
       const std::int64_t halvings = trainer.rate_halvings() + 1;
       epochs = restore(trainer, rollback.file());
       trainer.halve_rate(halvings);
-      log.keep_through(trainer.epochs_done());
+      ranks.any(false);  // all have read it before it is written again
+      if (folder) log.keep_through(trainer.epochs_done());
       save_checkpoint();
-      rollback.keep(trainer, epochs.dump());
+      if (folder) rollback.keep(trainer, epochs.dump());
       bar.say(told);
     }
-    if (stop.requested() && !trainer.done()) return std::nullopt;
+    if (ranks.any(stop.requested()) && !trainer.done()) return std::nullopt;
   }
+  if (!folder) return std::nullopt;
   rollback.end();
 
   model.network = trainer.averaged();

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -188,6 +189,18 @@ inline std::vector<std::string> tiny_pruning(const std::string& stage, const fs:
                                     "1"};
   words.insert(words.end(), more.begin(), more.end());
   return words;
+}
+
+/// Waits until a run has done an epoch, and returns the process that its folder names.
+inline pid_t holder_of(const fs::path& run) {
+  for (int i = 0; i < 6000 && read_text(run / "metrics.jsonl").empty(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  std::istringstream text(read_text(run / "run.lock"));
+  std::string word;
+  pid_t process = 0;
+  text >> word >> process;
+  return process;
 }
 
 }  // namespace trifold::apps_test

@@ -52,18 +52,6 @@ std::string boot() {
   return name;
 }
 
-// Waits until a run has done an epoch, and returns the process that its folder names.
-pid_t holder_of(const fs::path& run) {
-  for (int i = 0; i < 6000 && read_text(run / "metrics.jsonl").empty(); ++i) {
-    std::this_thread::sleep_for(10ms);
-  }
-  std::istringstream text(read_text(run / "run.lock"));
-  std::string word;
-  pid_t process = 0;
-  text >> word >> process;
-  return process;
-}
-
 struct RunFolders : testing::Test {
   TempFolder folder;
   std::string data = tiny_cifar(folder);

@@ -1,0 +1,105 @@
+#include "apps/train/ranks.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <span>
+
+#include "apps/cli/exit_code.h"
+#include "apps/cli/holder.h"
+#include "kernels/runtime/error.h"
+
+namespace trifold::apps {
+namespace {
+
+// What all ranks say, rank 0 says.
+void be_silent() {
+  const Descriptor nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  ::dup2(nowhere.number(), STDOUT_FILENO);
+  ::dup2(nowhere.number(), STDERR_FILENO);
+}
+
+}  // namespace
+
+Ranks::Ranks(int count) {
+  require<ConfigError>(count >= 1 && std::has_single_bit(static_cast<unsigned>(count)),
+                       "--ranks is {}; give 1, 2, 4, 8 or another power of two", count);
+  if (count == 1) return;
+  const std::vector<std::vector<int>> links = kernels::local_links(count);
+  int own = 0;
+  for (int rank = 1; rank < count; ++rank) {
+    const pid_t process = ::fork();
+    if (process == 0) {
+      own = rank;
+      others_.clear();
+      break;
+    }
+    if (process > 0) {
+      others_.push_back(process);
+      continue;
+    }
+    const int problem = errno;  // those that were started find their links closed
+    for (const std::vector<int>& ends : links) {
+      for (const int end : ends) ::close(end);
+    }
+    wait();
+    throw Error(fmt::format("a process for rank {} can't be started ({}); give fewer --ranks", rank,
+                            std::strerror(problem)));
+  }
+  // An end that stays open here would hide that its owner is gone.
+  for (int rank = 0; rank < count; ++rank) {
+    if (rank == own) continue;
+    for (const int end : links[static_cast<std::size_t>(rank)]) ::close(end);
+  }
+  group_ = std::make_unique<kernels::Collective>(own, links[static_cast<std::size_t>(own)]);
+  if (own != 0) be_silent();
+}
+
+Ranks::~Ranks() {
+  group_.reset();
+  wait();
+}
+
+bool Ranks::any(bool flag) const {
+  if (!group_) return flag;
+  double raised = flag ? 1 : 0;
+  group_->sum(std::span<double>(&raised, 1));
+  return raised > 0;
+}
+
+std::string Ranks::describe_loss() {
+  const int ranks = count();
+  group_.reset();  // the others can't go on either
+  const std::vector<int> statuses = wait();
+  for (std::size_t i = 0; i < statuses.size(); ++i) {
+    const int status = statuses[i];
+    if (WIFSIGNALED(status)) {
+      return fmt::format("signal {} has ended rank {} of {}", WTERMSIG(status), i + 1, ranks);
+    }
+    // Those that have lost another say so by this code.
+    if (WEXITSTATUS(status) != exit_stopped) {
+      return fmt::format("rank {} of {} has ended with exit code {}", i + 1, ranks,
+                         WEXITSTATUS(status));
+    }
+  }
+  return fmt::format("a rank of {} has ended", ranks);
+}
+
+std::vector<int> Ranks::wait() {
+  std::vector<int> statuses;
+  for (const pid_t process : others_) {
+    int status = 0;
+    while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
+    }
+    statuses.push_back(status);
+  }
+  others_.clear();
+  return statuses;
+}
+
+}  // namespace trifold::apps
