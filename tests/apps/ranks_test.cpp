@@ -74,11 +74,11 @@ TEST_F(RanksOfTrain, EndWithAllOthersWhereOneIsKilled) {
     if (victim > 0) asked = {"--out", (folder / "run").string(), "--resume"};
     std::future<Result> run =
         std::async(std::launch::async, [&] { return run_program("train", asked); });
-    const pid_t process = holder_of(folder / "run");
-    std::vector<pid_t> others = children_of(process);
-    for (int i = 0; i < 600 && others.size() < 3; ++i) {  // a resumed run may not be so far
+    std::vector<pid_t> others;
+    for (int i = 0; i < 2000 && others.size() < 3;
+         ++i) {  // a resumed run may not hold the folder yet
+      others = children_of(holder_of(folder / "run"));
       std::this_thread::sleep_for(10ms);
-      others = children_of(process);
     }
     ASSERT_EQ(others.size(), 3u);
     kill(others[victim], SIGKILL);
