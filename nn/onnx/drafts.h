@@ -1,6 +1,7 @@
 /// A graph of ours as it grows from the nodes of an ONNX file.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -22,6 +23,10 @@ struct FollowsAnother {};
 /// Throws NotUnderstood unless `condition` holds.
 inline void need(bool condition, const char* reason) {
   if (!condition) throw NotUnderstood{reason};
+}
+
+inline bool all_equal(const std::vector<std::int64_t>& values) {
+  return std::ranges::all_of(values, [&](std::int64_t v) { return v == values.front(); });
 }
 
 /// What the values of the file are in the graph: nodes of it, or constants.
