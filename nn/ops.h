@@ -201,19 +201,13 @@ struct Relu6 : Elementwise<1> {
   bool operator==(const Relu6&) const = default;
 };
 
-/// kernels/sigmoid.h; one input.
-struct Sigmoid {
-  kernels::SigmoidKind kind = kernels::SigmoidKind::sigmoid;
+/// kernels/sigmoid.h; one input. Its kind is its name.
+struct Sigmoid : Elementwise<1> {
+  using Kind = kernels::SigmoidKind;
+  Kind kind;
 
+  explicit Sigmoid(Kind k = Kind::sigmoid) : kind(k) {}
   const char* name() const;
-  static constexpr Arity arity{1, 1};
-  static constexpr ChannelFlow channel_flow = ChannelFlow::passed;
-  static bool is_valid() { return true; }
-  static void attributes(auto&, auto&&) {}
-  static std::int64_t output_channels(InputChannels in) { return common_channels(in); }
-  static Extent output_extent(InputExtents in, std::int64_t c) { return common_extent(in, c); }
-  static OpParameters parameters(std::int64_t) { return {}; }
-  static std::int64_t macs(const Extent&, const Extent&) { return 0; }
   bool operator==(const Sigmoid&) const = default;
 };
 
@@ -240,16 +234,9 @@ struct Add : Elementwise<2> {
 };
 
 /// kernels/channel_scale.h: an image times its factors, which are one pixel of as many channels.
-struct ChannelScale {
+struct ChannelScale : Elementwise<2> {
   static const char* name() { return "channel_scale"; }
-  static constexpr Arity arity{2, 2};
-  static constexpr ChannelFlow channel_flow = ChannelFlow::passed;
-  static bool is_valid() { return true; }
-  static void attributes(auto&, auto&&) {}
-  static std::int64_t output_channels(InputChannels in) { return common_channels(in); }
   static Extent output_extent(InputExtents in, std::int64_t c);
-  static OpParameters parameters(std::int64_t) { return {}; }
-  static std::int64_t macs(const Extent&, const Extent&) { return 0; }
   bool operator==(const ChannelScale&) const = default;
 };
 
