@@ -1,6 +1,7 @@
 /// Bound by memory: forward reads each element of x once (from the caches where windows overlap)
 /// and writes y, argmax once; backward gathers, reading dy (and argmax) once and writing dx once.
 #include "kernels/cuda/image_rows.cuh"
+#include "kernels/cuda/image_sums.cuh"
 #include "kernels/cuda/window_axis.cuh"
 #include "kernels/runtime/backends.h"
 
@@ -162,43 +163,17 @@ struct GlobalAvgPoolBackward {
   }
 };
 
-constexpr int global_threads = 256;
+struct GlobalAvgPoolForward {
+  float pixels;
+  const float* x;
+  float* y;
 
-/// A block averages `across` vectors of channels of one image. Its threads read neighbouring
-/// addresses, `lanes` pixels at a time, and add up their pixels in order; then the lanes are added
-/// by halves. Shared memory: a float a channel and thread.
-template <int V>
-__global__ void __launch_bounds__(global_threads)
-    global_avg_pool_kernel(std::int64_t pixels, std::int64_t channels, const float* x, float* y) {
-  SIMT_SHARED(float, shared, [V][global_threads]);
-  const int across = static_cast<int>(blockDim.x), lanes = static_cast<int>(blockDim.y);
-  const int lane = static_cast<int>(threadIdx.y);
-  const int thread = lane * across + static_cast<int>(threadIdx.x);
-  const std::int64_t image = blockIdx.x;
-  const std::int64_t c = (static_cast<std::int64_t>(blockIdx.y) * across + threadIdx.x) * V;
-  Floats<V> sum = splat<V>(0);
-  if (c < channels) {
-    const float* from = x + image * pixels * channels + c;
-#pragma unroll 4
-    for (std::int64_t i = lane; i < pixels; i += lanes) {
-      add_to(sum, load<V>(from + i * channels));
-    }
+  template <int V>
+  __device__ void add(Floats<V>& sum, std::int64_t at) const {
+    add_to(sum, load<V>(x + at));
   }
-  for (int v = 0; v < V; ++v) shared[v][thread] = sum.v[v];
-  __syncthreads();
-  int half = 1;
-  while (half < lanes) half *= 2;
-  for (half /= 2; half > 0; half /= 2) {
-    if (lane < half && lane + half < lanes) {
-      for (int v = 0; v < V; ++v) shared[v][thread] += shared[v][thread + half * across];
-    }
-    __syncthreads();
-  }
-  if (lane != 0 || c >= channels) return;
-  for (int v = 0; v < V; ++v) {
-    y[image * channels + c + v] = shared[v][thread] / static_cast<float>(pixels);
-  }
-}
+  __device__ void write(std::int64_t at, float sum) const { y[at] = sum / pixels; }
+};
 
 }  // namespace
 
@@ -231,15 +206,8 @@ void avg_pool_backward(const Exec& ex, const PoolShape& s, const float* dy, floa
 void global_avg_pool_forward(const Exec& ex, std::int64_t n, std::int64_t pixels, std::int64_t c,
                              const float* x, float* y) {
   check_global_pool(n, pixels, c);
-  constexpr std::int64_t widest = 32;
-  const bool vectors_fit = c % 4 == 0 && aligned({x});
-  const std::int64_t vectors = c / (vectors_fit ? 4 : 1), tiles = div_up(vectors, widest);
-  const std::int64_t across = div_up(vectors, tiles);
-  const std::int64_t lanes = std::min<std::int64_t>(global_threads / across, pixels);
-  launch(ex, "global_avg_pool_forward",
-         vectors_fit ? global_avg_pool_kernel<4> : global_avg_pool_kernel<1>,
-         dim3(static_cast<unsigned>(to_int(n)), static_cast<unsigned>(tiles)),
-         dim3(static_cast<unsigned>(across), static_cast<unsigned>(lanes)), pixels, c, x, y);
+  image_sums(ex, "global_avg_pool_forward", n, pixels, c, c % 4 == 0 && aligned({x}),
+             GlobalAvgPoolForward{static_cast<float>(pixels), x, y});
 }
 
 void global_avg_pool_backward(const Exec& ex, std::int64_t n, std::int64_t pixels, std::int64_t c,
