@@ -1,6 +1,5 @@
 #include "apps/cli/run_log.h"
 
-#include <chrono>
 #include <limits>
 #include <sstream>
 
@@ -13,12 +12,7 @@ namespace {
 constexpr const char* metrics_name = "metrics.jsonl";
 constexpr const char* events_name = "metrics.tfevents";
 
-double seconds_since_1970() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration<double>(now).count();
-}
-
-// The record of a line of metrics.jsonl; what it doesn't hold as a number, it hasn't.
+// The record of the numbers of a line of metrics.jsonl. Lines of before lines had a time stay without.
 std::string event_of(const nlohmann::json& line) {
   std::vector<std::pair<std::string, double>> values;
   for (const auto& [key, value] : line.items()) {

@@ -1,5 +1,6 @@
 #include "apps/cli/tensorboard.h"
 
+#include <chrono>
 #include <protozero/pbf_writer.hpp>
 
 namespace trifold::apps {
@@ -41,6 +42,11 @@ std::uint32_t crc32c(std::string_view bytes) {
     for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
   }
   return ~crc;
+}
+
+double seconds_since_1970() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(now).count();
 }
 
 std::string tensorboard_beginning(double time) {

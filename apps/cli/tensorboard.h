@@ -17,6 +17,9 @@
 
 namespace trifold::apps {
 
+/// The time now, as events have it.
+double seconds_since_1970();
+
 /// The record that a file begins with. Times are seconds since 1970.
 std::string tensorboard_beginning(double time);
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 #include <limits>
 
@@ -291,8 +290,7 @@ void warn_of_rollbacks(const PruneRun& run, report::Report& r) {
 
 // A folder a step, which TensorBoard takes for a run. When an epoch was, isn't recorded.
 void write_events(const PruneRun& run) {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const double time = std::chrono::duration<double>(now).count();
+  const double time = seconds_since_1970();
   for (auto [step, curve] : curves(run)) {
     if (curve.empty()) continue;
     std::ranges::replace(step, '/', '-');
