@@ -248,7 +248,7 @@ std::int64_t shards_of(const TrainSettings& s, const Ranks& ranks) {
 std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const StopSignal& stop,
                           const Ranks& ranks) {
   const auto start = Clock::now();
-  std::optional<RunFolder> folder;
+  std::optional<RunFolder> folder;  // of rank 0, which alone writes
   if (ranks.leads()) {
     folder.emplace(s.out);
     folder->require_free({checkpoint_name, model_name, "metrics.jsonl"}, s.resume);

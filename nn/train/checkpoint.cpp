@@ -69,8 +69,8 @@ std::string Trainer::fingerprint() const {
 }
 
 void Trainer::save(const std::filesystem::path& path, const std::string& note) const {
-  const kernels::Totals totals = finite_totals();
-  require_finite_state();
+  require_finite();
+  const kernels::Totals totals = totals_.read();
   std::map<std::string, engine::StoredTensor> tensors;
   store_parameters(network_, "network.", tensors);
   for (const auto& [name, value] : sgd_.momentum()) {

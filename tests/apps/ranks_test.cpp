@@ -67,16 +67,15 @@ TEST_F(RanksOfTrain, GoOnAfterAStopAsAnyNumber) {
 }
 
 TEST_F(RanksOfTrain, EndWithAllOthersWhereOneIsKilled) {
-  const std::vector<std::string> endless =
-      words("run", "4", {"--epochs", "100000", "--arch", "resnet8"});
+  const std::vector<std::string> endless = words("run", "4", {"--epochs", "100000"});
   for (const std::size_t victim : {0, 2}) {
     std::vector<std::string> asked = endless;
     if (victim > 0) asked = {"--out", (folder / "run").string(), "--resume"};
     std::future<Result> run =
         std::async(std::launch::async, [&] { return run_program("train", asked); });
     std::vector<pid_t> others;
-    for (int i = 0; i < 2000 && others.size() < 3;
-         ++i) {  // a resumed run may not hold the folder yet
+    // A run that goes on may not hold the folder yet.
+    for (int i = 0; i < 2000 && others.size() < 3; ++i) {
       others = children_of(holder_of(folder / "run"));
       std::this_thread::sleep_for(10ms);
     }

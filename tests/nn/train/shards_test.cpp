@@ -79,8 +79,11 @@ TEST_F(ShardsTest, RefuseWhatCannotBeDealtOut) {
   TrainOptions o = sharded();
   o.shards = options().batch + 1;
   EXPECT_THROW(Trainer(network, data, normalisation, 8, o, {}), ConfigError);
+  o = sharded();
+  o.graph = true;
+  EXPECT_THROW(Trainer(network, data, normalisation, 8, o, {}), ConfigError);
   const kernels::Collective alone(0, {});
-  o.shards = 0;
+  o = options();
   o.ranks = &alone;
   EXPECT_THROW(Trainer(network, data, normalisation, 8, o, {}), ConfigError);
 }
