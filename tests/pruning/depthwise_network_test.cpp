@@ -25,13 +25,9 @@
 namespace trifold::pruning {
 namespace {
 
-constexpr std::int64_t side = 12;
+using testing::node_of;
 
-nn::NodeId node_of(const nn::Graph& graph, const std::string& name) {
-  const auto found = std::ranges::find(graph.nodes, name, &nn::Node::name);
-  EXPECT_NE(found, graph.nodes.end()) << name;
-  return found - graph.nodes.begin();
-}
+constexpr std::int64_t side = 12;
 
 TEST(DepthwiseNetwork, CouplesAFiltersChannelWithWhatItReads) {
   const nn::Graph g = nn::inverted_residuals();

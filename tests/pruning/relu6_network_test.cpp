@@ -18,15 +18,11 @@
 namespace trifold::pruning {
 namespace {
 
+using testing::node_of;
+
 constexpr std::int64_t side = 12;
 
 nn::Graph graph() { return nn::with_relu6(nn::cifar_resnet(8, nn::Shortcut::A, 3, 4)); }
-
-nn::NodeId node_of(const nn::Graph& graph, const std::string& name) {
-  const auto found = std::ranges::find(graph.nodes, name, &nn::Node::name);
-  EXPECT_NE(found, graph.nodes.end()) << name;
-  return found - graph.nodes.begin();
-}
 
 TEST(Relu6Network, PassesChannelsOnAndCostsNothing) {
   const nn::Graph g = graph(), plain = nn::cifar_resnet(8, nn::Shortcut::A, 3, 4);

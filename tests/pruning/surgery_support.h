@@ -21,6 +21,12 @@ namespace trifold::pruning::testing {
 
 inline const kernels::Exec cpu{};
 
+inline nn::NodeId node_of(const nn::Graph& graph, const std::string& name) {
+  const auto found = std::ranges::find(graph.nodes, name, &nn::Node::name);
+  EXPECT_NE(found, graph.nodes.end()) << name;
+  return found - graph.nodes.begin();
+}
+
 /// A network whose batch norms have random scales, shifts and statistics.
 inline nn::Network random_network(nn::Graph graph, std::uint64_t seed) {
   nn::Network network(std::move(graph));
