@@ -7,11 +7,37 @@
 
 #include "apps/prune/budget.h"
 #include "kernels/runtime/error.h"
+#include "nn/data/source.h"
+#include "nn/io/model_file.h"
 #include "tests/apps/prune_fixture.h"
 #include "tests/apps/records.h"
+#include "tests/nn/excited_network.h"
 
 namespace trifold::apps_test {
 namespace {
+
+// Between a squeeze and its excitation no batch norm tells which channels matter.
+TEST_F(Prune, TellsWhichChannelsItsCriterionCannotJudge) {
+  nn::Model model{nn::Network(nn::excited_residuals()),
+                  {.arch = "excited",
+                   .side = 32,
+                   .data_side = 32,
+                   .normalisation = {{0.5f, 0.5f, 0.5f}, {0.25f, 0.25f, 0.25f}},
+                   .class_names = nn::load_data(data).train.class_names,
+                   .original_channels = {}}};
+  nn::initialise(model.network, 1);
+  model_file = folder / "excited.safetensors";
+  nn::save_model(model_file, model);
+  const Result by_norms = run_program("prune", arguments("plan", folder / "norms"));
+  ASSERT_EQ(by_norms.code, 0) << by_norms.err;
+  EXPECT_NE(by_norms.err.find("the channels of 3 layers stay, the first of them 'blocks.0.fc1'"),
+            std::string::npos)
+      << by_norms.err;
+  const Result by_weights =
+      run_program("prune", arguments("plan", folder / "weights", {"--criterion", "l1"}));
+  ASSERT_EQ(by_weights.code, 0) << by_weights.err;
+  EXPECT_EQ(by_weights.err.find("stay"), std::string::npos) << by_weights.err;
+}
 
 TEST_F(Prune, FindsTheCheapestNetworkWithinALoss) {
   const fs::path out = folder / "run";
