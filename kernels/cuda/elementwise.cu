@@ -6,37 +6,6 @@
 namespace trifold::kernels::cuda {
 namespace {
 
-/// y = f(x), element by element.
-template <class F>
-struct Unary {
-  F f;
-  const float* x;
-  float* y;
-
-  template <int V>
-  __device__ void run(std::int64_t i) const {
-    Floats<V> a = load<V>(x + i);
-    for (int v = 0; v < V; ++v) a.v[v] = f(a.v[v]);
-    store(y + i, a);
-  }
-};
-
-/// y = f(a, b), element by element.
-template <class F>
-struct Binary {
-  F f;
-  const float *a, *b;
-  float* y;
-
-  template <int V>
-  __device__ void run(std::int64_t i) const {
-    Floats<V> result = load<V>(a + i);
-    const Floats<V> other = load<V>(b + i);
-    for (int v = 0; v < V; ++v) result.v[v] = f(result.v[v], other.v[v]);
-    store(y + i, result);
-  }
-};
-
 struct Relu {
   __device__ float operator()(float x) const { return relu_of(x); }
 };

@@ -31,4 +31,35 @@ void map(const Exec& ex, const char* name, std::int64_t count, bool vectors_fit,
          blocks_in_row(div_up(vectors + tail, map_threads)), map_threads, f, vectors, tail);
 }
 
+/// For map(): y = f(x).
+template <class F>
+struct Unary {
+  F f;
+  const float* x;
+  float* y;
+
+  template <int V>
+  __device__ void run(std::int64_t i) const {
+    Floats<V> a = load<V>(x + i);
+    for (int v = 0; v < V; ++v) a.v[v] = f(a.v[v]);
+    store(y + i, a);
+  }
+};
+
+/// For map(): y = f(a, b).
+template <class F>
+struct Binary {
+  F f;
+  const float *a, *b;
+  float* y;
+
+  template <int V>
+  __device__ void run(std::int64_t i) const {
+    Floats<V> result = load<V>(a + i);
+    const Floats<V> other = load<V>(b + i);
+    for (int v = 0; v < V; ++v) result.v[v] = f(result.v[v], other.v[v]);
+    store(y + i, result);
+  }
+};
+
 }  // namespace trifold::kernels::cuda

@@ -50,32 +50,13 @@ struct HardSwishCurve {
 };
 
 template <class Curve>
-struct Forward {
-  Curve curve;
-  const float* x;
-  float* y;
-
-  template <int V>
-  __device__ void run(std::int64_t i) const {
-    Floats<V> a = load<V>(x + i);
-    for (int v = 0; v < V; ++v) a.v[v] = curve.value(a.v[v]);
-    store(y + i, a);
-  }
+struct Value {
+  __device__ float operator()(float x) const { return Curve().value(x); }
 };
 
 template <class Curve>
-struct Backward {
-  Curve curve;
-  const float *x, *dy;
-  float* dx;
-
-  template <int V>
-  __device__ void run(std::int64_t i) const {
-    const Floats<V> a = load<V>(x + i);
-    Floats<V> g = load<V>(dy + i);
-    for (int v = 0; v < V; ++v) g.v[v] *= curve.slope(a.v[v]);
-    store(dx + i, g);
-  }
+struct Gradient {
+  __device__ float operator()(float x, float dy) const { return dy * Curve().slope(x); }
 };
 
 /// Calls f(curve) with the curve of `kind`.
@@ -98,7 +79,7 @@ void with_curve(SigmoidKind kind, const F& f) {
 void sigmoid_forward(const Exec& ex, SigmoidKind kind, std::int64_t count, const float* x,
                      float* y) {
   with_curve(kind, [&](auto curve) {
-    map(ex, "sigmoid_forward", count, aligned({x, y}), Forward<decltype(curve)>{curve, x, y});
+    map(ex, "sigmoid_forward", count, aligned({x, y}), Unary<Value<decltype(curve)>>{{}, x, y});
   });
 }
 
@@ -106,7 +87,7 @@ void sigmoid_backward(const Exec& ex, SigmoidKind kind, std::int64_t count, cons
                       const float* dy, float* dx) {
   with_curve(kind, [&](auto curve) {
     map(ex, "sigmoid_backward", count, aligned({x, dy, dx}),
-        Backward<decltype(curve)>{curve, x, dy, dx});
+        Binary<Gradient<decltype(curve)>>{{}, x, dy, dx});
   });
 }
 
