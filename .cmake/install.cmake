@@ -30,6 +30,9 @@ if(TRIFOLD_PROGRAMS)
   foreach(program train prune evaluate inspect export-model)
     install(PROGRAMS $<TARGET_FILE:${program}> DESTINATION ${CMAKE_INSTALL_BINDIR}
             RENAME trifold-${program})
+    if(CMAKE_CROSSCOMPILING)  # what is built can't be asked
+      continue()
+    endif()
     # What the program says of itself, as a manual page and for bash's completion.
     set(page ${PROJECT_BINARY_DIR}/help/trifold-${program}.1)
     set(completion ${PROJECT_BINARY_DIR}/help/trifold-${program})
