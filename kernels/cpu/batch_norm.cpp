@@ -272,9 +272,10 @@ void batch_norm_gradient(const Exec& ex, const BatchNormShape& s, const float* x
                          const float* sums, Write write, float* dx, float* dgamma, float* dbeta,
                          std::int64_t pitch) {
   check(s);
+  const std::int64_t row = pitch_of(pitch, s);  // checked before anything is read
   TRIFOLD_DISPATCH(combine_gradients)
   (ex, s, x, mean, inv_std, gamma, MaskedGradient{g, nullptr}, Doubles(sums, sums + 2 * s.channels),
-   write, dx, dgamma, dbeta, pitch_of(pitch, s));
+   write, dx, dgamma, dbeta, row);
 }
 
 void batch_norm_eval(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,
