@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::array<std::array<std::size_t, 2>, 3> kPairs{{{0, 1}, {0, 2}, {1, 2}}};
 
-std::array<double, 3> logarithms(const Point& p) {
+std::array<double, 3> log_coordinates(const Point& p) {
   return {std::log(p.d), std::log(p.w), std::log(p.r)};
 }
 
@@ -52,7 +52,7 @@ LogQuadratic::LogQuadratic(const PredictorData& data) : data_(data) {
 }
 
 double LogQuadratic::value(const Point& p) const {
-  const auto t = terms(logarithms(p));
+  const auto t = terms(log_coordinates(p));
   double sum = 0;
   for (std::size_t i = 0; i < t.size(); ++i) sum += data_.coefficients[i] * t[i];
   return std::exp(sum);
@@ -60,7 +60,7 @@ double LogQuadratic::value(const Point& p) const {
 
 Point LogQuadratic::gradient(const Point& p) const {
   const auto& c = data_.coefficients;
-  const auto l = logarithms(p);
+  const auto l = log_coordinates(p);
   std::array<double, 3> slope{};  // of log F by l
   for (std::size_t i = 0; i < 3; ++i) slope[i] = c[1 + i] + 2 * c[4 + i] * l[i];
   for (std::size_t k = 0; k < 3; ++k) {
@@ -126,7 +126,7 @@ LogQuadraticFit fit_log_quadratic(const std::vector<Sample>& samples,
     const Sample& s = samples[std::size_t(j)];
     if (!(s.accuracy > 0)) throw FitError("A log-quadratic fit needs accuracies above 0.");
     const double row_weight = std::sqrt(weights[std::size_t(j)]) * s.accuracy / rms;
-    const auto t = terms(logarithms(s.at));
+    const auto t = terms(log_coordinates(s.at));
     for (Eigen::Index k = 0; k < cols; ++k) {
       a(j, k) = row_weight * t[kept[std::size_t(k)]] / scales[kept[std::size_t(k)]];
     }

@@ -18,7 +18,7 @@ namespace {
 
 using Vector = std::array<double, 3>;
 
-constexpr int kCells = 24;
+constexpr int kGridCells = 24;
 constexpr double kInfeasible = -std::numeric_limits<double>::infinity();
 
 /// The search box in logarithms: u = log x, from log lower to 0.
@@ -76,7 +76,7 @@ Candidate refine(const Search& search, Candidate best, const std::array<bool, 3>
                  const std::function<Vector(const Vector&)>& complete) {
   constexpr int kMoves = 16;
   int moves = 0;
-  for (double step = 1.0 / kCells; step > 1e-10;) {
+  for (double step = 1.0 / kGridCells; step > 1e-10;) {
     const Candidate centre = best;
     const double rounding = 1e-15 * std::abs(centre.value);
     for (int direction = 0; direction < 27; ++direction) {
@@ -105,13 +105,13 @@ Candidate grid_search(const Search& search, const std::array<bool, 3>& free,
                       const std::function<Vector(const Vector&)>& complete) {
   constexpr std::size_t kRefined = 8;
   std::vector<Candidate> cells;
-  const auto last = [&](std::size_t i) { return free[i] ? kCells : 0; };
+  const auto last = [&](std::size_t i) { return free[i] ? kGridCells : 0; };
   for (int a = 0; a <= last(0); ++a) {
     for (int b = 0; b <= last(1); ++b) {
       for (int c = 0; c <= last(2); ++c) {
-        const Vector u = complete({search.lower[0] * (1 - double(a) / kCells),
-                                   search.lower[1] * (1 - double(b) / kCells),
-                                   search.lower[2] * (1 - double(c) / kCells)});
+        const Vector u = complete({search.lower[0] * (1 - double(a) / kGridCells),
+                                   search.lower[1] * (1 - double(b) / kGridCells),
+                                   search.lower[2] * (1 - double(c) / kGridCells)});
         cells.push_back({u, search.value(u)});
       }
     }

@@ -6,5 +6,6 @@
 
 prepare() {
   install_missing "${build_packages[@]}"
-  cmake --preset "$1" -DTRIFOLD_TESTS=ON -DTRIFOLD_WERROR="${TRIFOLD_WERROR:-OFF}" >/dev/null
+  cmake --preset "$1" -DTRIFOLD_TESTS=ON -DTRIFOLD_WERROR="${TRIFOLD_WERROR:-OFF}" \
+    -DTRIFOLD_UNITY="${TRIFOLD_UNITY:-OFF}" >/dev/null
 }

@@ -15,5 +15,5 @@ if [ $# -gt 0 ] && [[ $1 != -* ]]; then
 fi
 prepare "$preset"
 cmake --build --preset "$preset" -j "$(nproc)"
-# The tests are timed and threaded themselves, so they run one at a time.
+# The tests are threaded themselves: one at a time, where -j does not say otherwise.
 ctest --preset "$preset" "$@"

@@ -14,8 +14,12 @@
 #pragma once
 
 // Three levels bound the compile time: SSE4 (portable code where even that is missing), AVX2 with
-// FMA, and AVX-512.
+// FMA, and AVX-512. Builds that test something else have the portable code and AVX2 alone.
+#ifdef TRIFOLD_FEW_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3 | HWY_AVX3_DL)
+#else
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL)
+#endif
 
 #include <cstdint>
 

@@ -15,9 +15,9 @@ namespace {
 constexpr std::int64_t kAboveBaseline = HWY_AVX2 | HWY_AVX3 | HWY_AVX3_DL;
 constexpr std::int64_t kAboveAvx2 = HWY_AVX3 | HWY_AVX3_DL;
 
-/// What the processor has, whatever is forced.
+/// What the processor has of what is compiled, whatever is forced.
 std::int64_t processor_targets() {
-  static const std::int64_t targets = hwy::SupportedTargets();
+  static const std::int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
   return targets;
 }
 

@@ -58,7 +58,7 @@ TEST(Evaluate, AgreesWithWhatTrainingReported) {
 }
 
 // Twelve training and four test pictures of 24 x 24 pixels in each of two classes.
-std::string tiny_folder(const TempFolder& folder) {
+std::string pictures_folder(const TempFolder& folder) {
   for (const std::string split : {"train", "test"}) {
     for (const std::string name : {"dark", "light"}) {
       const fs::path place = folder / "pictures" / split / name;
@@ -81,7 +81,8 @@ std::string tiny_folder(const TempFolder& folder) {
 // The model's file knows the images that it was made for.
 TEST(Evaluate, TakesWhatTheModelWasTrainedOn) {
   const TempFolder folder;
-  const std::string data = tiny_folder(folder), model = (folder / "run/model.safetensors").string();
+  const std::string data = pictures_folder(folder),
+                    model = (folder / "run/model.safetensors").string();
   const Result trained =
       run_program("train", {"--arch", "resnet8", "--data", data, "--image-side", "16",
                             "--image-channels", "1", "--epochs", "1", "--batch", "8", "--threads",

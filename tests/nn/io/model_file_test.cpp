@@ -310,7 +310,7 @@ TEST_F(ModelFile, RefusesDamage) {
   });
   expect_refused("deviation", [](auto& f) {
     nlohmann::json info = nlohmann::json::parse(f.metadata["trifold.model"]);
-    info["std"] = {1.0, 0.0, 1.0};
+    info["std"] = std::vector<double>{1.0, 0.0, 1.0};
     f.metadata["trifold.model"] = info.dump();
   });
 }
