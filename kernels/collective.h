@@ -44,6 +44,10 @@ class Collective {
   void sum(std::span<float> x) const;
   void sum(std::span<double> x) const;
 
+  /// Whether all ranks have called it with the same number, which may be any.
+  /// Errors    RankLostError.
+  bool all_equal(std::uint32_t number) const;
+
  private:
   template <class T>
   void sum_of(std::span<T> x) const;

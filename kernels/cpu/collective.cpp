@@ -70,6 +70,15 @@ void Collective::sum_of(std::span<T> x) const {
 void Collective::sum(std::span<float> x) const { sum_of(x); }
 void Collective::sum(std::span<double> x) const { sum_of(x); }
 
+// Of numbers that aren't all equal one is above the mean. Sums of whole numbers are exact.
+bool Collective::all_equal(std::uint32_t number) const {
+  double total = number;
+  sum(std::span<double>(&total, 1));
+  double above = static_cast<double>(number) * ranks() > total ? 1 : 0;
+  sum(std::span<double>(&above, 1));
+  return above == 0;
+}
+
 std::vector<std::vector<int>> local_links(int ranks) {
   require<ShapeError>(ranks >= 1 && std::has_single_bit(static_cast<unsigned>(ranks)),
                       "a group of {} ranks; it takes a power of two", ranks);

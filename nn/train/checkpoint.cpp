@@ -1,4 +1,6 @@
 // The state of a training run as a file.
+#include <zlib.h>
+
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -66,6 +68,27 @@ std::string Trainer::fingerprint() const {
               {"teacher_weight", teacher_ ? json(o.teacher->weight) : json()},
               {"teacher_temperature", teacher_ ? json(o.teacher->temperature) : json()}}
       .dump();
+}
+
+// A rank that trains something else, for it was started with other options, or sees another checkpoint
+// or none, would spoil the sums without a word.
+void Trainer::require_equal_ranks() const {
+  if (options_.ranks == nullptr) return;
+  std::map<std::string, engine::StoredTensor> tensors;
+  store_parameters(network_, "", tensors);
+  uLong crc = ::crc32(0, nullptr, 0);
+  const auto add = [&](const void* data, std::size_t bytes) {
+    crc = ::crc32_z(crc, static_cast<const Bytef*>(data), bytes);
+  };
+  const std::string texts = fingerprint() + to_json(network_.graph()).dump() +
+                            fmt::format("{} {} {}", epoch_, batch_, rate_halvings_);
+  add(texts.data(), texts.size());
+  for (const auto& [name, tensor] : tensors) add(tensor.bytes.data(), tensor.bytes.size());
+  require<ConfigError>(
+      options_.ranks->all_equal(static_cast<std::uint32_t>(crc)),
+      "the {} ranks don't train the same; give all the same files and options, and "
+      "have all see the checkpoint",
+      options_.ranks->ranks());
 }
 
 void Trainer::save(const std::filesystem::path& path, const std::string& note) const {

@@ -104,6 +104,7 @@ Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& nor
 std::optional<EpochResult> Trainer::run_epoch(
     const std::function<bool(const Progress&)>& after_batch) {
   const auto start = std::chrono::steady_clock::now();
+  require_equal_ranks();
   const std::int64_t batches = loader_.batches_per_epoch();
   double lr = 0;
   loader_.start(epoch_, batch_);

@@ -91,7 +91,8 @@ class Trainer {
   /// then empty, and save() keeps the place.
   /// Errors    DivergedError: a loss that is not finite, noticed a few batches later at the most, or
   ///           at the end of the epoch a parameter, running statistic or average; the network is then
-  ///           unusable. RankLostError: so, too, where another rank has ended.
+  ///           unusable. RankLostError: so, too, where another rank has ended. ConfigError: ranks whose
+  ///           networks, data, options or places in the training differ.
   std::optional<EpochResult> run_epoch(const std::function<bool(const Progress&)>& after_batch);
 
   /// The averaged parameters where ema_decay is set, else the network's own; running statistics are
@@ -125,6 +126,7 @@ class Trainer {
   kernels::Totals finite_totals() const;
   void require_finite_state() const;
   std::string fingerprint() const;
+  void require_equal_ranks() const;
 
   Network& network_;
   Executor executor_;

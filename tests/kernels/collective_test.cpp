@@ -71,6 +71,27 @@ TEST(Collective, SumsMoreThanASocketHolds) { expect_tree<float>(std::size_t{1} <
 
 TEST(Collective, SumsNothing) { EXPECT_TRUE(sums<float>(4, 0)[3].empty()); }
 
+TEST(Collective, KnowsWhetherAllSayTheSame) {
+  const auto said = [](const std::vector<std::uint32_t>& numbers) {
+    const std::vector<std::vector<int>> links = local_links(static_cast<int>(numbers.size()));
+    std::vector<char> equal(numbers.size());
+    std::vector<std::thread> threads;
+    for (std::size_t rank = 0; rank < numbers.size(); ++rank) {
+      threads.emplace_back([&, rank] {
+        equal[rank] = Collective(static_cast<int>(rank), links[rank]).all_equal(numbers[rank]);
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    return equal;
+  };
+  constexpr std::uint32_t most = 0xffffffffu;
+  EXPECT_EQ(said({7}), (std::vector<char>{1}));
+  EXPECT_EQ(said({most, most, most, most}), (std::vector<char>{1, 1, 1, 1}));
+  // Also where one is the mean of all, and where they differ by one.
+  EXPECT_EQ(said({5, 3, 7, 5}), (std::vector<char>{0, 0, 0, 0}));
+  EXPECT_EQ(said({most, most - 1}), (std::vector<char>{0, 0}));
+}
+
 TEST(Collective, NamesARankThatHasEnded) {
   const std::vector<std::vector<int>> links = local_links(2);
   ::close(links[1][0]);
