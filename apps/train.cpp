@@ -23,6 +23,7 @@ int run(int argc, char** argv) {
        "train --arch resnet56 --data cifar10:cifar-10-batches-bin --epochs 160 --schedule step",
        "train --init model.safetensors --new-head --data folder:photos --lr 0.01",
        "train --arch resnet56 --data folder:photos --ranks 4 --threads 32",
+       "train --arch resnet56 --data folder:photos --ranks 2 --rank 1 --meet node1:29500",
        "train --init pruned.safetensors --teacher original.safetensors --data folder:photos",
        "train --out runs/fashion --resume"});
   line.go_on_from("checkpoint.safetensors");
@@ -34,7 +35,7 @@ int run(int argc, char** argv) {
   bool as_json = false;
   double minutes = 0;
   std::string out = settings.out.string();
-  int count = 1;
+  RanksOptions ranks_options;
 
   OptionSet& app = line.app();
   app.add_option("--arch", settings.arch, "The network: " + nn::describe_architectures())
@@ -77,11 +78,7 @@ int run(int argc, char** argv) {
                  "5,000")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
       ->type_name("N");
-  app.add_option("--ranks", count,
-                 "Processes that train together, each on shards of its own of a batch; they share "
-                 "the --threads: 1, 2, 4, ...")
-      ->check(CLI::Range(1, 256))
-      ->type_name("N");
+  ranks_options.add_to(app);
   app.add_option(
          "--shards", settings.shards,
          "Equal parts of a batch, with batch statistics of their own: the result depends on "
@@ -101,23 +98,23 @@ int run(int argc, char** argv) {
 
   settings.out = out;
   settings.config = line.resolved();
-  Ranks ranks(count);
-  const kernels::Exec ex = device.exec(count);
-  require<ConfigError>(count == 1 || ex.device == Device{},
+  Ranks ranks(ranks_options);
+  const kernels::Exec ex = device.exec(ranks_options.one_machine() ? ranks.count() : 1);
+  require<ConfigError>(ranks.count() == 1 || ex.device == Device{},
                        "--ranks is for --device cpu; leave it out");
   if (ranks.leads()) profile.start();
   const StopSignal stop(minutes);
   std::optional<nlohmann::json> result;
   try {
     result = naming_rate("--lr", [&] { return train(settings, ex, stop, ranks); });
-  } catch (const kernels::RankLostError&) {
-    if (ranks.leads()) {
+  } catch (const kernels::RankLostError& e) {
+    if (ranks.leads() || !ranks_options.one_machine()) {
       message(fmt::format("error: {}; run again with --resume to go on from the last checkpoint\n",
-                          ranks.describe_loss()));
+                          ranks.describe_loss(e)));
     }
     return exit_stopped;
   }
-  if (!ranks.leads()) return exit_ok;
+  if (!ranks.leads()) return result ? exit_ok : exit_stopped;
   profile.finish();
   if (!result) {
     message("stopped after a checkpoint; run again with --resume to go on\n");

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Has a real SLURM, a controller and a node that this script starts on this machine for itself, prune a
 toy by apps/cluster/submit.sh: two jobs collect its points together. One of them is asked to stop and puts
-itself back into the queue, one is killed with its processes and SLURM starts it again; the run has to end
-with the bits of one that a single process did.
+itself back into the queue, one is killed with its processes and SLURM starts it again. Then two tasks of a
+job of apps/cluster/train.sbatch train one network and are asked to stop, too. Both runs have to end with the
+bits of one that a single process did.
 
     tests/cluster.py [--bin build/release/bin]
 
@@ -126,6 +127,14 @@ def prune_options(work):
             "--bn-batches", "1", "--probe-images", "100"]
 
 
+def train_options(work):
+    return ["--arch", "resnet8", "--data", f"idx:{work / 'images'}", "--batch", "8"]
+
+
+def run(*command):
+    subprocess.run(command, check=True, capture_output=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin")
@@ -133,22 +142,22 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         work = pathlib.Path(name)
         faults.write_images(work / "images")
-        train = [binaries / "train", "--arch", "resnet8", "--epochs", "4", "--data", f"idx:{work / 'images'}", "--batch",
-                 "8", "--threads", "1", "--out", work / "model"]
-        subprocess.run(train, check=True, capture_output=True)
-        alone, together = work / "alone", work / "together"
-        subprocess.run([binaries / "prune", "run", "--out", alone, "--threads", "1", *prune_options(work)], check=True,
-                       capture_output=True)
+        run(binaries / "train", "--epochs", "4", "--threads", "1", "--out", work / "model", *train_options(work))
+        run(binaries / "prune", "run", "--out", work / "pruned", "--threads", "1", *prune_options(work))
+        run(binaries / "train", "--epochs", "400", "--shards", "4", "--threads", "1", "--out", work / "trained",
+            *train_options(work))
         with Slurm(work) as slurm:
-            disturb(slurm, binaries, together, prune_options(work))
-        wanted, found = faults.content(alone), faults.content(together)
-        differing = sorted(file for file in wanted if found.get(file) != wanted[file] and file != "config.toml")
-        if differing:
-            sys.exit(f"error: not as one process had them: {', '.join(differing)}")
-        print(f"the run of the cluster is that of one process, {len(wanted)} files")
+            prune(slurm, binaries, work / "pruned_together", prune_options(work))
+            train(slurm, binaries, work / "trained_together", ["--epochs", "400", *train_options(work)])
+        for name in ("pruned", "trained"):
+            wanted, found = faults.content(work / name), faults.content(work / f"{name}_together")
+            differing = sorted(file for file in wanted if found.get(file) != wanted[file] and file != "config.toml")
+            if differing:
+                sys.exit(f"error: {name} not as one process did: {', '.join(differing)}")
+            print(f"{name} by the cluster as by one process, {len(wanted)} files")
 
 
-def disturb(slurm, binaries, out, options):
+def prune(slurm, binaries, out, options):
     log = slurm.work / "job-%j.log"
     subprocess.run([ROOT / "apps/cluster/submit.sh", "2", "--output", log, "--time=10", "--", "--out", out, *options],
                    env=dict(slurm.environment, TRIFOLD_PRUNE=str(binaries / "prune")), check=True)
@@ -164,6 +173,16 @@ def disturb(slurm, binaries, out, options):
     slurm.wait_for("all jobs to end", lambda: not slurm.jobs())
     if not slurm.has_restarted(killed):
         sys.exit(f"error: job {killed} wasn't started again")
+
+
+def train(slurm, binaries, out, options):
+    job = slurm.ask("sbatch", "--parsable", "--ntasks=2", "--time=10", "--output", slurm.work / "job-%j.log",
+                    f"--export=ALL,TRIFOLD_TRAIN={binaries / 'train'}", ROOT / "apps/cluster/train.sbatch", "--out", out,
+                    *options).strip()
+    slurm.wait_for("a few epochs", lambda: (out / "metrics.jsonl").exists() and (out / "summary.csv").exists())
+    slurm.ask("scancel", "--signal=TERM", job)  # as a minute before its time is up
+    slurm.wait_for("the training back in the queue", lambda: slurm.has_restarted(job))
+    slurm.wait_for("the training to end", lambda: not slurm.jobs())
 
 
 if __name__ == "__main__":

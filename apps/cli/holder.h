@@ -32,6 +32,8 @@ class Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int number() const { return number_; }
+  /// From here on the caller closes it.
+  int release() { return std::exchange(number_, -1); }
 
  private:
   int number_;

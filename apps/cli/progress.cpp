@@ -44,10 +44,11 @@ std::string duration_text(double seconds) {
   return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
-ProgressBar::ProgressBar(std::string label, std::string unit, std::int64_t total)
+ProgressBar::ProgressBar(std::string label, std::string unit, std::int64_t total, bool shown)
     : label_(printable(label)),
       unit_(std::move(unit)),
       total_(std::max<std::int64_t>(total, 1)),
+      shown_(shown),
       terminal_(is_terminal()),
       colour_(terminal_ && wants_colour()) {}
 
@@ -59,11 +60,13 @@ void ProgressBar::clear() {
 }
 
 void ProgressBar::say(const std::string& line) {
+  if (!shown_) return;
   clear();
   message(line + "\n");
 }
 
 void ProgressBar::update(std::int64_t done, const std::function<std::string()>& note) {
+  if (!shown_) return;
   const Clock::time_point now = Clock::now();
   if (first_ < 0) {
     first_ = done;

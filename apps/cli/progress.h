@@ -12,8 +12,8 @@ namespace trifold::apps {
 /// width; elsewhere a plain line now and then. Colour only at a terminal and without NO_COLOR.
 class ProgressBar {
  public:
-  /// `unit` is what is counted, such as "batches".
-  ProgressBar(std::string label, std::string unit, std::int64_t total);
+  /// `unit` is what is counted, such as "batches". One that isn't shown says nothing at all.
+  ProgressBar(std::string label, std::string unit, std::int64_t total, bool shown = true);
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
@@ -32,7 +32,7 @@ class ProgressBar {
 
   std::string label_, unit_;
   std::int64_t total_;
-  bool terminal_, colour_;
+  bool shown_, terminal_, colour_;
   bool drawn_ = false;
   std::int64_t first_ = -1;  // `done` of the first update
   Clock::time_point start_, last_;

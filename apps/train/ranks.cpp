@@ -7,11 +7,14 @@
 
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <span>
+#include <utility>
 
 #include "apps/cli/exit_code.h"
 #include "apps/cli/holder.h"
+#include "apps/train/meeting.h"
 #include "kernels/runtime/error.h"
 
 namespace trifold::apps {
@@ -26,10 +29,42 @@ void be_silent() {
 
 }  // namespace
 
-Ranks::Ranks(int count) {
-  require<ConfigError>(count >= 1 && std::has_single_bit(static_cast<unsigned>(count)),
-                       "--ranks is {}; give 1, 2, 4, 8 or another power of two", count);
-  if (count == 1) return;
+void RanksOptions::add_to(OptionSet& app) {
+  app.add_option(
+         "--ranks", count,
+         "Processes that train together, each on shards of its own of a batch; on one machine "
+         "they share the --threads: 1, 2, 4, ...")
+      ->check(CLI::Range(1, 256))
+      ->type_name("N");
+  app.add_option("--rank", rank,
+                 "--meet: which of them this is, from 0 on; rank 0 alone speaks and writes")
+      ->check(CLI::Range(0, 255))
+      ->type_name("N")
+      ->configurable(false);
+  app.add_option("--meet", meet,
+                 "Where rank 0 waits for the others, which are started one by one, on any machine "
+                 "that sees the same files")
+      ->type_name("HOST:PORT")
+      ->configurable(false);
+}
+
+Ranks::Ranks(const RanksOptions& options) {
+  require<ConfigError>(std::has_single_bit(static_cast<unsigned>(options.count)),
+                       "--ranks is {}; give 1, 2, 4, 8 or another power of two", options.count);
+  require<ConfigError>(options.one_machine() == (options.rank < 0),
+                       "--rank and --meet go together: give both, or leave out both");
+  if (options.count == 1) return;
+  if (options.one_machine()) {
+    fork_others(options.count);
+    return;
+  }
+  constexpr std::chrono::minutes patience(2);
+  std::vector<int> links =
+      meet(options.rank, options.count, MeetingPlace::parse(options.meet), patience);
+  group_ = std::make_unique<kernels::Collective>(options.rank, std::move(links));
+}
+
+void Ranks::fork_others(int count) {
   const std::vector<std::vector<int>> links = kernels::local_links(count);
   int own = 0;
   for (int rank = 1; rank < count; ++rank) {
@@ -72,7 +107,8 @@ bool Ranks::any(bool flag) const {
   return raised > 0;
 }
 
-std::string Ranks::describe_loss() {
+std::string Ranks::describe_loss(const kernels::RankLostError& loss) {
+  if (others_.empty()) return loss.what();
   const int ranks = count();
   group_.reset();  // the others can't go on either
   const std::vector<int> statuses = wait();

@@ -1,4 +1,4 @@
-/// The processes of one machine that train together.
+/// The processes that train together: of one machine, or of several.
 #pragma once
 
 #include <sys/types.h>
@@ -7,17 +7,30 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/option_set.h"
 #include "kernels/collective.h"
 
 namespace trifold::apps {
 
-/// --ranks. The process that was started is rank 0, which speaks and writes; the others do the same
-/// work on shards of their own, in silence.
+/// --ranks, --rank and --meet.
+struct RanksOptions {
+  int count = 1;
+  int rank = -1;     ///< of this process, where each was started by itself
+  std::string meet;  ///< "HOST:PORT" of rank 0; empty: all are on this machine, which starts them
+
+  void add_to(OptionSet& app);
+  bool one_machine() const { return meet.empty(); }
+};
+
+/// A place in the group. Rank 0 speaks and writes; the others do the same work on shards of their own,
+/// in silence.
 class Ranks {
  public:
-  /// Forks all but rank 0: from here on each of them runs. To be called before there are threads.
-  /// Errors    ConfigError: `count` is no power of two. Error: the system refuses.
-  explicit Ranks(int count);
+  /// Of one machine: forks all but rank 0, which is the process that was started; from here on each
+  /// of them runs. To be called before there are threads. Else meets those that were started.
+  /// Errors    ConfigError: values that don't fit each other. Error: the system refuses, or somebody
+  ///           isn't there within two minutes.
+  explicit Ranks(const RanksOptions& options);
   /// Rank 0 waits for the others' ends, which notice its own.
   ~Ranks();
   Ranks(const Ranks&) = delete;
@@ -32,14 +45,16 @@ class Ranks {
   /// Errors    kernels::RankLostError: one of them has ended.
   bool any(bool flag) const;
 
-  /// Of rank 0, after a RankLostError: what has ended which of the others. Ends them all.
-  std::string describe_loss();
+  /// After a RankLostError: what has ended which of the others, where this one knows. Ends those that
+  /// this one has started.
+  std::string describe_loss(const kernels::RankLostError& loss);
 
  private:
+  void fork_others(int count);
   std::vector<int> wait();  // statuses, as of waitpid(), by rank from 1 on
 
   std::unique_ptr<kernels::Collective> group_;
-  std::vector<pid_t> others_;  // of rank 0: the processes of ranks 1, 2, ...
+  std::vector<pid_t> others_;  // that this one has started: ranks 1, 2, ...
 };
 
 }  // namespace trifold::apps

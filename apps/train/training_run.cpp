@@ -292,7 +292,8 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   };
 
   const std::int64_t batches = split.train.count / std::min(options.batch, split.train.count);
-  ProgressBar bar(fmt::format("Training {}", model.info.arch), "batches", options.epochs * batches);
+  ProgressBar bar(fmt::format("Training {}", model.info.arch), "batches", options.epochs * batches,
+                  ranks.leads());
   auto saved = Clock::now();
   std::string said;  // of what keeps a step from being a graph
   // Trains for an epoch and records it; false after a stop in its midst.
@@ -353,7 +354,7 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
     }
     if (ranks.any(stop.requested()) && !trainer.done()) return std::nullopt;
   }
-  if (!folder) return std::nullopt;
+  if (!folder) return json();
   rollback.end();
 
   model.network = trainer.averaged();
