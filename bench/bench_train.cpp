@@ -3,6 +3,7 @@
 ///     bench_train --network resnet20 | --model FILE [--batch 128] [--side 32]
 ///                 [--device cpu|cuda[:N]] [--precision fp32|tf32|bf16] [--threads 0] [--inference]
 ///                 [--graph] [--seconds 5] [--warmup 2] [--plain] [--profile FILE.json]
+///                 [--shards 0] [--ranks 1]
 ///
 /// Prints one JSON object. Images are noise, for their content does not change the time; they are
 /// on the device before the clock starts, so that this is the network's time and not the loader's.
@@ -22,8 +23,10 @@
 #include "apps/cli/model_options.h"
 #include "apps/cli/options.h"
 #include "apps/cli/profile.h"
+#include "apps/train/ranks.h"
 #include "engine/graph_capture.h"
 #include "engine/random.h"
+#include "kernels/runtime/error.h"
 #include "kernels/runtime/instruction_set.h"
 #include "kernels/runtime/memory.h"
 #include "kernels/runtime/thread_pool.h"
@@ -31,6 +34,7 @@
 #include "nn/execute/executor.h"
 #include "nn/execute/folded_network.h"
 #include "nn/train/sgd.h"
+#include "nn/train/shards.h"
 
 namespace {
 
@@ -42,7 +46,7 @@ using Clock = std::chrono::steady_clock;
 struct Options {
   std::string network = "resnet20";
   apps::ModelOptions model;
-  std::int64_t batch = 128, side = 0, classes = 10;
+  std::int64_t batch = 128, side = 0, classes = 10, shards = 0;
   bool inference = false, plain = false, graph = false;
   double seconds = 5, warmup = 2;
 };
@@ -50,8 +54,9 @@ struct Options {
 // Runs one step; the caller times it.
 class Stepper {
  public:
-  // `network` is that of the options, on the device of `ex`.
-  Stepper(const Options& o, nn::Network network, const kernels::Exec& ex)
+  // `network` is that of the options, on the device of `ex`; `group` is null for a process on its own.
+  Stepper(const Options& o, nn::Network network, const kernels::Exec& ex,
+          const kernels::Collective* group)
       : options_(o),
         ex_(ex),
         network_(std::move(network)),
@@ -60,16 +65,18 @@ class Stepper {
     sgd_.set_learning_rate(1e-3);
     if (o.inference) folded_.emplace(network_);
     if (o.graph) graph_.emplace(ex.device);
+    if (o.shards > 0) shards_.emplace(o.shards, group);
+    const std::int64_t n = o.batch / std::max<std::int64_t>(o.shards, 1);
     engine::Tensor images =
-        engine::Tensor::zeros({o.batch, o.side, o.side, network_.graph().input_channels()});
+        engine::Tensor::zeros({n, o.side, o.side, network_.graph().input_channels()});
     engine::Random random(7);
     for (float& v : images.values()) v = static_cast<float>(random.uniform()) * 2 - 1;
     images_ = images.to(ex.device);
-    std::vector<std::int32_t> labels(static_cast<std::size_t>(o.batch));
+    std::vector<std::int32_t> labels(static_cast<std::size_t>(n));
     for (std::size_t i = 0; i < labels.size(); ++i) {
       labels[i] = static_cast<std::int32_t>(static_cast<std::int64_t>(i) % o.classes);
     }
-    labels_ = engine::Tensor::from({o.batch}, std::span<const std::int32_t>(labels), ex.device);
+    labels_ = engine::Tensor::from({n}, std::span<const std::int32_t>(labels), ex.device);
   }
 
   void step() {
@@ -89,11 +96,15 @@ class Stepper {
       folded_->forward(ex_, images_);
       return;
     }
-    Tape tape(ex_);
-    nn::ForwardMode mode = nn::training;
-    mode.fused = !options_.plain;
-    const Var logits = executor_.forward(tape, Var::constant(images_), mode).logits;
-    tape.backward(engine::softmax_cross_entropy(tape, logits, labels_, 0.0f));
+    const auto pass = [this](std::int64_t) {
+      Tape tape(ex_);
+      nn::ForwardMode mode = nn::training;
+      mode.fused = !options_.plain;
+      const Var logits = executor_.forward(tape, Var::constant(images_), mode).logits;
+      tape.backward(engine::softmax_cross_entropy(tape, logits, labels_, 0.0f));
+      return kernels::Totals{};
+    };
+    shards_ ? shards_->run(network_, ex_, pass) : pass(0);
     sgd_.step(network_);
   }
 
@@ -102,6 +113,7 @@ class Stepper {
   nn::Network network_;
   nn::Executor executor_;
   nn::Sgd sgd_;
+  std::optional<nn::Shards> shards_;
   std::optional<nn::FoldedNetwork> folded_;
   engine::Tensor images_, labels_;
   std::optional<engine::GraphCapture> graph_;
@@ -147,6 +159,11 @@ int run(int argc, char** argv) {
   device.add_to(app);
   app.add_option("--seconds", o.seconds, "Of measuring")->check(CLI::Range(0.0, 1e6));
   app.add_option("--warmup", o.warmup, "Seconds before")->check(CLI::Range(0.0, 1e6));
+  app.add_option("--shards", o.shards,
+                 "Equal parts of a batch, with a pass each, as those of train")
+      ->check(CLI::Range(0, 1024));
+  apps::RanksOptions places;
+  places.add_to(app);
   app.add_flag("--inference", o.inference, "Forward passes with folded batch norms");
   app.add_flag("--plain", o.plain, "Training op by op, without batch norms fused in convolutions");
   ProfileOption profile;
@@ -154,23 +171,31 @@ int run(int argc, char** argv) {
   app.add_flag("--graph", o.graph, "Repeats a step, or a pass, as a CUDA graph");
   if (!line.parse(argc, argv)) return apps::exit_ok;
 
-  const kernels::Exec ex = device.exec();
-  Stepper stepper(o, make_network(o, ex.device), ex);
+  require<ConfigError>(
+      o.shards == 0 || (o.batch % o.shards == 0 && !o.inference && !o.graph),
+      "--shards cuts a training batch into equal parts, and not as a graph; {} of {} "
+      "images can't be",
+      o.shards, o.batch);
+  require<ConfigError>(places.count == 1 || o.shards > 0, "--ranks needs --shards to deal out");
+  const apps::Ranks ranks(places);
+  const kernels::Exec ex = device.exec(places.one_machine() ? ranks.count() : 1);
+  Stepper stepper(o, make_network(o, ex.device), ex, ranks.group());
   const auto seconds_since = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
   };
   const auto start = Clock::now();
   do stepper.step();
-  while (seconds_since(start) < o.warmup);
+  while (ranks.any(seconds_since(start) < o.warmup));
   std::vector<double> times;
-  profile.start();
+  if (ranks.leads()) profile.start();
   const auto measured = Clock::now();
-  while (seconds_since(measured) < o.seconds || times.size() < 3) {
+  while (ranks.any(seconds_since(measured) < o.seconds || times.size() < 3)) {
     const auto begin = Clock::now();
     stepper.step();
     stepper.finish();
     times.push_back(seconds_since(begin));
   }
+  if (!ranks.leads()) return apps::exit_ok;
   profile.finish();
   std::ranges::sort(times);
   const double median = times[times.size() / 2];
@@ -184,6 +209,8 @@ int run(int argc, char** argv) {
       {"side", o.side},
       {"device", ex.device.kind == DeviceKind::cpu ? "cpu" : "cuda"},
       {"threads", ex.pool->threads()},
+      {"shards", o.shards},
+      {"ranks", ranks.count()},
       {"build", build},
       {"instruction_set", kernels::to_string(kernels::active_instruction_set())},
       {"steps", times.size()},
