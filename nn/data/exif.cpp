@@ -22,7 +22,7 @@ int exif_orientation(const std::vector<std::uint8_t>& exif) {
 
 Image upright(Image stored, int orientation) {
   if (orientation == 1) return stored;
-  const bool transposed = orientation >= 5;
+  const bool transposed = transposes(orientation);
   const bool from_last_row =
       orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
   const bool from_last_column =

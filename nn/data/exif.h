@@ -12,6 +12,9 @@ namespace trifold::nn {
 /// is stored, where the data is damaged or says nothing.
 int exif_orientation(const std::vector<std::uint8_t>& exif);
 
+/// Whether rows become columns as a picture of that orientation is shown.
+inline bool transposes(int orientation) { return orientation >= 5; }
+
 /// A picture as a viewer shows it. `orientation` tells where the stored rows and columns begin:
 /// 2 mirrored, 3 turned by 180 degrees, 4 upside down and mirrored, 5 transposed, 6 to be turned
 /// clockwise, 7 transposed along the other diagonal, 8 to be turned counter-clockwise.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "kernels/runtime/error.h"
 #include "nn/data/byte_reader.h"
@@ -35,26 +36,38 @@ Image to_grey(const Image& rgb) {
 
 }  // namespace
 
-Image empty_rgb(const std::filesystem::path& path, std::int64_t height, std::int64_t width) {
+void check_extents(const std::filesystem::path& path, std::int64_t height, std::int64_t width) {
   require<FileError>(height >= 1 && width >= 1 && height <= most_pixels / width,
                      "{}: an image of {} x {} pixels is not accepted (at most {} pixels)",
                      path.string(), height, width, most_pixels);
+}
+
+Image empty_rgb(std::int64_t height, std::int64_t width) {
   return {height, width, 3, Bytes(static_cast<std::size_t>(height * width * 3))};
 }
 
-DecodedImage decode_image(const std::filesystem::path& path, std::int64_t channels, bool orient) {
+DecodedImage decode_image(const std::filesystem::path& path, std::int64_t channels, bool orient,
+                          const ChooseShrink& shrink) {
   require<ConfigError>(channels == 1 || channels == 3,
                        "images have 1 or 3 channels, {} cannot be had", channels);
   const Bytes file = read_file(path, most_file_bytes);
   const bool jpeg = starts_with(file, jpeg_start);
   require<FileError>(jpeg || starts_with(file, png_start),
                      "{}: it is neither a JPEG nor a PNG file", path.string());
-  StoredImage stored = jpeg ? decode_jpeg(path, file) : decode_png(path, file);
+  const auto orientation = [&](const Bytes& exif) {
+    return orient && !exif.empty() ? exif_orientation(exif) : 1;
+  };
+  const ChooseStoredShrink of_stored = [&](std::int64_t height, std::int64_t width,
+                                           const Bytes& exif) {
+    if (transposes(orientation(exif))) std::swap(height, width);
+    return shrink ? shrink(height, width) : 1;
+  };
+  StoredImage stored = jpeg ? decode_jpeg(path, file, of_stored) : decode_png(path, file);
   Image image = channels == 1 ? to_grey(stored.image) : std::move(stored.image);
-  if (orient && !stored.exif.empty()) {
-    image = upright(std::move(image), exif_orientation(stored.exif));
-  }
-  return {std::move(image), std::move(stored.warning)};
+  const int turned = orientation(stored.exif);
+  if (transposes(turned)) std::swap(stored.height, stored.width);
+  return {upright(std::move(image), turned), std::move(stored.warning), stored.height, stored.width,
+          stored.shrink};
 }
 
 }  // namespace trifold::nn

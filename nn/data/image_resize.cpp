@@ -13,19 +13,24 @@ struct Taps {
   std::vector<float> weights;
 };
 
-/// The taps of destination pixels offset ... offset + count - 1 of an axis scaled from `src` to
-/// `dst` pixels.
-std::vector<Taps> axis_taps(std::int64_t src, std::int64_t dst, std::int64_t offset,
+/// What is sampled along an axis: `extent` pixels from `begin` on, of which those in [first, last)
+/// count.
+struct Span {
+  double begin, extent;
+  std::int64_t first, last;
+};
+
+/// The taps of destination pixels offset ... offset + count - 1 of a span scaled to `dst` pixels.
+std::vector<Taps> axis_taps(const Span& src, std::int64_t dst, std::int64_t offset,
                             std::int64_t count) {
-  const double scale = static_cast<double>(src) / static_cast<double>(dst);
+  const double scale = src.extent / static_cast<double>(dst);
   const double reach = std::max(1.0, scale);
   std::vector<Taps> taps;
   for (std::int64_t i = offset; i < offset + count; ++i) {
-    const double centre = (static_cast<double>(i) + 0.5) * scale - 0.5;
+    const double centre = src.begin + (static_cast<double>(i) + 0.5) * scale - 0.5;
     const auto begin =
-        std::max<std::int64_t>(0, static_cast<std::int64_t>(std::floor(centre - reach)) + 1);
-    const auto end =
-        std::min<std::int64_t>(src, static_cast<std::int64_t>(std::ceil(centre + reach)));
+        std::max(src.first, static_cast<std::int64_t>(std::floor(centre - reach)) + 1);
+    const auto end = std::min(src.last, static_cast<std::int64_t>(std::ceil(centre + reach)));
     std::vector<double> weights;
     double sum = 0;
     for (std::int64_t t = begin; t < end; ++t) {
@@ -39,18 +44,25 @@ std::vector<Taps> axis_taps(std::int64_t src, std::int64_t dst, std::int64_t off
   return taps;
 }
 
-}  // namespace
+/// A whole axis.
+Span whole(std::int64_t src) { return {0.0, static_cast<double>(src), 0, src}; }
 
-Image resize_and_crop(const Image& image, std::int64_t side) {
+/// The pixels of an axis that a window touches.
+Span touched(double begin, double extent) {
+  return {begin, extent, static_cast<std::int64_t>(std::floor(begin)),
+          static_cast<std::int64_t>(std::ceil(begin + extent))};
+}
+
+void require_usable(const Image& image, std::int64_t side) {
   require<ConfigError>(side >= 1, "images cannot be resized to a side of {} pixels", side);
   require<ShapeError>(image.height >= 1 && image.width >= 1 && image.channels >= 1,
                       "an image of {} x {} x {} cannot be resized", image.height, image.width,
                       image.channels);
-  const std::int64_t shorter = std::min(image.height, image.width);
-  const std::int64_t scaled_h = image.height * side / shorter;
-  const std::int64_t scaled_w = image.width * side / shorter;
-  const auto rows = axis_taps(image.height, scaled_h, (scaled_h - side) / 2, side);
-  const auto columns = axis_taps(image.width, scaled_w, (scaled_w - side) / 2, side);
+}
+
+/// The side x side image that the taps of its rows and columns give.
+Image sample(const Image& image, std::int64_t side, const std::vector<Taps>& rows,
+             const std::vector<Taps>& columns) {
   const std::int64_t c = image.channels;
 
   // Columns first, and only in the rows that the second pass will read.
@@ -83,6 +95,29 @@ Image resize_and_crop(const Image& image, std::int64_t side) {
     }
   }
   return result;
+}
+
+}  // namespace
+
+Image resize_and_crop(const Image& image, std::int64_t side) {
+  require_usable(image, side);
+  const std::int64_t shorter = std::min(image.height, image.width);
+  const std::int64_t scaled_h = image.height * side / shorter;
+  const std::int64_t scaled_w = image.width * side / shorter;
+  return sample(image, side, axis_taps(whole(image.height), scaled_h, (scaled_h - side) / 2, side),
+                axis_taps(whole(image.width), scaled_w, (scaled_w - side) / 2, side));
+}
+
+Image resize_window(const Image& image, const Window& window, std::int64_t side) {
+  require_usable(image, side);
+  const Span rows = touched(window.top, window.height);
+  const Span columns = touched(window.left, window.width);
+  require<ShapeError>(
+      window.height > 0 && window.width > 0 && rows.first >= 0 && rows.last <= image.height &&
+          columns.first >= 0 && columns.last <= image.width,
+      "a window of {} x {} pixels at ({}, {}) does not lie in an image of {} x {}", window.height,
+      window.width, window.top, window.left, image.height, image.width);
+  return sample(image, side, axis_taps(rows, side, 0, side), axis_taps(columns, side, 0, side));
 }
 
 }  // namespace trifold::nn

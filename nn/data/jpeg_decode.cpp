@@ -126,7 +126,8 @@ std::vector<std::uint8_t> find_exif(const jpeg_decompress_struct& jpeg) {
 
 }  // namespace
 
-StoredImage decode_jpeg(const std::filesystem::path& path, const std::vector<std::uint8_t>& file) {
+StoredImage decode_jpeg(const std::filesystem::path& path, const std::vector<std::uint8_t>& file,
+                        const ChooseStoredShrink& shrink) {
   Decoder decoder;
   jpeg_decompress_struct& jpeg = decoder.jpeg;
   const auto check = [&](bool read) {
@@ -141,11 +142,20 @@ StoredImage decode_jpeg(const std::filesystem::path& path, const std::vector<std
     jpeg_save_markers(&jpeg, exif_marker, 0xFFFF);
     jpeg_read_header(&jpeg, TRUE);
   }));
-  StoredImage stored{empty_rgb(path, jpeg.image_height, jpeg.image_width), {}, find_exif(jpeg)};
+  StoredImage stored;
+  stored.exif = find_exif(jpeg);
+  stored.height = jpeg.image_height;
+  stored.width = jpeg.image_width;
+  check_extents(path, stored.height, stored.width);
+  stored.shrink = shrink(stored.height, stored.width, stored.exif);
 
   const bool cmyk = jpeg.jpeg_color_space == JCS_CMYK || jpeg.jpeg_color_space == JCS_YCCK;
   jpeg.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
-  std::vector<std::uint8_t> inks(cmyk ? std::size_t{4} * jpeg.image_width : 0);
+  jpeg.scale_num = 1;
+  jpeg.scale_denom = static_cast<unsigned>(stored.shrink);
+  check(decoder.attempt([&] { jpeg_calc_output_dimensions(&jpeg); }));
+  stored.image = empty_rgb(jpeg.output_height, jpeg.output_width);
+  std::vector<std::uint8_t> inks(cmyk ? std::size_t{4} * jpeg.output_width : 0);
   check(decoder.attempt([&] {
     jpeg_start_decompress(&jpeg);
     std::uint8_t* rgb = stored.image.pixels.data();

@@ -21,7 +21,11 @@ StoredImage decode_png(const std::filesystem::path& path, const std::vector<std:
   check(spng_set_png_buffer(decoder.get(), file.data(), file.size()));
   spng_ihdr header{};
   check(spng_get_ihdr(decoder.get(), &header));
-  StoredImage stored{empty_rgb(path, header.height, header.width), {}, {}};
+  check_extents(path, header.height, header.width);
+  StoredImage stored;
+  stored.image = empty_rgb(header.height, header.width);
+  stored.height = header.height;
+  stored.width = header.width;
   std::vector<std::uint8_t>& pixels = stored.image.pixels;
   check(spng_decode_image(decoder.get(), pixels.data(), pixels.size(), SPNG_FMT_RGB8, 0));
   check(spng_decode_chunks(decoder.get()));  // finds a file that is cut off after its pixels

@@ -48,6 +48,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       const nn::Image image = nn::decode_image(file.path(), channels).image;
       if (image.height * image.width < 1 << 20) nn::resize_and_crop(image, 8);
     });
+    fuzz::expect_sentence(
+        [&] { nn::decode_image(file.path(), channels, true, [](auto...) { return 4; }); });
   }
   return 0;
 }

@@ -84,6 +84,82 @@ TEST_F(DecodeImage, JpegIsCloseToWhatWasWritten) {
   EXPECT_EQ(decode(encode_jpeg(grey, JCS_GRAYSCALE)).channels, 3);
 }
 
+/// Of fewer cosines, a picture is about its mean over squares of pixels.
+TEST_F(DecodeImage, AJpegIsDecodedSmallerOnRequest) {
+  for (const std::int64_t channels : {1, 3}) {
+    const Image whole = gradient(83, 57, channels);
+    write_bytes(file_, encode_jpeg(whole, channels == 1 ? JCS_GRAYSCALE : JCS_RGB));
+    for (const int shrink : {1, 2, 4, 8}) {
+      const DecodedImage read =
+          decode_image(file_, channels, true, [&](std::int64_t height, std::int64_t width) {
+            EXPECT_EQ(height, 83);
+            EXPECT_EQ(width, 57);
+            return shrink;
+          });
+      EXPECT_EQ(read.shrink, shrink);
+      EXPECT_EQ(read.height, 83);
+      EXPECT_EQ(read.width, 57);
+      ASSERT_EQ(read.image.height, (83 + shrink - 1) / shrink);
+      ASSERT_EQ(read.image.width, (57 + shrink - 1) / shrink);
+      ASSERT_EQ(std::ssize(read.image.pixels), read.image.height * read.image.width * channels);
+      // The last row and column may stand for pixels beyond the edge.
+      for (std::int64_t y = 0; y < 83 / shrink; ++y) {
+        for (std::int64_t x = 0; x < 57 / shrink; ++x) {
+          for (std::int64_t c = 0; c < channels; ++c) {
+            double sum = 0;
+            for (std::int64_t k = 0; k < shrink * shrink; ++k) {
+              const std::int64_t row = y * shrink + k / shrink, column = x * shrink + k % shrink;
+              sum += whole.pixels[static_cast<std::size_t>((row * 57 + column) * channels + c)];
+            }
+            const std::int64_t at = (y * read.image.width + x) * channels + c;
+            ASSERT_NEAR(read.image.pixels[static_cast<std::size_t>(at)], sum / (shrink * shrink), 6)
+                << shrink << " at " << y << ", " << x << ", " << c;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(DecodeImage, ASmallerPictureIsTurnedAsAWholeOneIs) {
+  // A TIFF whose one entry says: turn clockwise.
+  const Bytes exif{'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12,
+                   0,   3,   0,   0,   0, 1, 0,   6,   0, 0,  0, 0, 0, 0, 0, 0, 0, 0};
+  write_bytes(file_, encode_jpeg(gradient(80, 48, 3), JCS_RGB, {}, exif));
+  for (const bool orient : {true, false}) {
+    const DecodedImage read =
+        decode_image(file_, 3, orient, [&](std::int64_t height, std::int64_t width) {
+          EXPECT_EQ(height, orient ? 48 : 80);
+          EXPECT_EQ(width, orient ? 80 : 48);
+          return 4;
+        });
+    EXPECT_EQ(read.height, orient ? 48 : 80);
+    EXPECT_EQ(read.width, orient ? 80 : 48);
+    EXPECT_EQ(read.image.height, orient ? 12 : 20);
+    EXPECT_EQ(read.image.width, orient ? 20 : 12);
+    // Red grew downwards before it was turned.
+    const int top_left = read.image.pixels[0];
+    const int top_right = read.image.pixels[static_cast<std::size_t>(read.image.width - 1) * 3];
+    EXPECT_EQ(top_left - top_right > 100, orient);
+  }
+}
+
+TEST_F(DecodeImage, OnlyAWholeOrAJpegPictureIsSmaller) {
+  write_bytes(file_, encode_png(gradient(40, 30, 3), SPNG_COLOR_TYPE_TRUECOLOR));
+  const DecodedImage png = decode_image(file_, 3, true, [](auto...) { return 8; });
+  EXPECT_EQ(png.shrink, 1);
+  EXPECT_EQ(png.image.height, 40);
+  EXPECT_EQ(png.height, 40);
+  EXPECT_EQ(png.width, 30);
+  // What is cut off is refused at any scale.
+  const Bytes jpeg = encode_jpeg(gradient(40, 30, 3), JCS_RGB);
+  for (std::size_t length = 3; length < jpeg.size() - 2; ++length) {
+    write_bytes(file_, Bytes(jpeg.begin(), jpeg.begin() + static_cast<std::ptrdiff_t>(length)));
+    expect_error<FileError>([&] { decode_image(file_, 3, true, [](auto...) { return 4; }); },
+                            {"JPEG data is damaged"});
+  }
+}
+
 TEST_F(DecodeImage, RefusesDamagedFiles) {
   const Bytes png = encode_png(gradient(40, 30, 3), SPNG_COLOR_TYPE_TRUECOLOR);
   const Bytes jpeg = encode_jpeg(gradient(40, 30, 3), JCS_RGB);
@@ -209,6 +285,95 @@ TEST(ResizeAndCrop, MatchesTheDefinition) {
           << height << " x " << width << " to " << side << " at " << i;
     }
   }
+}
+
+/// A window resized in double, straight from the definition.
+std::vector<double> window_reference(const Image& image, const Window& window, std::int64_t side) {
+  const auto weights = [side](double begin, double extent, std::int64_t i) {
+    const double ratio = extent / static_cast<double>(side);
+    const double s = begin + (static_cast<double>(i) + 0.5) * ratio - 0.5;
+    std::vector<double> all;
+    double sum = 0;
+    for (double t = 0; t < begin + extent; ++t) {
+      const bool touched = t + 1 > begin;
+      all.push_back(touched ? std::max(0.0, 1 - std::abs(t - s) / std::max(1.0, ratio)) : 0);
+      sum += all.back();
+    }
+    for (double& weight : all) weight /= sum;
+    return all;
+  };
+  std::vector<double> result;
+  for (std::int64_t i = 0; i < side; ++i) {
+    const std::vector<double> rows = weights(window.top, window.height, i);
+    for (std::int64_t j = 0; j < side; ++j) {
+      const std::vector<double> columns = weights(window.left, window.width, j);
+      for (std::int64_t c = 0; c < image.channels; ++c) {
+        double sum = 0;
+        for (std::size_t y = 0; y < rows.size(); ++y) {
+          for (std::size_t x = 0; x < columns.size(); ++x) {
+            const std::size_t pixel = y * static_cast<std::size_t>(image.width) + x;
+            sum += rows[y] * columns[x] *
+                   image.pixels[pixel * static_cast<std::size_t>(image.channels) +
+                                static_cast<std::size_t>(c)];
+          }
+        }
+        result.push_back(sum);
+      }
+    }
+  }
+  return result;
+}
+
+TEST(ResizeWindow, MatchesTheDefinition) {
+  engine::Random random(4);
+  struct Case {
+    std::int64_t height, width, channels;
+    Window window;
+    std::int64_t side;
+  };
+  const std::vector<Case> cases = {
+      {20, 30, 3, {0, 0, 20, 30}, 7},
+      {20, 30, 3, {3, 5, 11, 9}, 8},
+      {20, 30, 1, {19, 29, 1, 1}, 5},
+      {9, 9, 3, {2, 3, 4, 5}, 13},
+      {17, 12, 3, {2.5, 1.25, 10.5, 7.75}, 6},
+      {17, 12, 1, {0.5, 0.5, 16, 11}, 9},
+      {40, 41, 3, {12.125, 0, 27.875, 41}, 4},
+      {5, 6, 3, {1.25, 2.5, 0.5, 0.25}, 3},
+      {1, 1, 3, {0, 0, 1, 1}, 4},
+  };
+  for (const Case& c : cases) {
+    Image image{c.height, c.width, c.channels, {}};
+    for (std::int64_t i = 0; i < c.height * c.width * c.channels; ++i) {
+      image.pixels.push_back(static_cast<std::uint8_t>(random.next32()));
+    }
+    const Image resized = resize_window(image, c.window, c.side);
+    EXPECT_EQ(resized.height, c.side);
+    EXPECT_EQ(resized.width, c.side);
+    EXPECT_EQ(resized.channels, c.channels);
+    const std::vector<double> expected = window_reference(image, c.window, c.side);
+    ASSERT_EQ(resized.pixels.size(), expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_NEAR(resized.pixels[i], expected[i], 0.5 + 1e-3)
+          << c.window.top << ", " << c.window.left << " to " << c.side << " at " << i;
+    }
+  }
+}
+
+TEST(ResizeWindow, RefusesWhatIsNotThere) {
+  const Image image = gradient(8, 9, 3);
+  const auto refused = [&](const Window& window) {
+    expect_error<ShapeError>([&] { resize_window(image, window, 4); },
+                             {"does not lie in", "8 x 9"});
+  };
+  refused({-0.5, 0, 4, 4});
+  refused({0, -1, 4, 4});
+  refused({4.5, 0, 4, 4});
+  refused({0, 5, 4, 4.5});
+  refused({0, 0, 0, 4});
+  refused({0, 0, 4, -1});
+  expect_error<ConfigError>([&] { resize_window(image, {0, 0, 4, 4}, 0); }, {"0 pixels"});
+  expect_error<ShapeError>([&] { resize_window(Image{}, {0, 0, 1, 1}, 4); }, {"0 x 0 x 0"});
 }
 
 TEST(ResizeAndCrop, KeepsASquareOfTheRightSizeAndConstantImages) {
