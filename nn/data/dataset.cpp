@@ -7,6 +7,7 @@
 
 #include "engine/random.h"
 #include "kernels/runtime/error.h"
+#include "nn/data/image_files.h"
 
 namespace trifold::nn {
 namespace {
@@ -47,8 +48,9 @@ void check(const Dataset& d) {
       "data set '{}': every extent must be at least 1, but they are {} images of {} x {} x {}, "
       "{} classes",
       d.name, d.count, d.height, d.width, d.channels, d.classes);
+  const std::int64_t bytes = d.streamed() ? 0 : d.count * d.image_bytes();
   require<ShapeError>(
-      static_cast<std::int64_t>(d.pixels.size()) == d.count * d.image_bytes() &&
+      static_cast<std::int64_t>(d.pixels.size()) == bytes &&
           static_cast<std::int64_t>(d.labels.size()) == d.count &&
           (d.class_names.empty() || static_cast<std::int64_t>(d.class_names.size()) == d.classes),
       "data set '{}': {} pixel bytes, {} labels and {} class names do not fit {} "
@@ -59,13 +61,31 @@ void check(const Dataset& d) {
   require<ShapeError>(*lowest >= 0 && *highest < d.classes,
                       "data set '{}': labels span [{}, {}], outside its {} classes", d.name,
                       *lowest, *highest, d.classes);
+  const std::int64_t files = d.streamed() ? d.files->count() : 0;
+  require<ShapeError>(
+      std::ssize(d.file_of) == (d.streamed() ? d.count : 0) &&
+          std::ranges::all_of(d.file_of, [&](auto file) { return file >= 0 && file < files; }),
+      "data set '{}': the places of {} of its {} images in {} files are wrong or missing", d.name,
+      d.file_of.size(), d.count, files);
 }
 
 std::uint32_t checksum(const Dataset& dataset) {
   uLong crc = ::crc32(0, nullptr, 0);
-  crc = ::crc32_z(crc, dataset.pixels.data(), dataset.pixels.size());
-  crc = ::crc32_z(crc, reinterpret_cast<const Bytef*>(dataset.labels.data()),
-                  dataset.labels.size() * sizeof(dataset.labels[0]));
+  const auto add = [&crc](const auto* values, std::size_t count) {
+    if (count == 0) return;  // crc32_z begins anew where there are no bytes
+    crc = ::crc32_z(crc, reinterpret_cast<const Bytef*>(values), count * sizeof(*values));
+  };
+  if (dataset.streamed()) {
+    const std::int64_t read[] = {dataset.height, dataset.channels, dataset.files->orient ? 1 : 0};
+    add(read, std::size(read));
+  }
+  for (const std::int64_t file : dataset.file_of) {
+    const std::string& name = dataset.files->names[static_cast<std::size_t>(file)];
+    add(name.c_str(), name.size() + 1);
+    add(&dataset.files->bytes[static_cast<std::size_t>(file)], 1);
+  }
+  add(dataset.pixels.data(), dataset.pixels.size());
+  add(dataset.labels.data(), dataset.labels.size());
   return static_cast<std::uint32_t>(crc);
 }
 
@@ -78,14 +98,21 @@ Dataset subset(const Dataset& dataset, const std::vector<std::int64_t>& indices)
   part.width = dataset.width;
   part.channels = dataset.channels;
   part.classes = dataset.classes;
-  part.pixels.reserve(static_cast<std::size_t>(part.count * part.image_bytes()));
+  part.files = dataset.files;
+  if (!dataset.streamed()) {
+    part.pixels.reserve(static_cast<std::size_t>(part.count * part.image_bytes()));
+  }
   part.labels.reserve(indices.size());
   for (const std::int64_t index : indices) {
     require<ShapeError>(index >= 0 && index < dataset.count,
                         "data set '{}' has no image {}: it holds {}", dataset.name, index,
                         dataset.count);
-    const std::uint8_t* image = dataset.image(index);
-    part.pixels.insert(part.pixels.end(), image, image + dataset.image_bytes());
+    if (dataset.streamed()) {
+      part.file_of.push_back(dataset.file_of[static_cast<std::size_t>(index)]);
+    } else {
+      const std::uint8_t* image = dataset.image(index);
+      part.pixels.insert(part.pixels.end(), image, image + dataset.image_bytes());
+    }
     part.labels.push_back(dataset.label(index));
   }
   return part;

@@ -1,17 +1,21 @@
-/// Labelled images in memory.
+/// Labelled images, in memory or in files.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace trifold::nn {
 
+struct ImageFiles;
+
 /// Images of one size with a class each. Pixels stay bytes, a quarter of what floats would take;
-/// the loader turns them into floats batch by batch.
+/// the loader turns them into floats batch by batch. Where the images are streamed, it decodes them
+/// then, too, and the data set knows their files alone.
 struct Dataset {
   std::string name;
-  std::vector<std::uint8_t> pixels;      // (count, height, width, channels)
+  std::vector<std::uint8_t> pixels;      // (count, height, width, channels); none if streamed
   std::vector<std::int32_t> labels;      // (count), each in [0, classes)
   std::vector<std::string> class_names;  // (classes); empty where the data has only numbers
   std::int64_t count = 0;
@@ -19,9 +23,12 @@ struct Dataset {
   std::int64_t width = 0;
   std::int64_t channels = 0;
   std::int64_t classes = 0;
+  std::shared_ptr<const ImageFiles> files;  // where the images are streamed; else null
+  std::vector<std::int64_t> file_of;        // (count), of each streamed image its place in `files`
 
+  bool streamed() const { return files != nullptr; }
   std::int64_t image_bytes() const { return height * width * channels; }
-  /// (height, width, channels) bytes of one image.
+  /// (height, width, channels) bytes of one image, which isn't streamed.
   const std::uint8_t* image(std::int64_t index) const {
     return pixels.data() + index * image_bytes();
   }
@@ -42,11 +49,12 @@ struct DataSplits {
 };
 
 /// Errors    ShapeError: an extent < 1, a vector whose length differs from what the extents say, a
-///           label outside [0, classes).
+///           label outside [0, classes), a streamed image without a file.
 void check(const Dataset& dataset);
 
 /// CRC-32 of the pixels and then the labels, in this machine's order of bytes: tells whether a run that
-/// goes on still has the images that it began with.
+/// goes on still has the images that it began with. Of streamed images, in place of the pixels, the
+/// files' names and sizes, and how they are read.
 std::uint32_t checksum(const Dataset& dataset);
 
 /// The images of `indices`, in that order; an index may occur more than once.

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "kernels/runtime/memory.h"
+#include "kernels/runtime/thread_pool.h"
 #include "kernels/runtime/trace.h"
 
 namespace trifold::nn {
@@ -27,6 +28,12 @@ void put(std::byte* to, const std::vector<T>& values) {
   std::memcpy(to, values.data(), values.size() * sizeof(T));
 }
 
+/// A thread that decodes for each that computes.
+LoaderOptions with_threads(LoaderOptions options, const kernels::Exec& ex) {
+  options.threads = ex.pool != nullptr ? ex.pool->threads() : 1;
+  return options;
+}
+
 Tensor table_of(const Dataset& dataset, const Normalisation& normalisation, Device device) {
   const std::vector<float> table = pixel_table(normalisation, dataset.channels);
   return Tensor::from({dataset.channels, 256}, std::span<const float>(table), device);
@@ -38,7 +45,7 @@ DeviceLoader::DeviceLoader(const Dataset& dataset, const Normalisation& normalis
                            const LoaderOptions& options, const kernels::Exec& ex)
     : dataset_(dataset),
       ex_(ex),
-      loader_(dataset, options),
+      loader_(dataset, with_threads(options, ex)),
       table_(table_of(dataset, normalisation, ex.device)),
       upload_(ex.device) {}
 

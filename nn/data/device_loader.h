@@ -25,7 +25,8 @@ struct DeviceBatch {
 ///     while (std::optional<DeviceBatch> batch = loader.next()) ...
 class DeviceLoader {
  public:
-  /// Keeps a reference to `dataset`, which has to outlive the loader.
+  /// Keeps a reference to `dataset`, which has to outlive the loader. Streamed images are decoded by
+  /// as many threads as `ex` has, whatever the options say.
   /// Errors    Loader's and pixel_table's.
   DeviceLoader(const Dataset& dataset, const Normalisation& normalisation,
                const LoaderOptions& options, const kernels::Exec& ex);

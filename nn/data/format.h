@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "nn/data/dataset.h"
@@ -16,6 +17,9 @@ struct ImageFolderOptions {
   int threads = 0;            ///< For decoding; 0 takes one a processor.
   bool orient = true;         ///< Turns images as their EXIF data says; else as they are stored.
   std::int64_t skip_bad = 0;  ///< Images that may be passed over because they can't be read.
+  /// Images that would take more bytes of memory are streamed: they stay in their files until a batch
+  /// needs them. None: they never are.
+  std::optional<std::int64_t> stream_above_bytes = {};
 };
 
 struct LoadOptions {
@@ -28,6 +32,7 @@ struct DataFormat {
   std::string name;
   std::string help;
   bool takes_folder = true;  ///< Asked for as NAME:DIR, else as NAME alone.
+  bool streams = false;      ///< Whether its images can be streamed.
   bool mirror = true;        ///< Whether to mirror its images in training, unless told otherwise.
   /// Reads the sets in a folder, which exists; it is empty where the format takes none. The memory
   /// limit is above 0.

@@ -5,6 +5,7 @@
 #include "kernels/runtime/error.h"
 #include "kernels/runtime/thread_pool.h"
 #include "nn/data/image.h"
+#include "nn/data/image_files.h"
 #include "nn/data/image_listing.h"
 #include "nn/data/memory_limit.h"
 #include "nn/data/utf8.h"
@@ -21,12 +22,10 @@ struct Decoded {
   std::vector<std::string> warnings;  // likewise
 };
 
-Decoded decode(ImageListing& listing, const std::vector<std::string>& classes,
+/// A split of images that are not read yet.
+Dataset unread(ImageListing& listing, const std::vector<std::string>& classes,
                const std::string& name, const ImageFolderOptions& options) {
-  Decoded decoded;
-  decoded.failures.resize(listing.files.size());
-  decoded.warnings.resize(listing.files.size());
-  Dataset& dataset = decoded.dataset;
+  Dataset dataset;
   dataset.name = name;
   dataset.class_names = classes;
   dataset.classes = std::ssize(classes);
@@ -34,12 +33,21 @@ Decoded decode(ImageListing& listing, const std::vector<std::string>& classes,
   dataset.height = dataset.width = options.side;
   dataset.channels = options.channels;
   dataset.labels = std::move(listing.labels);
+  return dataset;
+}
+
+/// Reads the images of a split.
+Decoded decode(const fs::path& folder, const std::vector<std::string>& files, Dataset dataset,
+               const ImageFolderOptions& options) {
+  Decoded decoded;
+  decoded.failures.resize(files.size());
+  decoded.warnings.resize(files.size());
   dataset.pixels.resize(static_cast<std::size_t>(dataset.count * dataset.image_bytes()));
   kernels::ThreadPool(options.threads)
       .parallel_for(dataset.count, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
           const auto at = static_cast<std::size_t>(i);
-          const fs::path& file = listing.files[at];
+          const fs::path file = folder / files[at];
           try {
             const DecodedImage read = decode_image(file, options.channels, options.orient);
             const Image image = resize_and_crop(read.image, options.side);
@@ -52,7 +60,24 @@ Decoded decode(ImageListing& listing, const std::vector<std::string>& classes,
           }
         }
       });
+  decoded.dataset = std::move(dataset);
   return decoded;
+}
+
+/// Leaves the images of a split in their files.
+Dataset stream(const fs::path& folder, std::vector<std::string>& files, Dataset dataset,
+               const ImageFolderOptions& options) {
+  auto found = std::make_shared<ImageFiles>();
+  found->folder = folder;
+  found->names = std::move(files);
+  found->orient = options.orient;
+  for (const std::string& name : found->names) {
+    std::error_code ignored;  // reading what can't be looked at will say why
+    found->bytes.push_back(static_cast<std::int64_t>(fs::file_size(folder / name, ignored)));
+    dataset.file_of.push_back(std::ssize(dataset.file_of));
+  }
+  dataset.files = std::move(found);
+  return dataset;
 }
 
 /// Takes the images that can't be read out of a split.
@@ -153,14 +178,24 @@ DataSplits load_image_folder(const fs::path& folder, const ImageFolderOptions& o
     remarks.add(test);
   }
   const std::int64_t images = std::ssize(train.files) + std::ssize(test.files);
-  require_fits_memory(folder.string(), images * options.side * options.side * options.channels,
-                      memory_limit_bytes);
+  const std::int64_t bytes = images * options.side * options.side * options.channels;
+  const bool streams = options.stream_above_bytes && bytes > *options.stream_above_bytes;
+  if (!streams) require_fits_memory(folder.string(), bytes, memory_limit_bytes);
+  require<ConfigError>(!streams || options.skip_bad == 0,
+                       "images that are read as they are needed can't be passed over");
 
   const std::string name = as_utf8(fs::absolute(folder).lexically_normal().filename().string());
-  DataSplits data;
   Decoded decoded_train, decoded_test;
-  if (wants_train(splits)) decoded_train = decode(train, classes, name, options);
-  if (wants_test(splits)) decoded_test = decode(test, classes, name, options);
+  const auto read = [&](const fs::path& split, ImageListing& listing, Decoded& decoded) {
+    Dataset dataset = unread(listing, classes, name, options);
+    if (streams) {
+      decoded.dataset = stream(split, listing.files, std::move(dataset), options);
+    } else {
+      decoded = decode(split, listing.files, std::move(dataset), options);
+    }
+  };
+  if (wants_train(splits)) read(train_folder, train, decoded_train);
+  if (wants_test(splits)) read(test_folder, test, decoded_test);
   remarks.add(decoded_train);
   remarks.add(decoded_test);
   const std::int64_t bad = std::ssize(remarks.failures);
@@ -169,8 +204,8 @@ DataSplits load_image_folder(const fs::path& folder, const ImageFolderOptions& o
                          fmt::format("{}: {} of {} images can't be read ({}); mend or remove them",
                                      folder.string(), bad, images, enumerate(remarks.failures)));
   }
-  if (wants_train(splits)) remove_failed(train_folder, decoded_train);
-  if (wants_test(splits)) remove_failed(test_folder, decoded_test);
+  if (wants_train(splits) && !streams) remove_failed(train_folder, decoded_train);
+  if (wants_test(splits) && !streams) remove_failed(test_folder, decoded_test);
   return {std::move(decoded_train.dataset), std::move(decoded_test.dataset),
           remarks.warnings(folder)};
 }
@@ -180,6 +215,7 @@ DataFormat image_folder_format() {
           .help =
               "JPEG and PNG: DIR/train/CLASS, and DIR/test/CLASS or DIR/val/CLASS, with folders "
               "below at will",
+          .streams = true,
           .load = [](const fs::path& folder, const LoadOptions& o) {
             return load_image_folder(folder, o.image_folder, o.memory_limit_bytes, o.splits);
           }};

@@ -52,8 +52,9 @@ bool is_one_of(const std::string& ending, const auto& endings) {
   return std::ranges::find(endings, ending) != endings.end();
 }
 
-/// Adds the images in `folder` and below. `above` are the folders that this one is in.
-void collect(const fs::path& folder, std::vector<fs::path>& above, ImageListing& listing) {
+/// Adds the images of `split` in `folder` and below. `above` are the folders that this one is in.
+void collect(const fs::path& split, const fs::path& folder, std::vector<fs::path>& above,
+             ImageListing& listing) {
   for (const fs::path& other : above) {
     std::error_code ignored;
     require<FileError>(!fs::equivalent(folder, other, ignored),
@@ -63,9 +64,9 @@ void collect(const fs::path& folder, std::vector<fs::path>& above, ImageListing&
   above.push_back(folder);
   for (const fs::directory_entry& entry : list(folder)) {
     if (is_folder(entry)) {
-      collect(entry.path(), above, listing);
+      collect(split, entry.path(), above, listing);
     } else if (is_one_of(ending(entry.path()), readable)) {
-      listing.files.push_back(entry.path());
+      listing.files.push_back(entry.path().lexically_relative(split).string());
     } else if (is_one_of(ending(entry.path()), unreadable)) {
       listing.other_formats.push_back(entry.path().string());
     }
@@ -106,7 +107,7 @@ ImageListing list_images(const fs::path& split, const std::vector<std::string>& 
                        as_utf8(name), classes.size());
     const std::size_t before = listing.files.size();
     std::vector<fs::path> above;
-    collect(path, above, listing);
+    collect(split, path, above, listing);
     if (listing.files.size() == before) listing.empty_classes.push_back(path.string());
     listing.labels.resize(listing.files.size(), static_cast<std::int32_t>(place - classes.begin()));
   }

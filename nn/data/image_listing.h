@@ -10,11 +10,11 @@ namespace trifold::nn {
 
 /// The images of one split, and what else was met on the way.
 struct ImageListing {
-  std::vector<std::filesystem::path> files;  // sorted within a class
-  std::vector<std::int32_t> labels;          // of each file
-  std::vector<std::string> other_formats;    // images that are neither JPEG nor PNG by their names
-  std::vector<std::string> in_no_class;      // images that lie beside the class folders
-  std::vector<std::string> empty_classes;    // class folders without images
+  std::vector<std::string> files;          // from the split's folder on, sorted within a class
+  std::vector<std::int32_t> labels;        // of each file
+  std::vector<std::string> other_formats;  // images that are neither JPEG nor PNG by their names
+  std::vector<std::string> in_no_class;    // images that lie beside the class folders
+  std::vector<std::string> empty_classes;  // class folders without images
 };
 
 /// The class folders of a split, sorted. Empty where there are none, or no such split.

@@ -37,9 +37,15 @@ Loader::Loader(const Dataset& dataset, const LoaderOptions& options)
                                                  options.augmentation->pad <= most_padding),
                        "the padding of random crops of '{}' must be between 0 and {} pixels",
                        dataset.name, most_padding);
+  require<ConfigError>(
+      !options.augmentation || !options.augmentation->resized || dataset.streamed(),
+      "windows are cut out of images as their files hold them, and those of '{}' aren't read from "
+      "their files as they are needed",
+      dataset.name);
   require<ConfigError>(batches_per_epoch() >= 1,
                        "the {} images of '{}' do not fill one batch of {}: use a smaller batch",
                        dataset.count, dataset.name, options.batch);
+  if (dataset.streamed()) reader_.emplace(dataset, options.threads);
 }
 
 std::int64_t Loader::batches_per_epoch() const {
@@ -76,17 +82,38 @@ std::optional<Batch> Loader::produce() {
   }
   Batch batch;
   batch.n = std::min(most, dataset_.count - first);
-  batch.pixels.reserve(static_cast<std::size_t>(batch.n * dataset_.image_bytes()));
-  for (std::int64_t i = 0; i < batch.n; ++i) {
-    const std::int64_t index = order_[static_cast<std::size_t>(first + i)];
-    const std::uint8_t* const image = dataset_.image(index);
-    batch.pixels.insert(batch.pixels.end(), image, image + dataset_.image_bytes());
+  const auto indices = std::span<const std::int64_t>(order_).subspan(
+      static_cast<std::size_t>(first), static_cast<std::size_t>(batch.n));
+  batch.pixels = pixels_of(indices);
+  for (const std::int64_t index : indices) {
     batch.crops.push_back(options_.augmentation
                               ? draw_crop(*options_.augmentation, options_.seed, epoch_, index)
                               : kernels::Crop{});
     batch.labels.push_back(dataset_.label(index));
   }
   return batch;
+}
+
+std::vector<std::uint8_t> Loader::pixels_of(std::span<const std::int64_t> indices) {
+  const std::size_t bytes = indices.size() * static_cast<std::size_t>(dataset_.image_bytes());
+  std::vector<std::uint8_t> pixels;
+  if (reader_) {
+    ImageReader::ChooseWindow window;
+    if (options_.augmentation && options_.augmentation->resized) {
+      window = [this](std::int64_t index, std::int64_t height, std::int64_t width) {
+        return draw_window(options_.seed, epoch_, index, height, width);
+      };
+    }
+    pixels.resize(bytes);
+    reader_->read(indices, window, pixels.data());
+    return pixels;
+  }
+  pixels.reserve(bytes);
+  for (const std::int64_t index : indices) {
+    const std::uint8_t* const image = dataset_.image(index);
+    pixels.insert(pixels.end(), image, image + dataset_.image_bytes());
+  }
+  return pixels;
 }
 
 }  // namespace trifold::nn

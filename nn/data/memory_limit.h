@@ -1,4 +1,5 @@
-/// Data sets are held in memory whole, so their size is judged before they are loaded.
+/// Data sets that aren't streamed are held in memory whole, so their size is judged before they are
+/// loaded.
 #pragma once
 
 #include <cstdint>

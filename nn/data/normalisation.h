@@ -18,9 +18,10 @@ struct Normalisation {
 Normalisation no_normalisation(std::int64_t channels);
 
 /// Mean and population standard deviation of pixel / 255 over all images of `dataset`, for each
-/// channel. A channel that never varies gets 1 as its deviation, so that it can be divided by.
+/// channel; over 4096 of them, at equal distances, where it is streamed and has more. A channel that
+/// never varies gets 1 as its deviation, so that it can be divided by.
 /// Numerics  from exact histograms, in double; the results are rounded to float once.
-/// Errors    ShapeError: as check(dataset).
+/// Errors    ShapeError: as check(dataset). FileError: a streamed image can't be read.
 Normalisation measure_normalisation(const Dataset& dataset);
 
 }  // namespace trifold::nn

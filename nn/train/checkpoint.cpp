@@ -21,8 +21,11 @@ namespace {
 
 void require_same_run(const std::filesystem::path& path, const json& found, const json& wanted) {
   const auto require_same = [&](const std::string& key) {
-    // Checkpoints of before there was a choice of filters do not name theirs.
-    const json usual = key == "resize" ? json(to_string(InputSize(0).filter)) : json();
+    // Checkpoints of before there was a choice don't name theirs.
+    const json usual = key == "resize"     ? json(to_string(InputSize(0).filter))
+                       : key == "crop"     ? json("pad")
+                       : key == "streamed" ? json(false)
+                                           : json();
     const json other = found.is_object() ? found.value(key, usual) : json();
     if (other == wanted.at(key)) return;
     throw OtherRunError(key, fmt::format("{}: the run was started with {} = {}, not {}",
@@ -55,6 +58,7 @@ std::string Trainer::fingerprint() const {
               {"seed", o.seed},
               {"pad", o.augmentation ? o.augmentation->pad : -1},
               {"flip", o.augmentation && o.augmentation->flip},
+              {"crop", o.augmentation && o.augmentation->resized ? "resized" : "pad"},
               {"side", size_.side},
               {"resize", to_string(size_.filter)},
               {"mean", normalisation_.mean},
@@ -62,6 +66,7 @@ std::string Trainer::fingerprint() const {
               {"images", data_.count},
               {"class_names", data_.class_names},
               {"data", data_.name},
+              {"streamed", data_.streamed()},
               {"data_crc32", data_crc32_},
               {"shards", shards_ ? json(shards_->count()) : json()},
               {"teacher_crc32", teacher_ ? json(teacher_crc32_) : json()},

@@ -70,7 +70,7 @@ inline void run_to_end(Trainer& trainer) {
   while (!trainer.done()) trainer.run_epoch(go_on);
 }
 
-struct TrainerTest : testing::Test {
+struct TrainerTest : ::testing::Test {
   Dataset data = brightness(40);
   Normalisation normalisation = measure_normalisation(data);
   std::filesystem::path checkpoint =
