@@ -2,29 +2,45 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "apps/cli/exit_code.h"
-#include "apps/cli/holder.h"
 #include "apps/train/meeting.h"
 #include "kernels/runtime/error.h"
 
 namespace trifold::apps {
 namespace {
 
-// What all ranks say, rank 0 says.
-void be_silent() {
+// What all ranks say, rank 0 says. What else this one says goes into `spoken`.
+void be_silent(const Descriptor& spoken) {
   const Descriptor nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
   ::dup2(nowhere.number(), STDOUT_FILENO);
-  ::dup2(nowhere.number(), STDERR_FILENO);
+  ::dup2(spoken.number(), STDERR_FILENO);
+}
+
+// The sentence of the error that stands at the end of a text in memory; empty where none does.
+std::string last_error(const Descriptor& spoken) {
+  constexpr std::string_view start = "error: ";
+  std::array<char, 4096> end;  // an error's line is shorter
+  const off_t size = ::lseek(spoken.number(), 0, SEEK_END);
+  const off_t from = std::max<off_t>(0, size - std::ssize(end));
+  const ssize_t count = ::pread(spoken.number(), end.data(), end.size(), from);
+  const std::string_view text(end.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
+  const std::size_t at = text.rfind(start);
+  if (at == std::string_view::npos) return "";
+  return std::string(text.substr(at + start.size(), text.find('\n', at) - at - start.size()));
 }
 
 }  // namespace
@@ -68,6 +84,7 @@ void Ranks::fork_others(int count) {
   const std::vector<std::vector<int>> links = kernels::local_links(count);
   int own = 0;
   for (int rank = 1; rank < count; ++rank) {
+    spoken_.emplace_back(::memfd_create("trifold-rank", MFD_CLOEXEC));
     const pid_t process = ::fork();
     if (process == 0) {
       own = rank;
@@ -92,7 +109,7 @@ void Ranks::fork_others(int count) {
     for (const int end : links[static_cast<std::size_t>(rank)]) ::close(end);
   }
   group_ = std::make_unique<kernels::Collective>(own, links[static_cast<std::size_t>(own)]);
-  if (own != 0) be_silent();
+  if (own != 0) be_silent(spoken_.back());
 }
 
 Ranks::~Ranks() {
@@ -119,8 +136,9 @@ std::string Ranks::describe_loss(const kernels::RankLostError& loss) {
     }
     // Those that have lost another say so by this code.
     if (WEXITSTATUS(status) != exit_stopped) {
-      return fmt::format("rank {} of {} has ended with exit code {}", i + 1, ranks,
-                         WEXITSTATUS(status));
+      const std::string why = last_error(spoken_[i]);
+      return fmt::format("rank {} of {} has ended with exit code {}{}", i + 1, ranks,
+                         WEXITSTATUS(status), why.empty() ? "" : fmt::format(" ({})", why));
     }
   }
   return fmt::format("a rank of {} has ended", ranks);

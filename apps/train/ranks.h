@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/holder.h"
 #include "apps/cli/option_set.h"
 #include "kernels/collective.h"
 
@@ -23,7 +24,7 @@ struct RanksOptions {
 };
 
 /// A place in the group. Rank 0 speaks and writes; the others do the same work on shards of their own,
-/// in silence.
+/// in silence. Where an error ends one alone that rank 0 has started, rank 0 tells it.
 class Ranks {
  public:
   /// Of one machine: forks all but rank 0, which is the process that was started; from here on each
@@ -54,7 +55,8 @@ class Ranks {
   std::vector<int> wait();  // statuses, as of waitpid(), by rank from 1 on
 
   std::unique_ptr<kernels::Collective> group_;
-  std::vector<pid_t> others_;  // that this one has started: ranks 1, 2, ...
+  std::vector<pid_t> others_;       // that this one has started: ranks 1, 2, ...
+  std::vector<Descriptor> spoken_;  // what each of these has said
 };
 
 }  // namespace trifold::apps
