@@ -94,7 +94,7 @@ PruneRun open_run(PruneFlags& flags, const RunFolder* held, const std::string& c
   const kernels::Exec ex = flags.device.exec();
   nn::Model model = flags.model.load(ex.device);
   require_memory(flags.model.file, model);
-  nn::DataSplits data = flags.data.load(&model);
+  nn::DataSplits data = flags.data.load(&model, nn::Splits::both, flags.training.cuts_windows());
   require_fits_model(flags.model.file, model.info, flags.data.data, data.train);
   nn::check_fits(model.network, data.train);
   nn::check_fits(model.network, data.test);
@@ -108,6 +108,8 @@ PruneRun open_run(PruneFlags& flags, const RunFolder* held, const std::string& c
   settings["side"] = model.info.side;
   settings["resize"] = nn::to_string(model.info.resize);
   settings["data"] = data.train.name;
+  if (data.train.streamed()) settings["streamed"] = true;
+  if (flags.training.cuts_windows()) settings["crop"] = "resized";
   settings["data_crc32"] = nn::checksum(data.train);
   if (options.held_out_from == HeldOut::test) settings["test_crc32"] = nn::checksum(data.test);
   nn::Dataset held_out;

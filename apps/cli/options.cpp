@@ -6,6 +6,7 @@
 #include <sstream>
 #include <thread>
 
+#include "apps/cli/exit_code.h"
 #include "apps/cli/message.h"
 #include "apps/cli/text.h"
 #include "kernels/runtime/error.h"
@@ -87,28 +88,66 @@ void DataOptions::add_to(OptionSet& app) {
                  "folder:DIR: most images that are passed over because they can't be read")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
       ->type_name("N");
+  app.add_option(
+         "--stream", stream_,
+         "folder:DIR: decodes images as they are needed (on) or holds all of them in memory "
+         "(off): the same images; auto streams those above --memory-limit, or a quarter of "
+         "the memory")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->type_name("NAME");
 }
 
-nn::DataSplits DataOptions::load(const nn::Model* model, nn::Splits splits) const {
+std::optional<std::int64_t> DataOptions::stream_above_bytes(bool cuts_windows) const {
+  const bool on = stream_ == "on", off = stream_ == "off";
+  if (!nn::data_format(data).streams) {
+    require<ConfigError>(!on && !cuts_windows,
+                         "{} is for images in files of their own, folder:DIR, and --data is {}; "
+                         "leave it out",
+                         on ? "--stream on" : "--crop resized", data);
+    return std::nullopt;
+  }
+  require<ConfigError>(!cuts_windows || !off,
+                       "--crop resized reads every image anew from its file in each epoch; leave "
+                       "out --stream off");
+  require<ConfigError>(skip_bad_ == 0 || (!on && !cuts_windows),
+                       "--skip-bad counts the images that can't be read before anything else is "
+                       "done, and {} reads them as they are needed; leave out one of the two",
+                       on ? "--stream on" : "--crop resized");
+  if (on || cuts_windows) return 0;
+  if (off || skip_bad_ > 0) return std::nullopt;
+  return memory_limit_gib > 0 ? memory_limit_bytes() : nn::default_memory_limit_bytes() / 2;
+}
+
+std::int64_t DataOptions::memory_limit_bytes() const {
+  constexpr double gib = 1024.0 * 1024.0 * 1024.0;
+  return static_cast<std::int64_t>(memory_limit_gib * gib);
+}
+
+nn::DataSplits DataOptions::load(const nn::Model* model, nn::Splits splits,
+                                 bool cuts_windows) const {
   nn::ImageFolderOptions image_folder{.orient = !no_orient_, .skip_bad = skip_bad_};
+  image_folder.stream_above_bytes = stream_above_bytes(cuts_windows);
   if (model != nullptr) {
     image_folder.side = model->info.data_side;
     image_folder.channels = model->network.graph().input_channels();
   }
   image_folder.side = image_side.value_or(image_folder.side);
   image_folder.channels = image_channels.value_or(image_folder.channels);
-  constexpr double gib = 1024.0 * 1024.0 * 1024.0;
   const nn::LoadOptions options{
-      .memory_limit_bytes = static_cast<std::int64_t>(memory_limit_gib * gib),
-      .image_folder = image_folder,
-      .splits = splits};
+      .memory_limit_bytes = memory_limit_bytes(), .image_folder = image_folder, .splits = splits};
   nn::DataSplits loaded;
   try {
     loaded = nn::load_data(data, options);
   } catch (const nn::BadImagesError& e) {
     throw FileError(fmt::format("{}, or pass over them with --skip-bad {}", e.what(), e.count));
   } catch (const nn::MemoryLimitError& e) {
-    throw ConfigError(fmt::format("{} with --memory-limit", e.what()));
+    const bool streams = nn::data_format(data).streams;
+    throw ConfigError(fmt::format("{} with --memory-limit{}", e.what(),
+                                  streams ? ", or stream them with --stream on" : ""));
+  }
+  if (stream_ == "auto" && !cuts_windows && (loaded.train.streamed() || loaded.test.streamed())) {
+    note(fmt::format("the images of {} are streamed, as all of them would take much of the memory",
+                     data));
   }
   for (const std::string& warning : loaded.warnings)
     message("warning: " + printable(warning) + "\n");
@@ -134,8 +173,14 @@ void TrainingOptions::add_to(OptionSet& app) {
       ->type_name("X");
   app.add_option("--seed", values.seed, "Decides everything random")->type_name("N");
   add_choice(app, "--augment", augment_, "Random crops and flips: true or false");
+  app.add_option("--crop", crop_,
+                 "pad: random crops out of the image with zero pixels around it; resized: random "
+                 "windows of 8 to 100 % of the area of a picture of folder:DIR, usual for large "
+                 "ones; they are streamed")
+      ->check(CLI::IsMember({"pad", "resized"}))
+      ->type_name("NAME");
   app.add_option("--pad", pad_,
-                 "Crops: zero pixels around the image (2 for images below 32 pixels, else 4)")
+                 "--crop pad: zero pixels around the image (2 for images below 32 pixels, else 4)")
       ->type_name("PIXELS");
   add_choice(app, "--cuda-graph", values.graph,
              "CUDA: captures a step as a graph once and repeats it: true or false");
@@ -153,11 +198,13 @@ nn::TrainOptions TrainingOptions::resolve(const std::string& data, const nn::Dat
   nn::TrainOptions options = values;
   options.schedule.kind = nn::schedule_kind(schedule_);
   options.augmentation.reset();
-  if (augment_) {
-    options.augmentation =
-        nn::Augmentation{.pad = pad_.value_or(std::min(train.height, train.width) < 32 ? 2 : 4),
-                         .flip = flip_.value_or(nn::data_format(data).mirror)};
-  }
+  if (!augment_) return options;
+  const bool windows = cuts_windows();
+  require<ConfigError>(!windows || !pad_, "--pad is for --crop pad; leave it out");
+  const std::int64_t usual_pad = windows ? 0 : std::min(train.height, train.width) < 32 ? 2 : 4;
+  options.augmentation = nn::Augmentation{.pad = pad_.value_or(usual_pad),
+                                          .flip = flip_.value_or(nn::data_format(data).mirror),
+                                          .resized = windows};
   return options;
 }
 

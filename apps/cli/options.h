@@ -37,7 +37,7 @@ class DeviceOptions {
 };
 
 /// --data, --memory-limit, and for image folders --image-side and --image-channels, which a model
-/// knows, too, --no-orient and --skip-bad.
+/// knows, too, --no-orient, --skip-bad and --stream.
 struct DataOptions {
   std::string data;
   double memory_limit_gib = 0;  ///< 0: half of the memory
@@ -45,17 +45,24 @@ struct DataOptions {
 
   void add_to(OptionSet& app);
   /// The wanted splits, as `model` takes them where there is one; prints the warnings of loading
-  /// them.
-  /// Errors    nn::load_data's.
-  nn::DataSplits load(const nn::Model* model = nullptr, nn::Splits splits = nn::Splits::both) const;
+  /// them. Streamed where the user says so, where training cuts windows out of the images, and where
+  /// they would take more than --memory-limit, or a quarter of the memory; a note says so.
+  /// Errors    nn::load_data's. ConfigError: what can't be streamed.
+  nn::DataSplits load(const nn::Model* model = nullptr, nn::Splits splits = nn::Splits::both,
+                      bool cuts_windows = false) const;
 
  private:
+  std::optional<std::int64_t> stream_above_bytes(bool cuts_windows) const;
+  std::int64_t memory_limit_bytes() const;
+
   bool no_orient_ = false;
   std::int64_t skip_bad_ = 0;
+  std::string stream_ = "auto";
 };
 
 /// --batch, --schedule, --warmup, --momentum, --nesterov, --weight-decay, --label-smoothing, --ema,
-/// --seed, --augment, --pad, --flip, --cuda-graph. Epochs and learning rates are the programs' own.
+/// --seed, --augment, --crop, --pad, --flip, --cuda-graph. Epochs and learning rates are the programs'
+/// own.
 struct TrainingOptions {
   nn::TrainOptions values;  ///< set before add_to: the built-in values
 
@@ -63,12 +70,16 @@ struct TrainingOptions {
 
   /// `values` with what the flags and the data say: unless given, images below 32 pixels are padded
   /// by 2, others by 4, and mirrored where their format usually is.
-  /// Errors    ConfigError: no such schedule.
+  /// Errors    ConfigError: no such schedule; a padding of windows.
   nn::TrainOptions resolve(const std::string& data, const nn::Dataset& train) const;
+
+  /// Whether images are augmented by windows of their files' pictures.
+  bool cuts_windows() const { return augment_ && crop_ == "resized"; }
 
  private:
   std::string schedule_;
   bool augment_ = true;
+  std::string crop_ = "pad";
   std::optional<std::int64_t> pad_;
   std::optional<bool> flip_;
 };

@@ -24,7 +24,8 @@ std::string deciding_options(const std::string& key) {
       {"side", "--resolution"},        {"width_mode", "--width"},
       {"prune_depth", "--dimensions"}, {"prune_width", "--dimensions"},
       {"warmup_epochs", "--warmup"},   {"prune_resolution", "--dimensions"},
-      {"pad", "--pad and --augment"},  {"flip", "--flip and --augment"}};
+      {"pad", "--pad and --augment"},  {"flip", "--flip and --augment"},
+      {"streamed", "--stream"}};
   if (const auto found = names.find(key); found != names.end()) return found->second;
   std::string option = "--" + key;
   std::ranges::replace(option, '_', '-');

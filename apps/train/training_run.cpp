@@ -60,6 +60,7 @@ std::string deciding_options(const std::string& key) {
       {"flip", "--flip and --augment"},
       {"side", "--resolution and --image-side"},
       {"resize", "--resize"},
+      {"streamed", "--stream, as on or off"},
       {"mean", "--data and --init"},
       {"std", "--data and --init"},
       {"images", "--data and --held-out"},
@@ -234,6 +235,7 @@ json provenance(const TrainSettings& s, const nn::TrainOptions& o, nn::InputSize
                {"rollbacks", rollbacks},
                {"held_out_top1", last_epoch.at("held_out_top1")}};
   if (o.shards > 0) made["shards"] = o.shards;
+  if (o.augmentation && o.augmentation->resized) made["crop"] = "resized";
   return made;
 }
 
@@ -258,7 +260,7 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   const nn::Model* const known = init ? &*init : teacher ? &*teacher : nullptr;
   if (init) require_memory(s.init, *init);
   if (teacher) require_memory(s.teacher, *teacher);
-  const nn::DataSplits data = s.data.load(known);
+  const nn::DataSplits data = s.data.load(known, nn::Splits::both, s.training.cuts_windows());
   nn::TrainOptions options = s.training.resolve(s.data.data, data.train);
   if (teacher) options.teacher = teacher_of(s, *teacher, data.train);
   options.shards = shards_of(s, ranks);

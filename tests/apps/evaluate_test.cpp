@@ -115,7 +115,7 @@ TEST(Evaluate, TakesWhatTheModelWasTrainedOn) {
   expect_note({"--resolution", "12", "--resize", "plain"}, "'plain'");
   EXPECT_NE(evaluate({"--resolution", "12", "--resize", "plain"}).out,
             evaluate({"--resolution", "12"}).out);
-  const Result small = evaluate({"--memory-limit", "1e-6"});
+  const Result small = evaluate({"--memory-limit", "1e-6", "--stream", "off"});
   EXPECT_EQ(small.code, 2);
   EXPECT_TRUE(one_error(small, "raise the limit with --memory-limit")) << small.err;
   const Result cubic = evaluate({"--resize", "cubic"});
