@@ -108,11 +108,11 @@ int run(int argc, char** argv) {
   try {
     result = naming_rate("--lr", [&] { return train(settings, ex, stop, ranks); });
   } catch (const kernels::RankLostError& e) {
-    if (ranks.leads() || !ranks_options.one_machine()) {
-      message(fmt::format("error: {}; run again with --resume to go on from the last checkpoint\n",
-                          ranks.describe_loss(e)));
-    }
-    return exit_stopped;
+    if (!ranks.leads() && ranks_options.one_machine()) return exit_stopped;
+    const Ranks::Loss loss = ranks.describe_loss(e);
+    message(fmt::format("error: {}; run again with --resume to go on from the last checkpoint\n",
+                        loss.what));
+    return loss.code;
   }
   if (!ranks.leads()) return result ? exit_ok : exit_stopped;
   profile.finish();

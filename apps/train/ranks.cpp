@@ -124,24 +124,27 @@ bool Ranks::any(bool flag) const {
   return raised > 0;
 }
 
-std::string Ranks::describe_loss(const kernels::RankLostError& loss) {
-  if (others_.empty()) return loss.what();
+Ranks::Loss Ranks::describe_loss(const kernels::RankLostError& loss) {
+  if (others_.empty()) return {loss.what(), exit_stopped};
   const int ranks = count();
   group_.reset();  // the others can't go on either
   const std::vector<int> statuses = wait();
   for (std::size_t i = 0; i < statuses.size(); ++i) {
     const int status = statuses[i];
     if (WIFSIGNALED(status)) {
-      return fmt::format("signal {} has ended rank {} of {}", WTERMSIG(status), i + 1, ranks);
+      return {fmt::format("signal {} has ended rank {} of {}", WTERMSIG(status), i + 1, ranks),
+              exit_stopped};
     }
     // Those that have lost another say so by this code.
     if (WEXITSTATUS(status) != exit_stopped) {
       const std::string why = last_error(spoken_[i]);
-      return fmt::format("rank {} of {} has ended with exit code {}{}", i + 1, ranks,
-                         WEXITSTATUS(status), why.empty() ? "" : fmt::format(" ({})", why));
+      const int code = WEXITSTATUS(status);
+      return {fmt::format("rank {} of {} has ended with exit code {}{}", i + 1, ranks, code,
+                          why.empty() ? "" : fmt::format(" ({})", why)),
+              code};
     }
   }
-  return fmt::format("a rank of {} has ended", ranks);
+  return {fmt::format("a rank of {} has ended", ranks), exit_stopped};
 }
 
 std::vector<int> Ranks::wait() {

@@ -46,9 +46,12 @@ class Ranks {
   /// Errors    kernels::RankLostError: one of them has ended.
   bool any(bool flag) const;
 
-  /// After a RankLostError: what has ended which of the others, where this one knows. Ends those that
-  /// this one has started.
-  std::string describe_loss(const kernels::RankLostError& loss);
+  struct Loss {
+    std::string what;  ///< what has ended which of them, where this one knows
+    int code;  ///< to end with: that rank's own where an error has ended it, else exit_stopped
+  };
+  /// After a RankLostError: how another was lost. Ends those that this one has started.
+  Loss describe_loss(const kernels::RankLostError& loss);
 
  private:
   void fork_others(int count);

@@ -136,7 +136,7 @@ TEST_F(Stream, RanksReadTheirShardsOfIt) {
   write_text(picture("train", "light", 11), "no picture");
   two.insert(two.end(), {"--init", (folder / "alone/model.safetensors").string()});
   const Result broken = train("broken", two);
-  EXPECT_NE(broken.code, 0);
+  EXPECT_EQ(broken.code, 3);
   EXPECT_TRUE(one_error(broken, "rank 1 of 2 has ended with exit code 3 (")) << broken.err;
   EXPECT_TRUE(one_error(broken, "train/light/11.png: it is neither a JPEG nor a PNG file; mend"))
       << broken.err;
