@@ -40,8 +40,8 @@ struct DecodedImage {
 /// is refused, as Pillow does: libjpeg would make the rest up.
 ///
 /// A JPEG is made smaller by `shrink`, if there is any: from fewer of its cosines, so that pixel i is
-/// about the mean of pixels shrink i to shrink (i + 1) - 1 of the picture, and takes less time. A PNG
-/// never is.
+/// about the mean of pixels shrink i to shrink (i + 1) - 1 of the picture as it is stored, and takes
+/// less time. A PNG never is.
 /// Errors    FileError: neither JPEG nor PNG, damaged beyond that or cut off, above 2^27 pixels, or
 ///           a file above 1 GiB. ConfigError: `channels` is neither 1 nor 3.
 DecodedImage decode_image(const std::filesystem::path& path, std::int64_t channels,

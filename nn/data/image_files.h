@@ -28,7 +28,7 @@ struct ImageFiles {
 /// in memory as there are threads, and the batch that they go into.
 class ImageReader {
  public:
-  /// The window to show of an image of that index and size; empty functions: the central square.
+  /// The window to show of an image of that index and size. An empty one: the central square.
   using ChooseWindow =
       std::function<Window(std::int64_t index, std::int64_t height, std::int64_t width)>;
 
@@ -38,8 +38,9 @@ class ImageReader {
   /// Brings the images of `indices` to the size of the data set's: `to` is (indices, height, width,
   /// channels). Without windows, by resize_and_crop: the bytes that load_image_folder would have
   /// held in memory. With them, by resize_window, and a JPEG is decoded 2, 4 or 8 times smaller where
-  /// its window then still has twice as many pixels along each axis as are wanted. The same bytes
-  /// for any number of threads.
+  /// its window then still has twice as many pixels along each axis as are wanted; of a turned one,
+  /// the window may then lie off by less than a pixel of what is wanted. The same bytes for any
+  /// number of threads.
   /// Errors    FileError: an image can't be read; of several, the first of `indices` is named.
   void read(std::span<const std::int64_t> indices, const ChooseWindow& window, std::uint8_t* to);
 
