@@ -76,8 +76,8 @@ TEST(OptionValues, EmptyTakesBackWhatIsEmptyByItself) {
                              {"--epochs", "1", "--config", file, "--init", "", "--pad="}));
   ASSERT_EQ(result.code, 0) << result.err;
   const std::string resolved = read_text(folder / "run/config.toml");
-  EXPECT_EQ(resolved.find("init"), std::string::npos) << resolved;
-  EXPECT_EQ(resolved.find("pad"), std::string::npos) << resolved;
+  EXPECT_EQ(resolved.find("\ninit = "), std::string::npos) << resolved;
+  EXPECT_EQ(resolved.find("\npad = "), std::string::npos) << resolved;
 }
 
 TEST(OptionValues, AForgottenValueIsNotTheNextFlag) {
