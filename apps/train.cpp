@@ -99,9 +99,7 @@ int run(int argc, char** argv) {
   settings.out = out;
   settings.config = line.resolved();
   Ranks ranks(ranks_options);
-  const kernels::Exec ex = device.exec(ranks_options.one_machine() ? ranks.count() : 1);
-  require<ConfigError>(ranks.count() == 1 || ex.device == Device{},
-                       "--ranks is for --device cpu; leave it out");
+  const kernels::Exec ex = ranks.exec(device);
   if (ranks.leads()) profile.start();
   const StopSignal stop(minutes);
   std::optional<nlohmann::json> result;

@@ -178,7 +178,7 @@ int run(int argc, char** argv) {
       o.shards, o.batch);
   require<ConfigError>(places.count == 1 || o.shards > 0, "--ranks needs --shards to deal out");
   const apps::Ranks ranks(places);
-  const kernels::Exec ex = device.exec(places.one_machine() ? ranks.count() : 1);
+  const kernels::Exec ex = ranks.exec(device);
   Stepper stepper(o, make_network(o, ex.device), ex, ranks.group());
   const auto seconds_since = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();

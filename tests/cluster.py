@@ -183,6 +183,13 @@ def train(slurm, binaries, out, options):
     slurm.ask("scancel", "--signal=TERM", job)  # as a minute before its time is up
     slurm.wait_for("the training back in the queue", lambda: slurm.has_restarted(job))
     slurm.wait_for("the training to end", lambda: not slurm.jobs())
+    # An error ends a job for good.
+    wrong = slurm.ask("sbatch", "--parsable", "--ntasks=2", "--time=10", "--output", slurm.work / "job-%j.log",
+                      f"--export=ALL,TRIFOLD_TRAIN={binaries / 'train'}", ROOT / "apps/cluster/train.sbatch", "--out",
+                      slurm.work / "wrong", *options, "--init", slurm.work / "none.safetensors").strip()
+    slurm.wait_for("the job without its model to end", lambda: not slurm.jobs())
+    if "ExitCode=3:0" not in slurm.ask("scontrol", "show", "job", wrong) or slurm.has_restarted(wrong):
+        sys.exit(f"error: job {wrong} didn't end with exit code 3")
 
 
 if __name__ == "__main__":

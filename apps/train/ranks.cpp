@@ -64,7 +64,7 @@ void RanksOptions::add_to(OptionSet& app) {
       ->configurable(false);
 }
 
-Ranks::Ranks(const RanksOptions& options) {
+Ranks::Ranks(const RanksOptions& options) : one_machine_(options.one_machine()) {
   require<ConfigError>(std::has_single_bit(static_cast<unsigned>(options.count)),
                        "--ranks is {}; give 1, 2, 4, 8 or another power of two", options.count);
   require<ConfigError>(options.one_machine() == (options.rank < 0),
@@ -115,6 +115,13 @@ void Ranks::fork_others(int count) {
 Ranks::~Ranks() {
   group_.reset();
   wait();
+}
+
+kernels::Exec Ranks::exec(DeviceOptions& device) const {
+  const kernels::Exec ex = device.exec(one_machine_ ? count() : 1);
+  require<ConfigError>(count() == 1 || ex.device == Device{},
+                       "--ranks is for --device cpu; leave it out");
+  return ex;
 }
 
 bool Ranks::any(bool flag) const {

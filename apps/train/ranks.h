@@ -9,6 +9,7 @@
 
 #include "apps/cli/holder.h"
 #include "apps/cli/option_set.h"
+#include "apps/cli/options.h"
 #include "kernels/collective.h"
 
 namespace trifold::apps {
@@ -39,6 +40,9 @@ class Ranks {
 
   bool leads() const { return !group_ || group_->rank() == 0; }
   int count() const { return group_ ? group_->ranks() : 1; }
+  /// Where this one computes: on one machine, with its share of the --threads.
+  /// Errors    DeviceOptions::exec's. ConfigError: several ranks on a GPU.
+  kernels::Exec exec(DeviceOptions& device) const;
   /// For nn::TrainOptions; null where there is one process alone.
   const kernels::Collective* group() const { return group_.get(); }
 
@@ -57,6 +61,7 @@ class Ranks {
   void fork_others(int count);
   std::vector<int> wait();  // statuses, as of waitpid(), by rank from 1 on
 
+  bool one_machine_;
   std::unique_ptr<kernels::Collective> group_;
   std::vector<pid_t> others_;       // that this one has started: ranks 1, 2, ...
   std::vector<Descriptor> spoken_;  // what each of these has said
