@@ -5,6 +5,7 @@ turn of the loops that multiply. Prints Markdown tables for each architecture.
 
     bench/cuda_static.py [--arch 80 90] [--source kernels/cuda/conv2d/forward.cu ...]
     bench/cuda_static.py --arch 90 --loops bench/cuda_loops.tsv     for cuda_roofline, too
+    bench/cuda_static.py --arch 90 --changed 50     what the last 50 commits have touched
 
 Needs nvcc, c++filt and nvdisasm, which is part of the CUDA toolkit and, alone, of the Python
 package nvidia-cuda-nvdisasm. Counts are of instructions in the code, not of executions.
@@ -222,10 +223,37 @@ def write_loops(file, kernels_of_arch):
                       *(turn.counts[kind] for kind in cuda_loops.KINDS), sep="\t", file=file)
 
 
+def included_by(source, seen):
+    """The project's files that the code of `source` is made from, itself among them."""
+    if source in seen or source.name == "backends.h":  # declares every op, and makes no code
+        return
+    seen.add(source)
+    for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', source.read_text(), re.MULTILINE):
+        if (ROOT / name).exists():
+            included_by(ROOT / name, seen)
+
+
+def changed_among(sources, commits):
+    """Those of the sources that are compiled from a file which the last commits have touched; all of
+    them where there aren't so many commits."""
+    done = subprocess.run(["git", "diff", "--name-only", f"HEAD~{commits}"], capture_output=True, text=True, cwd=ROOT)
+    if done.returncode != 0:
+        return sources
+    touched = {ROOT / name for name in done.stdout.split()}
+    result = []
+    for source in sources:
+        files = set()
+        included_by(source, files)
+        if files & touched:
+            result.append(source)
+    return result
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--arch", type=int, nargs="+", default=[80, 90], choices=MULTIPROCESSORS)
     parser.add_argument("--source", nargs="+", help="default: all of kernels/cuda")
+    parser.add_argument("--changed", type=int, metavar="N", help="only what the last N commits have touched")
     parser.add_argument("--nvcc", default=shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc")
     parser.add_argument("--nvdisasm", help="default: beside nvcc, on the path or in the Python package")
     parser.add_argument("--include", nargs="+", default=[], help="more folders of headers")
@@ -236,6 +264,8 @@ def main():
     nvdisasm = options.nvdisasm or find_nvdisasm(options.nvcc)
     own = [*ROOT.glob("kernels/cuda/*.cu"), *ROOT.glob("kernels/cuda/conv2d/*.cu")]
     sources = [Path(s).resolve() for s in options.source or sorted(own)]
+    if options.changed is not None:
+        sources = changed_among(sources, options.changed)
 
     print("# CUDA kernels: counted from the compiler's output\n\n"
           "By `bench/cuda_static.py`; nothing here was measured on a GPU. Loads, stores, HMMA and FFMA are\n"

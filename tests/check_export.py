@@ -6,6 +6,7 @@
 Needs the packages onnx and onnxruntime; for --pytorch's modules torch and safetensors. All built-in
 networks and 64 random cuts have to give the same logits as this project's own inference.
 """
+import concurrent.futures
 import importlib.util
 import json
 import pathlib
@@ -60,37 +61,41 @@ def run_pytorch(module, weights, images):
         return exported.load(str(weights))(torch.from_numpy(images)).numpy()
 
 
+def check(build, path):
+    """{form: largest difference of the logits} of one model, by what it is exported to."""
+    answers = read_safetensors(path.with_suffix(".answers.safetensors"))
+    planes = numpy.ascontiguousarray(answers["images"].transpose(0, 3, 1, 2))
+    out = str(path.with_suffix(".onnx"))
+    forms = {"folded": ([], planes, "logits"),
+             "batch norms kept": (["--keep-batch-norm"], planes, "logits"),
+             "preprocessing": (["--with-preprocessing"], answers["bytes"], "byte_logits")}
+    found = {}
+    for form, (flags, images, wanted) in forms.items():
+        subprocess.run([build / "bin" / "export-model", "--model", path, "--out", out, *flags],
+                       check=True, capture_output=True)
+        found[form] = difference(run_onnx(out, images), answers[wanted])
+    if all(importlib.util.find_spec(name) for name in ("torch", "safetensors")):
+        module = path.with_suffix(".py")
+        subprocess.run([build / "bin" / "export-model", "--model", path, "--pytorch", module],
+                       check=True, capture_output=True)
+        found["PyTorch"] = difference(run_pytorch(module, path, planes), answers["logits"])
+    for form, value in found.items():
+        assert value < BOUND, f"{path.stem}, {form}: logits differ by {value:.2e}"
+    return found
+
+
 def main():
     build = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/release")
-    has_torch = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
-    worst = {}
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         subprocess.run([build / "tests" / "make_models", folder], check=True)
         models = sorted(p for p in folder.glob("*.safetensors") if ".answers" not in p.name)
         assert len(models) > 70, len(models)
-        for path in models:
-            answers = read_safetensors(path.with_suffix(".answers.safetensors"))
-            planes = numpy.ascontiguousarray(answers["images"].transpose(0, 3, 1, 2))
-            out = str(path.with_suffix(".onnx"))
-            forms = {"folded": ([], planes, "logits"),
-                     "batch norms kept": (["--keep-batch-norm"], planes, "logits"),
-                     "preprocessing": (["--with-preprocessing"], answers["bytes"], "byte_logits")}
-            found = {}
-            for form, (flags, images, wanted) in forms.items():
-                subprocess.run([build / "bin" / "export-model", "--model", path, "--out", out, *flags],
-                               check=True, capture_output=True)
-                found[form] = difference(run_onnx(out, images), answers[wanted])
-            if has_torch:
-                module = path.with_suffix(".py")
-                subprocess.run([build / "bin" / "export-model", "--model", path, "--pytorch", module],
-                               check=True, capture_output=True)
-                found["PyTorch"] = difference(run_pytorch(module, path, planes), answers["logits"])
-            for form, value in found.items():
-                assert value < BOUND, f"{path.stem}, {form}: logits differ by {value:.2e}"
-                worst[form] = max(worst.get(form, 0.0), value)
-    for form, value in worst.items():
-        print(f"{len(models)} networks, {form}: logits differ by at most {value:.1e}")
+        with concurrent.futures.ProcessPoolExecutor() as pool:
+            results = list(pool.map(check, [build] * len(models), models))
+    for form in results[0]:
+        worst = max(result[form] for result in results)
+        print(f"{len(models)} networks, {form}: logits differ by at most {worst:.1e}")
 
 
 if __name__ == "__main__":
