@@ -5,8 +5,8 @@
 
 torchvision's ResNets, a DenseNet, MobileNetV2 and V3, VGG-16 and EfficientNet-B0 with random values, by both of torch.onnx's exporters, batch
 norms folded and kept: read by this project and written again, they give PyTorch's logits in ONNX Runtime, and
-their blocks are found. Needs the packages torch, torchvision, onnx, onnxscript and
-onnxruntime; not part of .ci/run, for their size.
+their blocks are found. Of those networks that are built in, the weights alone, too, as PyTorch saves them.
+Needs the packages torch, torchvision, onnx, onnxscript and onnxruntime; not part of .ci/run, for their size.
 """
 import json
 import pathlib
@@ -26,6 +26,9 @@ NORMALISATION = ["--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
 NETWORKS = {"resnet18": (8, 64), "resnet50": (16, 64), "densenet121": (58, 64),
             "mobilenet_v2": (10, 224), "vgg16_bn": (0, 224),
             "efficientnet_b0": (9, 224), "mobilenet_v3_small": (6, 224)}
+
+
+BUILT_IN = {"resnet18": "resnet18", "resnet50": "resnet50", "efficientnet_b0": "efficientnet-b0"}
 
 
 def network(name):
@@ -59,19 +62,25 @@ def main():
             model = network(arch)
             with torch.no_grad():
                 wanted = model(images).numpy()
-            for form in ("folded", "kept", "dynamo"):
+            for form in ("folded", "kept", "dynamo", *(["weights"] if arch in BUILT_IN else [])):
                 path, again = folder / f"{arch}-{form}.onnx", folder / "again.onnx"
-                export(model, images, str(path), form)
-                subprocess.run([build / "bin" / "export-model", "--model", path, *NORMALISATION,
+                flags = NORMALISATION
+                if form == "weights":
+                    path = path.with_suffix(".pth")
+                    torch.save(model.state_dict(), path)
+                    flags = [*flags, "--arch", BUILT_IN[arch], "--resolution", str(side)]
+                else:
+                    export(model, images, str(path), form)
+                subprocess.run([build / "bin" / "export-model", "--model", path, *flags,
                                 "--out", again], check=True, capture_output=True)
                 session = onnxruntime.InferenceSession(str(again), providers=["CPUExecutionProvider"])
                 found = session.run(None, {"images": images.numpy()})[0]
                 error = float(numpy.abs(found - wanted).max() / numpy.abs(wanted).max())
                 assert error < BOUND, f"{arch}, {form}: logits differ by {error:.2e}"
                 shown = json.loads(subprocess.run(
-                    [build / "bin" / "inspect", path, *NORMALISATION, "--json"],
+                    [build / "bin" / "inspect", path, *flags, "--json"],
                     check=True, capture_output=True).stdout)
-                assert len(shown["blocks"]) == blocks, (arch, form, len(shown["blocks"]))
+                assert form == "weights" or len(shown["blocks"]) == blocks, (arch, form, len(shown["blocks"]))
                 print(f"{arch}, {form}: logits differ by {error:.1e}, {blocks} blocks, "
                       f"{shown['macs']} MACs")
 

@@ -6,6 +6,7 @@
 
 #include "kernels/runtime/error.h"
 #include "nn/arch/densenet.h"
+#include "nn/arch/efficientnet.h"
 #include "nn/arch/mobilenet.h"
 #include "nn/arch/resnet.h"
 #include "nn/arch/vgg.h"
@@ -34,7 +35,7 @@ Found find(const std::string& name) {
 const std::vector<ArchitectureFamily>& architecture_families() {
   // A new network is a file beside this one and a line here.
   static const std::vector<ArchitectureFamily> all = {
-      cifar_resnets(), imagenet_resnets(), densenets(), mobilenets(), vggs(),
+      cifar_resnets(), imagenet_resnets(), densenets(), mobilenets(), efficientnets(), vggs(),
   };
   return all;
 }

@@ -28,6 +28,12 @@ void check_values(Role role, const engine::Tensor& stored, const std::string& wh
   }
 }
 
+// torchvision has the linear layers of squeeze and excitation as convolutions of one pixel.
+bool fits(Role role, const engine::Shape& found, const engine::Shape& wanted) {
+  return found == wanted ||
+         (role == Role::linear_weight && found == engine::Shape{wanted[0], wanted[1], 1, 1});
+}
+
 }  // namespace
 
 void check_shapes(const Graph& graph, const std::string& prefix, const SafetensorsFile& file) {
@@ -36,8 +42,9 @@ void check_shapes(const Graph& graph, const std::string& prefix, const Safetenso
     for (const ParameterSpec& spec : parameter_specs(graph)) {
       const std::string name = prefix + spec.name;
       const engine::Shape wanted = file_shape(spec.role, spec.shape), &found = file.at(name).shape;
-      require<FileError>(found == wanted, "{}: tensor '{}' has the shape {}, the network needs {}",
-                         where, name, to_string(found), to_string(wanted));
+      require<FileError>(fits(spec.role, found, wanted),
+                         "{}: tensor '{}' has the shape {}, the network needs {}", where, name,
+                         to_string(found), to_string(wanted));
     }
   } catch (const ShapeError& e) {
     throw FileError(fmt::format("{}: the network's structure is damaged: {}", where, e.what()));

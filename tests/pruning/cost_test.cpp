@@ -52,6 +52,8 @@ TEST(Cost, EqualsThePublishedCounts) {
   EXPECT_NEAR(macs(nn::make_architecture("resnet110", 3, 10)), 252.89e6, 5e3);
   EXPECT_NEAR(macs(densenet40(12)), 282.9e6, 5e4);
   EXPECT_NEAR(macs(nn::make_architecture("vgg16", 3, 10)), 313.2e6, 5e4);
+  // torchvision's documentation: 0.39 billion at 224 pixels.
+  EXPECT_NEAR(macs(nn::make_architecture("efficientnet-b0", 3, 1000), 224), 0.386e9, 5e6);
   // Counted in PyTorch by hooks on the layers.
   EXPECT_EQ(count_cost(nn::make_architecture("mobilenetv2", 3, 10), 32).macs, 91154944);
 }

@@ -44,6 +44,30 @@ TEST(Architectures, MobileNetV2HasTheUsualParametersAndBlocks) {
             (Extent{4, 4, 320}));
 }
 
+// torchvision's documentation of efficientnet_b0 names the parameters.
+TEST(Architectures, EfficientNetB0HasTheUsualParametersAndBlocks) {
+  const Graph graph = make_architecture("efficientnet-b0", 3, 1000);
+  EXPECT_EQ(graph.blocks.size(), 16u);
+  EXPECT_EQ(std::ranges::count(graph.blocks, true, &Block::skippable), 9);
+  EXPECT_EQ(graph.blocks.back().stage, 6);
+  std::int64_t count = 0;
+  std::set<std::string> names;
+  for (const ParameterSpec& spec : parameter_specs(graph)) {
+    if (is_trainable(spec.role)) count += spec.shape.size();
+    names.insert(spec.name);
+  }
+  EXPECT_EQ(count, 5288548);
+  for (const char* name :
+       {"features.0.0.weight", "features.0.1.running_mean", "features.1.0.block.0.0.weight",
+        "features.1.0.block.1.fc1.bias", "features.1.0.block.2.1.weight",
+        "features.2.0.block.1.0.weight", "features.7.0.block.2.fc2.weight",
+        "features.7.0.block.3.0.weight", "features.8.1.bias", "classifier.1.weight"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+  EXPECT_EQ(infer_extents(graph, 224)[static_cast<std::size_t>(graph.blocks.back().output)],
+            (Extent{7, 7, 320}));
+}
+
 // The PyTorch source has so many.
 TEST(Architectures, Vgg16HasTheUsualParametersAndNames) {
   const Graph graph = make_architecture("vgg16", 3, 10);
@@ -74,7 +98,7 @@ TEST(Architectures, AreFoundByEveryNameThatIsListed) {
     }
   }
   EXPECT_EQ(names.size(), architecture_names().size());
-  EXPECT_EQ(names.size(), 14u);
+  EXPECT_EQ(names.size(), 15u);
 }
 
 // 50 is 6n + 2, too.
