@@ -36,7 +36,8 @@ int run(int argc, char** argv) {
   DeviceOptions device;
   ProfileOption profile;
   std::string split = "test";
-  std::int64_t batch = 250;
+  std::int64_t batch = 250, held_out = 0;
+  std::uint64_t seed = 0;
   bool as_json = false;
   OptionSet& app = line.app();
   app.add_option("--model", model_options.file, "The model file")->required()->type_name("FILE");
@@ -45,6 +46,14 @@ int run(int argc, char** argv) {
   app.add_option("--split", split, "Which images: test or train; the other ones are not read")
       ->check(CLI::IsMember({"test", "train"}))
       ->type_name("NAME");
+  app.add_option(
+         "--held-out", held_out,
+         "Leaves out as many images, those that a run with this --seed has set aside for its "
+         "decisions: with --split test of prune --held-out-from test, with --split train of "
+         "train and prune; 0: none")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40))
+      ->type_name("N");
+  app.add_option("--seed", seed, "--held-out: the seed of that run")->type_name("N");
   app.add_option("--batch", batch, "Images at a time")
       ->check(CLI::Range(1, 1 << 20))
       ->type_name("N");
@@ -58,9 +67,9 @@ int run(int argc, char** argv) {
   const nn::Model model = model_options.load(ex.device);
   require_memory(model_options.file, model);
   const bool on_test = split == "test";
-  const nn::DataSplits data =
-      data_options.load(&model, on_test ? nn::Splits::test : nn::Splits::train);
-  const nn::Dataset& images = on_test ? data.test : data.train;
+  nn::DataSplits data = data_options.load(&model, on_test ? nn::Splits::test : nn::Splits::train);
+  nn::Dataset& images = on_test ? data.test : data.train;
+  if (held_out > 0) images = nn::split_held_out(images, held_out, seed).train;
   require_fits_model(model_options.file, model.info, data_options.data, images);
   const nn::Evaluation result = evaluate(model_options.file, model, images, ex, batch);
   profile.finish();

@@ -5,6 +5,7 @@
 
 #include "engine/safetensors.h"
 #include "tests/apps/programs.h"
+#include "tests/apps/records.h"
 #include "tests/nn/data/image_support.h"
 
 namespace trifold::apps_test {
@@ -55,6 +56,30 @@ TEST(Evaluate, AgreesWithWhatTrainingReported) {
   EXPECT_EQ(figures.at("top1"), reported.at("test_top1"));
   EXPECT_EQ(figures.at("loss"), reported.at("test_loss"));
   EXPECT_EQ(figures.at("images"), 20);
+}
+
+TEST(Evaluate, LeavesOutWhatAPruningHasDecidedBy) {
+  const TempFolder folder;
+  const std::string data = tiny_cifar(folder);
+  const Result trained =
+      run_program("train", tiny_training(data, folder / "train", {"--epochs", "1"}));
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const fs::path out = folder / "prune";
+  const Result pruned = run_program(
+      "prune", tiny_pruning("run", folder / "train/model.safetensors", data, out,
+                            {"--held-out-from", "test", "--seed", "5", "--rounds", "1"}));
+  ASSERT_EQ(pruned.code, 0) << pruned.err;
+  const auto evaluated = [&](const std::string& seed) {
+    const Result result =
+        run_program("evaluate", {"--model", (out / "model.safetensors").string(), "--data", data,
+                                 "--held-out", "10", "--seed", seed, "--json"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    return json::parse(result.out);
+  };
+  const json figures = evaluated("5");
+  EXPECT_EQ(figures.at("images"), 10);
+  EXPECT_EQ(figures.at("top1"), steps_of(out).at("finetune").at("finetuned").at("test"));
+  EXPECT_NE(figures.at("loss"), evaluated("6").at("loss"));
 }
 
 // Twelve training and four test pictures of 24 x 24 pixels in each of two classes.
