@@ -22,7 +22,7 @@ install(FILES ${PROJECT_BINARY_DIR}/generated/trifold/version.h DESTINATION ${he
 configure_package_config_file(.cmake/trifold-config.cmake.in trifold-config.cmake
   INSTALL_DESTINATION ${package} NO_SET_AND_CHECK_MACRO NO_CHECK_REQUIRED_COMPONENTS_MACRO)
 write_basic_package_version_file(trifold-config-version.cmake COMPATIBILITY SameMinorVersion)
-install(FILES .cmake/dependencies.cmake
+install(FILES .cmake/dependencies.cmake .cmake/mpi.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/trifold-config.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/trifold-config-version.cmake DESTINATION ${package})
 

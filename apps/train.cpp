@@ -85,6 +85,10 @@ int run(int argc, char** argv) {
          "them, and not on --ranks; 0: none, but for several ranks 4 or as many as they")
       ->check(CLI::Range(0, 1024))
       ->type_name("N");
+  app.add_flag(
+      "--sync-statistics", settings.synchronised,
+      "--ranks: batch statistics of the whole batch, and not of each shard, of which there "
+      "are then as many as ranks; slower, and to the bit the same for as many ranks alone");
   app.add_option("--out", out, "Folder of the run")->type_name("DIR");
   app.add_flag("--resume", settings.resume, "Goes on with the run in --out")->configurable(false);
   app.add_option("--time-limit", minutes, "Stops after a checkpoint when the time is up; 0: never")

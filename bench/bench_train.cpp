@@ -96,15 +96,15 @@ class Stepper {
       folded_->forward(ex_, images_);
       return;
     }
-    const auto pass = [this](std::int64_t) {
+    const auto pass = [this](std::int64_t, const std::function<void()>& progressed) {
       Tape tape(ex_);
       nn::ForwardMode mode = nn::training;
       mode.fused = !options_.plain;
       const Var logits = executor_.forward(tape, Var::constant(images_), mode).logits;
-      tape.backward(engine::softmax_cross_entropy(tape, logits, labels_, 0.0f));
+      tape.backward(engine::softmax_cross_entropy(tape, logits, labels_, 0.0f), progressed);
       return kernels::Totals{};
     };
-    shards_ ? shards_->run(network_, ex_, pass) : pass(0);
+    shards_ ? shards_->run(network_, ex_, pass) : pass(0, {});
     sgd_.step(network_);
   }
 

@@ -9,6 +9,7 @@
 
 #include "engine/tape.h"
 #include "kernels/batch_norm.h"
+#include "kernels/collective.h"
 #include "kernels/distillation.h"
 #include "kernels/dropout.h"
 #include "kernels/resize.h"
@@ -44,6 +45,16 @@ enum class Statistics { batch, running };
 /// act(batch_norm(x) [+ residual]); residual is a null pointer or has the shape of x.
 Var batch_norm(Tape& tape, const Var& x, const BatchNormState& state, Statistics statistics,
                const Var* residual, kernels::Activation act);
+
+/// The same with statistics of the batch, over the samples of all ranks of `group`, which outlives
+/// the tape: each calls it with as many samples, and in the same order with its others. The gradients
+/// of gamma and beta are of this rank's samples alone, as those of other parameters; that of x is of
+/// this rank's loss by its own samples, as the statistics of all move with the losses of all.
+/// Numerics  merged in double by the tree of kernels::Collective::sum: the same bits on all ranks.
+/// Errors    RankLostError.
+Var synchronised_batch_norm(Tape& tape, const Var& x, const BatchNormState& state,
+                            const kernels::Collective& group, const Var* residual,
+                            kernels::Activation act);
 
 Var relu(Tape& tape, const Var& x);
 Var relu6(Tape& tape, const Var& x);

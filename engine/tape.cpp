@@ -33,7 +33,7 @@ void Tape::record(const Var& result, std::function<void(Tensor dy)> closure) {
   if (result.requires_grad()) steps_.push_back({result.gradient, std::move(closure)});
 }
 
-void Tape::backward(const Var& loss) {
+void Tape::backward(const Var& loss, const std::function<void()>& progressed) {
   require<ShapeError>(loss.value.size() == 1 && loss.requires_grad(),
                       "backward starts from a single element that requires a gradient, not from {}",
                       to_string(loss.shape()));
@@ -42,6 +42,7 @@ void Tape::backward(const Var& loss) {
     const Step step = std::move(steps_.back());
     steps_.pop_back();
     if (Tensor dy = step.gradient->take(); dy.defined()) step.closure(std::move(dy));
+    if (progressed) progressed();
   }
 }
 

@@ -77,9 +77,10 @@ class Tape {
   /// gradient. The closure is called with the gradient of `result`, and not at all if none arrived.
   void record(const Var& result, std::function<void(Tensor dy)> closure);
 
-  /// Runs the closures in reverse with d loss = 1 and leaves the tape empty.
+  /// Runs the closures in reverse with d loss = 1 and leaves the tape empty. Calls `progressed`, if it
+  /// is one, after each of them.
   /// Errors    ShapeError: `loss` is not a single element or requires no gradient.
-  void backward(const Var& loss);
+  void backward(const Var& loss, const std::function<void()>& progressed = {});
 
  private:
   struct Step {

@@ -54,14 +54,20 @@ void add_choice(OptionSet& app, const std::string& name, bool& value, const std:
   app.add_option(name, value, help)->default_str(value ? "true" : "false");
 }
 
-kernels::Exec DeviceOptions::exec(int processes) {
-  const Device device = parse_device(device_);
+kernels::Exec DeviceOptions::exec(int processes, int place) {
+  Device device = parse_device(device_);
+  if (device.kind == DeviceKind::cuda) device.index += place;
   const kernels::Precision precision = parse_precision(precision_);
   kernels::require_device(device);
   const int all = threads_ > 0 ? threads_ : static_cast<int>(std::thread::hardware_concurrency());
   const int threads = processes == 1 ? threads_ : std::max(1, all / processes);
   pool_ = std::make_unique<kernels::ThreadPool>(threads);
   return {.device = device, .pool = pool_.get(), .precision = precision};
+}
+
+std::optional<int> DeviceOptions::gpu() const {
+  const Device device = parse_device(device_);
+  return device.kind == DeviceKind::cuda ? std::optional(device.index) : std::nullopt;
 }
 
 void DataOptions::add_to(OptionSet& app) {

@@ -24,11 +24,14 @@ class DeviceOptions {
  public:
   void add_to(OptionSet& app);
 
-  /// Starts the threads: this one of `processes` has its share of them. The result is valid as long
-  /// as this object lives.
+  /// Starts the threads: this one of `processes` has its share of them. Of several processes that use
+  /// GPUs, the one at `place` has that which is so many behind the one that is named. The result is
+  /// valid as long as this object lives.
   /// Errors    DeviceError: a device that this build or this machine does not have, and why.
   ///           ConfigError: no device or precision of that name.
-  kernels::Exec exec(int processes = 1);
+  kernels::Exec exec(int processes = 1, int place = 0);
+  /// The number of the GPU that is named, if it is one. Errors: ConfigError as exec()'s.
+  std::optional<int> gpu() const;
 
  private:
   std::string device_ = "cpu", precision_ = "fp32";

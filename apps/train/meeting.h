@@ -19,7 +19,7 @@ struct MeetingPlace {
 /// Connects the processes of a group, each of which calls this with its own rank: those of one machine,
 /// or of several that reach each other by TCP. The connections carry no secret and check none: whoever
 /// reaches the port can take part.
-/// Returns   the links for kernels::Collective. Where a machine vanishes without a word, its links end
+/// Returns   the sockets for kernels::socket_links(). Where a machine vanishes without a word, its links end
 ///           after half a minute.
 /// Errors    ConfigError: a rank outside [0, ranks), two processes of one rank or with another number
 ///           of ranks, a host without address. Error: somebody doesn't come within `patience`; the

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "apps/cli/exit_code.h"
 #include "apps/train/meeting.h"
 #include "kernels/runtime/error.h"
+#include "kernels/runtime/memory.h"
 
 namespace trifold::apps {
 namespace {
@@ -59,7 +61,7 @@ void RanksOptions::add_to(OptionSet& app) {
       ->configurable(false);
   app.add_option("--meet", meet,
                  "Where rank 0 waits for the others, which are started one by one, on any machine "
-                 "that sees the same files")
+                 "that sees the same files; mpi: an MPI launcher has started them")
       ->type_name("HOST:PORT")
       ->configurable(false);
 }
@@ -67,6 +69,10 @@ void RanksOptions::add_to(OptionSet& app) {
 Ranks::Ranks(const RanksOptions& options) : one_machine_(options.one_machine()) {
   require<ConfigError>(std::has_single_bit(static_cast<unsigned>(options.count)),
                        "--ranks is {}; give 1, 2, 4, 8 or another power of two", options.count);
+  if (options.by_mpi()) {
+    join_by_mpi(options);
+    return;
+  }
   require<ConfigError>(options.one_machine() == (options.rank < 0),
                        "--rank and --meet go together: give both, or leave out both");
   if (options.count == 1) return;
@@ -75,13 +81,26 @@ Ranks::Ranks(const RanksOptions& options) : one_machine_(options.one_machine()) 
     return;
   }
   constexpr std::chrono::minutes patience(2);
-  std::vector<int> links =
+  std::vector<int> sockets =
       meet(options.rank, options.count, MeetingPlace::parse(options.meet), patience);
-  group_ = std::make_unique<kernels::Collective>(options.rank, std::move(links));
+  group_ = std::make_unique<kernels::Collective>(
+      kernels::socket_links(options.rank, std::move(sockets)));
+}
+
+void Ranks::join_by_mpi(const RanksOptions& options) {
+  require<ConfigError>(options.rank < 0,
+                       "--meet mpi: MPI says which rank this is; leave out --rank");
+  kernels::MpiPlace place = kernels::join_mpi();
+  const int ranks = place.links->ranks();
+  require<ConfigError>(options.count == 1 || options.count == ranks,
+                       "--ranks is {}, but MPI has started {}; give the same, or leave out --ranks",
+                       options.count, ranks);
+  local_rank_ = place.local_rank;
+  group_ = std::make_unique<kernels::Collective>(std::move(place.links));
 }
 
 void Ranks::fork_others(int count) {
-  const std::vector<std::vector<int>> links = kernels::local_links(count);
+  const std::vector<std::vector<int>> sockets = kernels::local_sockets(count);
   int own = 0;
   for (int rank = 1; rank < count; ++rank) {
     spoken_.emplace_back(::memfd_create("trifold-rank", MFD_CLOEXEC));
@@ -96,7 +115,7 @@ void Ranks::fork_others(int count) {
       continue;
     }
     const int problem = errno;  // those that were started find their links closed
-    for (const std::vector<int>& ends : links) {
+    for (const std::vector<int>& ends : sockets) {
       for (const int end : ends) ::close(end);
     }
     wait();
@@ -106,9 +125,11 @@ void Ranks::fork_others(int count) {
   // An end that stays open here would hide that its owner is gone.
   for (int rank = 0; rank < count; ++rank) {
     if (rank == own) continue;
-    for (const int end : links[static_cast<std::size_t>(rank)]) ::close(end);
+    for (const int end : sockets[static_cast<std::size_t>(rank)]) ::close(end);
   }
-  group_ = std::make_unique<kernels::Collective>(own, links[static_cast<std::size_t>(own)]);
+  local_rank_ = own;
+  group_ = std::make_unique<kernels::Collective>(
+      kernels::socket_links(own, sockets[static_cast<std::size_t>(own)]));
   if (own != 0) be_silent(spoken_.back());
 }
 
@@ -118,9 +139,15 @@ Ranks::~Ranks() {
 }
 
 kernels::Exec Ranks::exec(DeviceOptions& device) const {
-  const kernels::Exec ex = device.exec(one_machine_ ? count() : 1);
-  require<ConfigError>(count() == 1 || ex.device == Device{},
-                       "--ranks is for --device cpu; leave it out");
+  if (const std::optional<int> first = device.gpu(); first && one_machine_ && group_) {
+    const int gpus = kernels::device_count(DeviceKind::cuda);
+    require<ConfigError>(*first + count() <= gpus,
+                         "{} ranks take a GPU each, from number {} on, and this machine has {}; "
+                         "give fewer --ranks",
+                         count(), *first, gpus);
+  }
+  const kernels::Exec ex = device.exec(one_machine_ ? count() : 1, local_rank_);
+  if (group_ && ex.device.kind == DeviceKind::cuda) group_->link_gpus(ex.device);
   return ex;
 }
 

@@ -17,11 +17,13 @@ namespace trifold::apps {
 /// --ranks, --rank and --meet.
 struct RanksOptions {
   int count = 1;
-  int rank = -1;     ///< of this process, where each was started by itself
-  std::string meet;  ///< "HOST:PORT" of rank 0; empty: all are on this machine, which starts them
+  int rank = -1;  ///< of this process, where each was started by itself
+  /// "HOST:PORT" of rank 0, or "mpi"; empty: all are on this machine, which starts them.
+  std::string meet;
 
   void add_to(OptionSet& app);
   bool one_machine() const { return meet.empty(); }
+  bool by_mpi() const { return meet == "mpi"; }
 };
 
 /// A place in the group. Rank 0 speaks and writes; the others do the same work on shards of their own,
@@ -40,8 +42,9 @@ class Ranks {
 
   bool leads() const { return !group_ || group_->rank() == 0; }
   int count() const { return group_ ? group_->ranks() : 1; }
-  /// Where this one computes: on one machine, with its share of the --threads.
-  /// Errors    DeviceOptions::exec's. ConfigError: several ranks on a GPU.
+  /// Where this one computes: on one machine, with its share of the --threads, and each rank on a GPU
+  /// of its own, from the one that is named on. Links the GPUs with each other where NCCL is there.
+  /// Errors    DeviceOptions::exec's. kernels::RankLostError.
   kernels::Exec exec(DeviceOptions& device) const;
   /// For nn::TrainOptions; null where there is one process alone.
   const kernels::Collective* group() const { return group_.get(); }
@@ -59,9 +62,11 @@ class Ranks {
 
  private:
   void fork_others(int count);
+  void join_by_mpi(const RanksOptions& options);
   std::vector<int> wait();  // statuses, as of waitpid(), by rank from 1 on
 
   bool one_machine_;
+  int local_rank_ = 0;  // among those of this machine, as far as that is known
   std::unique_ptr<kernels::Collective> group_;
   std::vector<pid_t> others_;       // that this one has started: ranks 1, 2, ...
   std::vector<Descriptor> spoken_;  // what each of these has said

@@ -66,7 +66,8 @@ std::string deciding_options(const std::string& key) {
       {"images", "--data and --held-out"},
       {"class_names", "--data"},
       {"data_crc32", "--data, with the same files and options of reading them"},
-      {"shards", "--shards"},
+      {"shards", "--shards, or --ranks with --sync-statistics"},
+      {"synchronised", "--sync-statistics"},
       {"teacher_crc32", "--teacher"},
       {"teacher_weight", "--teacher-weight"},
       {"teacher_temperature", "--teacher-temperature"}};
@@ -235,6 +236,7 @@ json provenance(const TrainSettings& s, const nn::TrainOptions& o, nn::InputSize
                {"rollbacks", rollbacks},
                {"held_out_top1", last_epoch.at("held_out_top1")}};
   if (o.shards > 0) made["shards"] = o.shards;
+  if (o.synchronised) made["synchronised"] = true;
   if (o.augmentation && o.augmentation->resized) made["crop"] = "resized";
   return made;
 }
@@ -242,6 +244,7 @@ json provenance(const TrainSettings& s, const nn::TrainOptions& o, nn::InputSize
 std::int64_t shards_of(const TrainSettings& s, const Ranks& ranks) {
   constexpr std::int64_t shards = 4;  // so that 1, 2 and 4 ranks end with the same bits
   if (s.shards > 0 || ranks.count() == 1) return s.shards;
+  if (s.synchronised) return ranks.count();
   return std::max<std::int64_t>(shards, ranks.count());
 }
 
@@ -265,6 +268,10 @@ std::optional<json> train(const TrainSettings& s, const kernels::Exec& ex, const
   if (teacher) options.teacher = teacher_of(s, *teacher, data.train);
   options.shards = shards_of(s, ranks);
   options.ranks = ranks.group();
+  require<ConfigError>(
+      !s.synchronised || (ranks.count() > 1 && options.shards == ranks.count()),
+      "--sync-statistics takes two or more --ranks, and as many --shards; leave out --shards");
+  options.synchronised = s.synchronised;
   nn::Model model = starting_model(s, std::move(init), data.train, options.seed);
   require_side_fits(model);
   model.network = model.network.to(ex.device);

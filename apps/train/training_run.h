@@ -25,6 +25,7 @@ struct TrainSettings {
   std::int64_t resolution = 0;  ///< 0: the init model's, else the data's
   std::string resize;           ///< "": the init model's, else antialias
   std::int64_t held_out = 0;    ///< 0: held_out_count
+  bool synchronised = false;    ///< batch statistics of all ranks, each of which is a shard
   std::int64_t shards = 0;  ///< of a batch; 0: none, but for several ranks 4, or as many as they
   std::filesystem::path out = "runs/train";
   bool resume = false;

@@ -59,6 +59,7 @@ struct Settings {
   double timeout_seconds = 60;   ///< SIMT_TIMEOUT: CPU time that one block may take
   std::size_t stack_bytes = 65536;  ///< SIMT_STACK: of each thread
   int capability = 80;  ///< SIMT_CAPABILITY: compute capability that the device claims, as in 75
+  int devices = 1;      ///< SIMT_DEVICES: how many there seem to be, of one memory
 };
 Settings& settings();
 

@@ -17,6 +17,9 @@ constexpr int multiprocessors = 132;
 constexpr std::size_t most_parameter_bytes = 4096;
 
 cudaError_t last_error = cudaSuccess, fault = cudaSuccess;
+thread_local int current_device = 0;
+
+bool is_device(int device) { return device >= 0 && device < settings().devices; }
 
 bool configuration_fits(const Launch& l) {
   const std::uint64_t threads = std::uint64_t{l.block.x} * l.block.y * l.block.z;
@@ -69,21 +72,23 @@ cudaError_t enqueue(Launch launch) {
 using simt::result;
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = simt::settings().devices;
   return result(cudaSuccess);
 }
 
 cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
+  *device = simt::current_device;
   return result(cudaSuccess);
 }
 
 cudaError_t cudaSetDevice(int device) {
-  return result(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+  if (!simt::is_device(device)) return result(cudaErrorInvalidDevice);
+  simt::current_device = device;
+  return result(cudaSuccess);
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  if (device != 0) return result(cudaErrorInvalidDevice);
+  if (!simt::is_device(device)) return result(cudaErrorInvalidDevice);
   *properties = {};
   std::strcpy(properties->name, "SIMT emulator");
   properties->totalGlobalMem = simt::arena::capacity;

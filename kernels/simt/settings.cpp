@@ -25,6 +25,7 @@ Settings from_environment() {
   s.timeout_seconds = std::atof(variable("SIMT_TIMEOUT", "60").c_str());
   s.stack_bytes = static_cast<std::size_t>(std::atol(variable("SIMT_STACK", "65536").c_str()));
   s.capability = std::atoi(variable("SIMT_CAPABILITY", "80").c_str());
+  s.devices = std::atoi(variable("SIMT_DEVICES", "1").c_str());
   return s;
 }
 

@@ -24,6 +24,8 @@ struct ForwardMode {
   float momentum = 0.1f;
   bool fused = true;
   const DropoutSource* dropout = nullptr;  ///< null: they pass values on
+  /// The ranks whose batches make the statistics together; null: each on its own. Takes !fused.
+  const kernels::Collective* synchronised = nullptr;
 };
 inline constexpr ForwardMode training{engine::Statistics::batch};
 inline constexpr ForwardMode inference{engine::Statistics::running};

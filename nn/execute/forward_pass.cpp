@@ -121,6 +121,10 @@ Var ForwardPass::batch_norm(NodeId id, const BatchNorm& op) {
   const Node& node = network_.graph().node(id);
   const Var& x = value(node.inputs[0]);
   const Var* const residual = node.inputs.size() == 2 ? &value(node.inputs[1]) : nullptr;
+  if (mode_.synchronised != nullptr) {
+    return engine::synchronised_batch_norm(tape_, x, state(node, op), *mode_.synchronised, residual,
+                                           activation(op));
+  }
   if (!mode_.fused) {
     return engine::batch_norm(tape_, x, state(node, op), mode_.statistics, residual,
                               activation(op));

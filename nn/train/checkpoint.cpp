@@ -20,13 +20,15 @@ using nlohmann::json;
 namespace {
 
 void require_same_run(const std::filesystem::path& path, const json& found, const json& wanted) {
+  // Checkpoints of before there was a choice don't name theirs.
+  static const std::map<std::string, json> usual = {{"resize", to_string(InputSize(0).filter)},
+                                                    {"crop", "pad"},
+                                                    {"streamed", false},
+                                                    {"synchronised", false}};
   const auto require_same = [&](const std::string& key) {
-    // Checkpoints of before there was a choice don't name theirs.
-    const json usual = key == "resize"     ? json(to_string(InputSize(0).filter))
-                       : key == "crop"     ? json("pad")
-                       : key == "streamed" ? json(false)
-                                           : json();
-    const json other = found.is_object() ? found.value(key, usual) : json();
+    const auto old = usual.find(key);
+    const json missing = old == usual.end() ? json() : old->second;
+    const json other = found.is_object() ? found.value(key, missing) : json();
     if (other == wanted.at(key)) return;
     throw OtherRunError(key, fmt::format("{}: the run was started with {} = {}, not {}",
                                          path.string(), key, other.dump(), wanted.at(key).dump()));
@@ -68,6 +70,7 @@ std::string Trainer::fingerprint() const {
               {"data", data_.name},
               {"streamed", data_.streamed()},
               {"data_crc32", data_crc32_},
+              {"synchronised", o.synchronised},
               {"shards", shards_ ? json(shards_->count()) : json()},
               {"teacher_crc32", teacher_ ? json(teacher_crc32_) : json()},
               {"teacher_weight", teacher_ ? json(o.teacher->weight) : json()},

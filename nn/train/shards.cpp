@@ -1,26 +1,23 @@
 #include "nn/train/shards.h"
 
+#include <optional>
 #include <span>
 
+#include "kernels/elementwise.h"
 #include "kernels/runtime/error.h"
 #include "kernels/runtime/memory.h"
+#include "nn/train/rank_sum.h"
 
 namespace trifold::nn {
 namespace {
 
 using engine::Tensor;
 
-// What one shard, or some in a row, leave: gradients and running statistics, in the order of the
-// parameters, and totals.
+// What some shards in a row leave.
 struct Sums {
-  std::vector<float> values;
+  Tensor values;
   std::vector<double> totals;  // loss, correct
 };
-
-void add(Sums& to, const Sums& from) {
-  for (std::size_t i = 0; i < to.values.size(); ++i) to.values[i] += from.values[i];
-  for (std::size_t i = 0; i < to.totals.size(); ++i) to.totals[i] += from.totals[i];
-}
 
 std::vector<Tensor> running_statistics(const Network& network) {
   std::vector<Tensor> copies;
@@ -40,49 +37,137 @@ void set_running_statistics(Network& network, const std::vector<Tensor>& values)
   }
 }
 
-// Takes the gradients. A parameter without one, which the optimiser passes over, stays without: which
-// they are is the graph's doing, so that the shards agree.
-std::vector<float> take_values(Network& network, std::vector<bool>& present) {
-  std::vector<float> values;
-  present.clear();
-  for (Parameter& p : network.parameters()) {
-    const Tensor value = is_trainable(p.role) ? p.var.gradient->take() : p.var.value;
-    present.push_back(value.defined());
-    if (!value.defined()) continue;
-    const std::size_t begin = values.size();
-    values.resize(begin + static_cast<std::size_t>(value.size()));
-    kernels::copy_memory(Device{}, values.data() + begin, value.device(), value.data(),
-                         value.bytes());
+// What the passes over a shard leave, taken from the last parameter to the first, in which order a
+// backward pass is done with them.
+class ShardValues {
+ public:
+  ShardValues(Network& network, const kernels::Exec& ex)
+      : present(network.parameters().size()),
+        network_(network),
+        ex_(ex),
+        untaken_(network.parameters().size()) {
+    for (const Parameter& p : network.parameters()) floats_ += p.var.value.size();
+    values = Tensor::zeros({floats_}, ex.device);
   }
-  return values;
-}
 
-void give_values(Network& network, const kernels::Exec& ex, const std::vector<float>& values,
+  // Calls made(first, count) for each piece of `values` that is complete: while the backward pass
+  // still runs, for those of some size alone; `all`, when it is done. A parameter belongs to one op,
+  // so that its gradient is complete when there is any. One that never gets a gradient, which the
+  // optimiser passes over, stays without: which they are is the graph's doing, so that the shards
+  // agree.
+  template <class Made>
+  void take(bool all, const Made& made) {
+    std::size_t first = untaken_;
+    std::int64_t floats = 0;
+    while (first > 0 && (all || complete(first - 1))) {
+      floats += network_.parameters()[--first].var.value.size();
+      if (floats < piece_floats && (first > 0 || !all)) continue;
+      take_from(first, floats);
+      made(floats_, floats);
+      floats = 0;
+    }
+  }
+
+  Tensor values;              // gradients and running statistics, in the order of the parameters
+  std::vector<bool> present;  // of the parameters
+
+ private:
+  // Small enough that most of a network is on its way before the last gradient is there, and large
+  // enough for a network card.
+  static constexpr std::int64_t piece_floats = std::int64_t{1} << 18;
+
+  bool complete(std::size_t index) const {
+    const Parameter& p = network_.parameters()[index];
+    return !is_trainable(p.role) || p.var.gradient->sum().defined();
+  }
+
+  void take_from(std::size_t first, std::int64_t floats) {
+    floats_ -= floats;
+    float* next = values.data() + floats_;
+    for (std::size_t i = first; i < untaken_; ++i) {
+      Parameter& p = network_.parameters()[i];
+      const Tensor value = is_trainable(p.role) ? p.var.gradient->take() : p.var.value;
+      present[i] = value.defined();
+      if (present[i]) {
+        kernels::copy_memory(ex_.device, next, ex_.device, value.data(), value.bytes(), ex_.stream);
+      }
+      next += p.var.value.size();
+    }
+    untaken_ = first;
+  }
+
+  Network& network_;
+  const kernels::Exec& ex_;
+  std::size_t untaken_;      // parameters in front of those that were taken
+  std::int64_t floats_ = 0;  // of these
+};
+
+void give_values(Network& network, const kernels::Exec& ex, const Tensor& values,
                  const std::vector<bool>& present) {
   const float* next = values.data();
   for (std::size_t i = 0; i < present.size(); ++i) {
-    if (!present[i]) continue;
     Parameter& p = network.parameters()[i];
-    const std::int64_t size = p.var.value.size();
-    if (is_trainable(p.role)) {
-      const std::span<const float> gradient(next, static_cast<std::size_t>(size));
-      p.var.gradient->add(ex, Tensor::from(p.var.shape(), gradient, ex.device));
-    } else {
-      kernels::copy_memory(ex.device, p.var.value.data(), Device{}, next, p.var.value.bytes());
+    const bool trainable = is_trainable(p.role);
+    if (present[i]) {
+      const Tensor to = trainable ? Tensor::empty(p.var.shape(), ex.device) : p.var.value;
+      kernels::copy_memory(ex.device, to.data(), ex.device, next, to.bytes(), ex.stream);
+      if (trainable) p.var.gradient->add(ex, to);
     }
-    next += size;
+    next += p.var.value.size();
   }
 }
 
-// The sum over the shards [first, last) by halves, and so in their order.
-Sums sum_in_tree(std::int64_t first, std::int64_t last,
-                 const std::function<Sums(std::int64_t)>& shard) {
-  if (last - first == 1) return shard(first);
-  const std::int64_t middle = first + (last - first) / 2;
-  Sums sums = sum_in_tree(first, middle, shard);
-  add(sums, sum_in_tree(middle, last, shard));
-  return sums;
-}
+// One rank's passes over its shards of a batch.
+class Step {
+ public:
+  Step(Network& network, const kernels::Exec& ex, const Shards::Pass& pass)
+      : network_(network), ex_(ex), pass_(pass), running_(running_statistics(network)) {}
+
+  // The sum over the shards [first, last), by halves and so in their order, and over those of the
+  // other ranks, if there are any.
+  Sums sum(std::int64_t first, std::int64_t last, const kernels::Collective* ranks) {
+    // The right edge of the tree: what the last shard is added to, from the root on.
+    std::vector<Sums> earlier;
+    while (last - first > 1) {
+      const std::int64_t middle = first + (last - first) / 2;
+      earlier.push_back(sum(first, middle, nullptr));
+      first = middle;
+    }
+    set_running_statistics(network_, running_);
+    ShardValues shard(network_, ex_);
+    float* const values = shard.values.data();
+    std::optional<RankSum> over_ranks;
+    if (ranks) over_ranks.emplace(*ranks, ex_, values);
+    const auto made = [&](std::int64_t at, std::int64_t count) {
+      for (auto e = earlier.rbegin(); e != earlier.rend(); ++e) {
+        kernels::add(ex_, count, e->values.data() + at, values + at, values + at);
+      }
+      if (over_ranks) over_ranks->add(at, count);
+    };
+    const kernels::Totals own = pass_(first, [&] { shard.take(false, made); });
+    shard.take(true, made);
+    present_ = shard.present;
+    std::vector<double> totals = {own.loss, static_cast<double>(own.correct)};
+    for (auto e = earlier.rbegin(); e != earlier.rend(); ++e) {
+      for (std::size_t i = 0; i < totals.size(); ++i) totals[i] = e->totals[i] + totals[i];
+    }
+    if (over_ranks) {
+      over_ranks->finish();
+      ranks->sum(std::span<double>(totals));
+    }
+    return {shard.values, totals};
+  }
+
+  // Which of the parameters the sums have something of.
+  const std::vector<bool>& present() const { return present_; }
+
+ private:
+  Network& network_;
+  const kernels::Exec& ex_;
+  const Shards::Pass& pass_;
+  std::vector<Tensor> running_;
+  std::vector<bool> present_;
+};
 
 }  // namespace
 
@@ -96,20 +181,11 @@ Shards::Shards(std::int64_t shards, const kernels::Collective* ranks)
 }
 
 kernels::Totals Shards::run(Network& network, const kernels::Exec& ex, const Pass& pass) const {
-  const std::vector<Tensor> running = running_statistics(network);
-  std::vector<bool> present;
-  Sums sums = sum_in_tree(first_, first_ + own_, [&](std::int64_t shard) {
-    set_running_statistics(network, running);
-    const kernels::Totals totals = pass(shard);
-    return Sums{take_values(network, present), {totals.loss, static_cast<double>(totals.correct)}};
-  });
-  if (ranks_) {
-    ranks_->sum(std::span<float>(sums.values));
-    ranks_->sum(std::span<double>(sums.totals));
-  }
-  const float share = 1.0f / static_cast<float>(count_);
-  for (float& value : sums.values) value *= share;
-  give_values(network, ex, sums.values, present);
+  Step step(network, ex, pass);
+  const Sums sums = step.sum(first_, first_ + own_, ranks_);
+  float* const values = sums.values.data();
+  kernels::scale(ex, sums.values.size(), 1.0f / static_cast<float>(count_), values, values);
+  give_values(network, ex, sums.values, step.present());
   return {.loss = sums.totals[0], .correct = static_cast<std::int64_t>(sums.totals[1])};
 }
 

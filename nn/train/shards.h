@@ -26,8 +26,10 @@ class Shards {
   std::int64_t own() const { return own_; }
 
   /// One forward and backward pass over a shard: leaves its gradients with the parameters and returns
-  /// its totals.
-  using Pass = std::function<kernels::Totals(std::int64_t shard)>;
+  /// its totals. It calls progressed() now and then in the backward pass, for ranks to exchange the
+  /// gradients that are there.
+  using Pass =
+      std::function<kernels::Totals(std::int64_t shard, const std::function<void()>& progressed)>;
 
   /// Runs the passes of this rank's shards, in their order, each from the running statistics that the
   /// network has now. Leaves with the network the mean of all shards' gradients, and of the running

@@ -44,6 +44,8 @@ std::optional<Shards> shards_of(const TrainOptions& o) {
   if (o.shards == 0) return std::nullopt;
   // The host forms the sums over them, in the midst of a step.
   require<ConfigError>(!o.graph, "a step over shards of a batch can't be captured as a graph");
+  require<ConfigError>(!o.synchronised || (o.ranks && o.ranks->ranks() == o.shards),
+                       "batch statistics of all {} shards take as many ranks", o.shards);
   return Shards(o.shards, o.ranks);
 }
 
@@ -169,15 +171,18 @@ void Trainer::sharded_step(const DeviceBatch& first) {
   const kernels::TraceRange range("step");
   const std::int64_t step = epoch_ * loader_.batches_per_epoch() + batch_;
   const kernels::Totals before = totals_.read();
-  const kernels::Totals sum = shards_->run(network_, ex_, [&](std::int64_t shard) {
-    // A loader gives a batch's own shards in their order; the caller has fetched the first.
-    const DeviceBatch batch = shard == shards_->first() ? first : loader_.next().value();
-    set_dropout_step(step * shards_->count() + shard);
-    totals_.set({});
-    engine::Tape tape(ex_);
-    tape.backward(forward(tape, batch));
-    return totals_.read();
-  });
+  const kernels::Totals sum =
+      shards_->run(network_, ex_, [&](std::int64_t shard, const auto& progressed) {
+        // A loader gives a batch's own shards in their order; the caller has fetched the first.
+        const DeviceBatch batch = shard == shards_->first() ? first : loader_.next().value();
+        set_dropout_step(step * shards_->count() + shard);
+        totals_.set({});
+        engine::Tape tape(ex_);
+        // Synchronised batch norms have the ranks exchange by themselves in the backward pass.
+        tape.backward(forward(tape, batch),
+                      options_.synchronised ? std::function<void()>() : progressed);
+        return totals_.read();
+      });
   totals_.set({.loss = before.loss + sum.loss, .correct = before.correct + sum.correct});
   sgd_.step(network_);
 }
@@ -193,6 +198,10 @@ engine::Var Trainer::forward(engine::Tape& tape, const DeviceBatch& batch) {
   const engine::Tensor teacher = teacher_logits(batch);
   ForwardMode mode = training;
   mode.dropout = dropout_ ? &*dropout_ : nullptr;
+  if (options_.synchronised) {
+    mode.synchronised = options_.ranks;
+    mode.fused = false;
+  }
   const engine::Var logits =
       executor_.forward(tape, network_input(ex_, batch.x, size_), mode).logits;
   engine::Var loss = teacher.defined()

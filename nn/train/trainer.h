@@ -41,6 +41,7 @@ struct TrainOptions {
   bool graph = false;  ///< captures a step as a graph of the device, and repeats it; same results
   std::int64_t shards = 0;  ///< of a batch, each with batch statistics of its own; 0: it is whole
   const kernels::Collective* ranks = nullptr;  ///< share the shards; they outlive the training
+  bool synchronised = false;  ///< batch statistics of all shards, of which each rank has one
 };
 
 /// One epoch's figures.

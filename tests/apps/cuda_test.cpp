@@ -90,6 +90,31 @@ TEST_F(CudaPrograms, AGraphTrainsTheSameNetworkOrSaysWhyNot) {
   }
 }
 
+TEST_F(CudaPrograms, RanksTrainOnADeviceEach) {
+#ifdef SIMT_EMULATED
+  setenv("SIMT_DEVICES", "2", 1);
+#else
+  if (kernels::device_count(DeviceKind::cuda) < 2) GTEST_SKIP() << "there is one CUDA device";
+#endif
+  const auto train_on = [&](const std::string& name, const std::string& ranks) {
+    const Result result =
+        train(name, {"--device", "cuda", "--shards", "4", "--ranks", ranks, "--threads", "2"});
+    EXPECT_EQ(result.code, 0) << result.err;
+    return read_text(folder / name / "model.safetensors");
+  };
+  const std::string alone = train_on("alone", "1"), linked = train_on("linked", "2");
+  setenv("TRIFOLD_NCCL", "0", 1);
+  const std::string by_host = train_on("by_host", "2");
+  unsetenv("TRIFOLD_NCCL");
+  EXPECT_FALSE(alone.empty());
+  EXPECT_TRUE(alone == linked);
+  EXPECT_TRUE(alone == by_host);
+  const Result more = train("more", {"--device", "cuda", "--ranks", "4"});
+  EXPECT_EQ(more.code, 2);
+  EXPECT_TRUE(one_error(more, "give fewer --ranks")) << more.err;
+  unsetenv("SIMT_DEVICES");
+}
+
 TEST_F(CudaPrograms, RefuseAnUnknownProvider) {
   setenv("TRIFOLD_CUDA_PROVIDER", "mkl", 1);
   const Result refused = train("refused", {"--device", "cuda"});

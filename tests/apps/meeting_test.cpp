@@ -60,7 +60,8 @@ std::future<Outcome> come(int rank, int ranks, int port, std::chrono::millisecon
   return std::async(std::launch::async, [=] {
     Outcome outcome;
     try {
-      const kernels::Collective group(rank, meet(rank, ranks, here(port), patience));
+      const kernels::Collective group(
+          kernels::socket_links(rank, meet(rank, ranks, here(port), patience)));
       outcome.sum = 1 << rank;
       group.sum(std::span<double>(&outcome.sum, 1));
     } catch (const Error& e) {

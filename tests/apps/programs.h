@@ -58,11 +58,15 @@ struct Interruption {
   std::chrono::milliseconds after{0};
 };
 
-/// Runs a program of this build to its end.
+inline std::string path_of_program(const std::string& name) {
+  return std::string(TRIFOLD_BIN_DIR) + "/" + name;
+}
+
+/// Runs a program of this build, or one that is installed, to its end.
 inline Result run_program(const std::string& name, const std::vector<std::string>& arguments,
                           const Interruption& interruption = {}) {
   const TempFolder folder;
-  const std::string program = std::string(TRIFOLD_BIN_DIR) + "/" + name;
+  const std::string program = name.starts_with('/') ? name : path_of_program(name);
   std::vector<std::string> words = arguments;
   words.insert(words.begin(), program);
   std::vector<char*> argv;

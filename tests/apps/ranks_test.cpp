@@ -126,6 +126,8 @@ TEST_F(RanksOfTrain, DivergeAndGoBackTogether) {
 TEST_F(RanksOfTrain, AreRefusedWhereTheyDontFit) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"--ranks", "3"}, "--ranks is 3; give 1, 2, 4, 8"},
+      {{"--sync-statistics"}, "--sync-statistics takes two or more --ranks"},
+      {{"--ranks", "2", "--sync-statistics"}, "and as many --shards; leave out --shards"},
       {{"--ranks", "2", "--shards", "3"}, "3 shards of a batch can't be dealt out equally to 2"},
       {{"--shards", "3"}, "a batch of 8 images can't be cut into 3 equal shards"}};
   for (const auto& [more, sentence] : cases) {

@@ -7,9 +7,14 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
+#include <functional>
 #include <span>
+#include <string_view>
 #include <thread>
 #include <vector>
+
+#include "kernels/runtime/memory.h"
 
 namespace trifold::kernels {
 namespace {
@@ -26,21 +31,37 @@ std::vector<T> terms(int rank, std::size_t count) {
   return x;
 }
 
-// Every rank on a thread of its own; the sums that they got.
-template <class T>
-std::vector<std::vector<T>> sums(int ranks, std::size_t count) {
-  const std::vector<std::vector<int>> links = local_links(ranks);
-  std::vector<std::vector<T>> results(links.size());
+Collective member(int rank, const std::vector<int>& sockets) {
+  return Collective(socket_links(rank, sockets));
+}
+
+// Calls run(rank, group) for every rank on a thread of its own.
+void on_all_ranks(int ranks, const std::function<void(std::size_t, Collective&)>& run) {
+  const std::vector<std::vector<int>> sockets = local_sockets(ranks);
   std::vector<std::thread> threads;
   for (int rank = 0; rank < ranks; ++rank) {
     threads.emplace_back([&, rank] {
       const auto own = static_cast<std::size_t>(rank);
-      const Collective group(rank, links[own]);
-      results[own] = terms<T>(rank, count);
-      group.sum(std::span<T>(results[own]));
+      Collective group = member(rank, sockets[own]);
+      run(own, group);
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+void sum(const Collective& group, std::vector<float>& x) {
+  group.sum(Exec{}, std::ssize(x), x.data());
+}
+void sum(const Collective& group, std::vector<double>& x) { group.sum(std::span<double>(x)); }
+
+// The sums that the ranks got.
+template <class T>
+std::vector<std::vector<T>> sums(int ranks, std::size_t count) {
+  std::vector<std::vector<T>> results(static_cast<std::size_t>(ranks));
+  on_all_ranks(ranks, [&](std::size_t rank, const Collective& group) {
+    results[rank] = terms<T>(static_cast<int>(rank), count);
+    sum(group, results[rank]);
+  });
   return results;
 }
 
@@ -71,17 +92,64 @@ TEST(Collective, SumsMoreThanASocketHolds) { expect_tree<float>(std::size_t{1} <
 
 TEST(Collective, SumsNothing) { EXPECT_TRUE(sums<float>(4, 0)[3].empty()); }
 
+// With TRIFOLD_NCCL=0 and without it: the environment is read once.
+TEST(Collective, SumsOnGpusAsOnTheHost) {
+  constexpr int ranks = 4;
+  if (device_count(DeviceKind::cuda) < ranks) GTEST_SKIP() << "there aren't 4 CUDA devices";
+  constexpr std::int64_t count = 997;
+  const auto expected = sums<float>(ranks, count);
+  const char* const nccl = std::getenv("TRIFOLD_NCCL");
+  const bool linked = nccl == nullptr || std::string_view(nccl) != "0";
+  std::vector<std::vector<float>> found(ranks);
+  on_all_ranks(ranks, [&](std::size_t rank, Collective& group) {
+    const Exec ex{.device = {DeviceKind::cuda, static_cast<int>(rank)}};
+    EXPECT_EQ(group.link_gpus(ex.device), linked);
+    const std::vector<float> own = terms<float>(static_cast<int>(rank), count);
+    const Block block = allocate(ex.device, count * 4);
+    auto* const x = static_cast<float*>(block.data);
+    copy_memory(ex.device, x, Device{}, own.data(), count * 4);
+    group.sum(ex, count, x);
+    found[rank].resize(count);
+    copy_memory(Device{}, found[rank].data(), ex.device, x, count * 4);
+    release(ex.device, block);
+  });
+  EXPECT_EQ(found, expected);
+}
+
+TEST(Collective, OneGpuForTwoRanksIsRefused) {
+  if (device_count(DeviceKind::cuda) == 0) GTEST_SKIP() << "there is no CUDA device";
+  const char* const nccl = std::getenv("TRIFOLD_NCCL");
+  if (nccl != nullptr) GTEST_SKIP() << "TRIFOLD_NCCL is set";
+  on_all_ranks(2, [&](std::size_t, Collective& group) {
+    const Device device{DeviceKind::cuda, 0};
+    try {
+      EXPECT_FALSE(group.link_gpus(device));  // where NCCL isn't installed
+    } catch (const DeviceError& e) {
+      EXPECT_NE(std::string_view(e.what()).find("invalid usage"), std::string_view::npos)
+          << e.what();
+    }
+  });
+}
+
+TEST(Collective, NoticesOnGpusThatARankHasEnded) {
+  if (device_count(DeviceKind::cuda) < 2) GTEST_SKIP() << "there aren't 2 CUDA devices";
+  on_all_ranks(2, [&](std::size_t rank, Collective& group) {
+    const Exec ex{.device = {DeviceKind::cuda, static_cast<int>(rank)}};
+    group.link_gpus(ex.device);
+    if (rank == 1) return;  // with its links
+    const Block block = allocate(ex.device, 4000);
+    clear_memory(ex.device, block.data, 4000);
+    EXPECT_THROW(group.sum(ex, 1000, static_cast<float*>(block.data)), RankLostError);
+    release(ex.device, block);
+  });
+}
+
 TEST(Collective, KnowsWhetherAllSayTheSame) {
   const auto said = [](const std::vector<std::uint32_t>& numbers) {
-    const std::vector<std::vector<int>> links = local_links(static_cast<int>(numbers.size()));
     std::vector<char> equal(numbers.size());
-    std::vector<std::thread> threads;
-    for (std::size_t rank = 0; rank < numbers.size(); ++rank) {
-      threads.emplace_back([&, rank] {
-        equal[rank] = Collective(static_cast<int>(rank), links[rank]).all_equal(numbers[rank]);
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
+    on_all_ranks(static_cast<int>(numbers.size()), [&](std::size_t rank, const Collective& group) {
+      equal[rank] = group.all_equal(numbers[rank]);
+    });
     return equal;
   };
   constexpr std::uint32_t most = 0xffffffffu;
@@ -93,12 +161,12 @@ TEST(Collective, KnowsWhetherAllSayTheSame) {
 }
 
 TEST(Collective, NamesARankThatHasEnded) {
-  const std::vector<std::vector<int>> links = local_links(2);
+  const std::vector<std::vector<int>> links = local_sockets(2);
   ::close(links[1][0]);
-  const Collective group(0, links[0]);
+  const Collective group = member(0, links[0]);
   std::vector<float> x(std::size_t{1} << 20);
   try {
-    group.sum(std::span<float>(x));
+    sum(group, x);
     FAIL() << "a rank that has ended gave a sum";
   } catch (const RankLostError& e) {
     EXPECT_STREQ(e.what(), "rank 1 of 2 has ended");
@@ -106,8 +174,8 @@ TEST(Collective, NamesARankThatHasEnded) {
 }
 
 TEST(Collective, NoticesAnEndWhileItWaits) {
-  const std::vector<std::vector<int>> links = local_links(2);
-  const Collective group(0, links[0]);
+  const std::vector<std::vector<int>> links = local_sockets(2);
+  const Collective group = member(0, links[0]);
   std::thread other([&] {
     const float part = 1;
     EXPECT_EQ(::send(links[1][0], &part, sizeof part, 0), ssize_t{sizeof part});
@@ -115,15 +183,15 @@ TEST(Collective, NoticesAnEndWhileItWaits) {
     ::close(links[1][0]);
   });
   std::vector<float> x(1000);
-  EXPECT_THROW(group.sum(std::span<float>(x)), RankLostError);
+  EXPECT_THROW(sum(group, x), RankLostError);
   other.join();
 }
 
 TEST(Collective, RefusesGroupsThatAreNoTree) {
-  EXPECT_THROW(local_links(0), ShapeError);
-  EXPECT_THROW(local_links(3), ShapeError);
-  EXPECT_THROW(Collective(1, {}), ShapeError);
-  EXPECT_THROW(Collective(-1, {}), ShapeError);
+  EXPECT_THROW(local_sockets(0), ShapeError);
+  EXPECT_THROW(local_sockets(3), ShapeError);
+  EXPECT_THROW(socket_links(1, {}), ShapeError);
+  EXPECT_THROW(socket_links(-1, {}), ShapeError);
 }
 
 }  // namespace

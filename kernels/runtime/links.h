@@ -1,0 +1,80 @@
+/// How the ranks of a group reach each other: bytes over sockets, by MPI or, from GPU to GPU, by NCCL
+/// (kernels/cuda/nccl_links.h).
+///
+/// Test tests/kernels/collective_test.cpp.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "kernels/runtime/device.h"
+#include "kernels/runtime/error_types.h"
+
+namespace trifold::kernels {
+
+/// Another rank has ended, so that the group can't go on.
+class RankLostError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A rank's ways to those whose number differs from its own in one bit. Ranks count 1, 2, 4, ...
+class Links {
+ public:
+  /// Errors    ShapeError: another number of ranks, or a rank outside [0, ranks).
+  Links(int rank, int ranks);
+  virtual ~Links() = default;
+  Links(const Links&) = delete;
+  Links& operator=(const Links&) = delete;
+
+  int rank() const { return rank_; }
+  int ranks() const { return ranks_; }
+
+  /// Sends `out` to rank `peer` and receives `in` from it, `bytes` each, which is what both ends call
+  /// with: both are done on return. It waits for a rank that lives, however long.
+  /// Errors    RankLostError: the peer has ended.
+  virtual void exchange(int peer, const void* out, void* in, std::int64_t bytes) const = 0;
+
+  /// Whether the peer is known to have ended; asked while something else waits for it.
+  virtual bool lost(int peer) const = 0;
+
+  /// Throws the RankLostError.
+  [[noreturn]] void throw_lost(int peer) const;
+
+ private:
+  int rank_, ranks_;
+};
+
+/// A rank's ways from GPU to GPU.
+class DeviceLinks {
+ public:
+  virtual ~DeviceLinks() = default;
+  /// As Links::exchange, of arrays on this rank's GPU, behind the work of `stream`.
+  virtual void exchange(int peer, const void* out, void* in, std::int64_t bytes,
+                        DeviceStream* stream) const = 0;
+};
+
+/// Takes over sockets[b], a connected stream socket to rank ^ 2^b, for each bit b of the ranks'
+/// numbers. The end of a process is noticed at once.
+std::unique_ptr<Links> socket_links(int rank, std::vector<int> sockets);
+
+/// The sockets of `ranks` processes of one machine, which inherit them: result[rank] for
+/// socket_links(). A process has to close those of the others, or it hides their end.
+/// Errors    ShapeError: `ranks` is no power of two. Error: the system refuses.
+std::vector<std::vector<int>> local_sockets(int ranks);
+
+/// A process among those that an MPI launcher has started.
+struct MpiPlace {
+  std::unique_ptr<Links> links;
+  int local_rank = 0;  ///< among those of the same machine
+};
+
+/// Joins the others of MPI_COMM_WORLD; once a process. That a rank has ended is
+/// the launcher's to notice, which then ends all. MPI is left when the links end, unless they do by an
+/// exception: the launcher would wait for those that it doesn't reach.
+/// Errors    ConfigError: a build without MPI (TRIFOLD_MPI), one that no second thread may call, a
+///           number of ranks that is no power of two.
+MpiPlace join_mpi();
+
+}  // namespace trifold::kernels
