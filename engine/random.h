@@ -36,6 +36,7 @@ inline constexpr std::uint32_t probe = 5;       ///< Images and their order for 
 inline constexpr std::uint32_t criterion = 6;   ///< What a pruning criterion draws.
 inline constexpr std::uint32_t dropout = 7;     ///< What a dropout keeps in one training step.
 inline constexpr std::uint32_t window = 8;      ///< Window of one image in one epoch.
+inline constexpr std::uint32_t color = 9;       ///< Change of one image's colours in one epoch.
 }  // namespace random_streams
 
 /// One sequence of 2^34 32-bit words, named by (seed, stream, a, b). Sequences with different names

@@ -8,6 +8,7 @@
 
 #include "apps/cli/exit_code.h"
 #include "apps/cli/message.h"
+#include "apps/cli/progress.h"
 #include "apps/cli/text.h"
 #include "kernels/runtime/error.h"
 #include "kernels/runtime/memory.h"
@@ -101,6 +102,11 @@ void DataOptions::add_to(OptionSet& app) {
          "the memory")
       ->check(CLI::IsMember({"auto", "on", "off"}))
       ->type_name("NAME");
+  app.add_option("--image-cache", image_cache_,
+                 "folder:DIR: keeps streamed images decoded and at their size in files here, which "
+                 "later runs with the same images use, too")
+      ->transform(absolute_path())
+      ->type_name("DIR");
 }
 
 std::optional<std::int64_t> DataOptions::stream_above_bytes(bool cuts_windows) const {
@@ -110,6 +116,11 @@ std::optional<std::int64_t> DataOptions::stream_above_bytes(bool cuts_windows) c
                          "{} is for images in files of their own, folder:DIR, and --data is {}; "
                          "leave it out",
                          on ? "--stream on" : "--crop resized", data);
+    require<ConfigError>(
+        image_cache_.empty(),
+        "--image-cache is for images in files of their own, folder:DIR, and --data "
+        "is {}; leave it out",
+        data);
     return std::nullopt;
   }
   require<ConfigError>(!cuts_windows || !off,
@@ -119,7 +130,14 @@ std::optional<std::int64_t> DataOptions::stream_above_bytes(bool cuts_windows) c
                        "--skip-bad counts the images that can't be read before anything else is "
                        "done, and {} reads them as they are needed; leave out one of the two",
                        on ? "--stream on" : "--crop resized");
-  if (on || cuts_windows) return 0;
+  require<ConfigError>(
+      image_cache_.empty() || (!off && !cuts_windows && skip_bad_ == 0),
+      "--image-cache is for images that are streamed and not cut by windows; leave "
+      "out {}",
+      off            ? "--stream off"
+      : cuts_windows ? "--crop resized"
+                     : "--skip-bad");
+  if (on || cuts_windows || !image_cache_.empty()) return 0;
   if (off || skip_bad_ > 0) return std::nullopt;
   return memory_limit_gib > 0 ? memory_limit_bytes() : nn::default_memory_limit_bytes() / 2;
 }
@@ -133,6 +151,13 @@ nn::DataSplits DataOptions::load(const nn::Model* model, nn::Splits splits,
                                  bool cuts_windows) const {
   nn::ImageFolderOptions image_folder{.orient = !no_orient_, .skip_bad = skip_bad_};
   image_folder.stream_above_bytes = stream_above_bytes(cuts_windows);
+  image_folder.cache = image_cache_;
+  std::optional<ProgressBar> bar;
+  image_folder.cache_progress = [&](std::int64_t done, std::int64_t total) {
+    if (!bar) bar.emplace("Decoding " + data, "images", total);
+    bar->update(done, [] { return ""; });
+    if (done == total) bar.reset();
+  };
   if (model != nullptr) {
     image_folder.side = model->info.data_side;
     image_folder.channels = model->network.graph().input_channels();
@@ -151,7 +176,8 @@ nn::DataSplits DataOptions::load(const nn::Model* model, nn::Splits splits,
     throw ConfigError(fmt::format("{} with --memory-limit{}", e.what(),
                                   streams ? ", or stream them with --stream on" : ""));
   }
-  if (stream_ == "auto" && !cuts_windows && (loaded.train.streamed() || loaded.test.streamed())) {
+  if (stream_ == "auto" && image_cache_.empty() && !cuts_windows &&
+      (loaded.train.streamed() || loaded.test.streamed())) {
     note(fmt::format("the images of {} are streamed, as all of them would take much of the memory",
                      data));
   }
@@ -188,6 +214,10 @@ void TrainingOptions::add_to(OptionSet& app) {
   app.add_option("--pad", pad_,
                  "--crop pad: zero pixels around the image (2 for images below 32 pixels, else 4)")
       ->type_name("PIXELS");
+  app.add_option("--color-jitter", color_jitter_,
+                 "Random changes of brightness, contrast and saturation, by factors up to so far "
+                 "from 1; 0.4,0.4,0.4 is usual for photographs (none)")
+      ->type_name("B,C,S");
   add_choice(app, "--cuda-graph", values.graph,
              "CUDA: captures a step as a graph once and repeats it: true or false");
   std::string unmirrored;
@@ -204,6 +234,8 @@ nn::TrainOptions TrainingOptions::resolve(const std::string& data, const nn::Dat
   nn::TrainOptions options = values;
   options.schedule.kind = nn::schedule_kind(schedule_);
   options.augmentation.reset();
+  require<ConfigError>(augment_ || color_jitter_.empty(),
+                       "--color-jitter needs --augment true; leave one of them out");
   if (!augment_) return options;
   const bool windows = cuts_windows();
   require<ConfigError>(!windows || !pad_, "--pad is for --crop pad; leave it out");
@@ -211,6 +243,13 @@ nn::TrainOptions TrainingOptions::resolve(const std::string& data, const nn::Dat
   options.augmentation = nn::Augmentation{.pad = pad_.value_or(usual_pad),
                                           .flip = flip_.value_or(nn::data_format(data).mirror),
                                           .resized = windows};
+  if (!color_jitter_.empty()) {
+    const std::vector<float> most = parse_list("--color-jitter", color_jitter_);
+    require<ConfigError>(
+        most.size() == 3 && std::ranges::all_of(most, [](float x) { return x >= 0; }),
+        "--color-jitter is '{}'; give three numbers from 0 on, such as 0.4,0.4,0.4", color_jitter_);
+    options.augmentation->color = {most[0], most[1], most[2]};
+  }
   return options;
 }
 

@@ -40,7 +40,7 @@ class DeviceOptions {
 };
 
 /// --data, --memory-limit, and for image folders --image-side and --image-channels, which a model
-/// knows, too, --no-orient, --skip-bad and --stream.
+/// knows, too, --no-orient, --skip-bad, --stream and --image-cache.
 struct DataOptions {
   std::string data;
   double memory_limit_gib = 0;  ///< 0: half of the memory
@@ -60,11 +60,11 @@ struct DataOptions {
 
   bool no_orient_ = false;
   std::int64_t skip_bad_ = 0;
-  std::string stream_ = "auto";
+  std::string stream_ = "auto", image_cache_;
 };
 
 /// --batch, --schedule, --warmup, --momentum, --nesterov, --weight-decay, --label-smoothing, --ema,
-/// --seed, --augment, --crop, --pad, --flip, --cuda-graph. Epochs and learning rates are the programs'
+/// --seed, --augment, --crop, --pad, --color-jitter, --flip, --cuda-graph. Epochs and learning rates are the programs'
 /// own.
 struct TrainingOptions {
   nn::TrainOptions values;  ///< set before add_to: the built-in values
@@ -73,7 +73,7 @@ struct TrainingOptions {
 
   /// `values` with what the flags and the data say: unless given, images below 32 pixels are padded
   /// by 2, others by 4, and mirrored where their format usually is.
-  /// Errors    ConfigError: no such schedule; a padding of windows.
+  /// Errors    ConfigError: no such schedule, a padding of windows, no such colours.
   nn::TrainOptions resolve(const std::string& data, const nn::Dataset& train) const;
 
   /// Whether images are augmented by windows of their files' pictures.
@@ -82,7 +82,7 @@ struct TrainingOptions {
  private:
   std::string schedule_;
   bool augment_ = true;
-  std::string crop_ = "pad";
+  std::string crop_ = "pad", color_jitter_;
   std::optional<std::int64_t> pad_;
   std::optional<bool> flip_;
 };

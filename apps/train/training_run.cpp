@@ -61,6 +61,7 @@ std::string deciding_options(const std::string& key) {
       {"side", "--resolution and --image-side"},
       {"resize", "--resize"},
       {"streamed", "--stream, as on or off"},
+      {"color_jitter", "--color-jitter and --augment"},
       {"mean", "--data and --init"},
       {"std", "--data and --init"},
       {"images", "--data and --held-out"},
@@ -238,6 +239,10 @@ json provenance(const TrainSettings& s, const nn::TrainOptions& o, nn::InputSize
   if (o.shards > 0) made["shards"] = o.shards;
   if (o.synchronised) made["synchronised"] = true;
   if (o.augmentation && o.augmentation->resized) made["crop"] = "resized";
+  if (o.augmentation && o.augmentation->color.changes()) {
+    const nn::ColorJitter& color = o.augmentation->color;
+    made["color_jitter"] = {color.brightness, color.contrast, color.saturation};
+  }
   return made;
 }
 

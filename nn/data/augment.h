@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/augment.h"
+#include "nn/data/color_jitter.h"
 #include "nn/data/image.h"
 #include "nn/data/normalisation.h"
 
@@ -19,10 +20,13 @@ namespace trifold::nn {
 /// With `resized`, that of larger images instead: a window of random area and aspect ratio is cut out
 /// of the image as its file stores it, brought to the side (draw_window), and then mirrored; `pad`
 /// counts for nothing.
+///
+/// Colours are changed behind the window and before the padding, which stays black.
 struct Augmentation {
   std::int64_t pad = 4;
   bool flip = true;
   bool resized = false;  ///< For streamed data sets: others hold no images of the files' sizes.
+  ColorJitter color = {};
 };
 
 /// What kernels::augment shows of one image. A pure function of (augmentation, seed, epoch, index):

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -20,6 +21,10 @@ struct ImageFolderOptions {
   /// Images that would take more bytes of memory are streamed: they stay in their files until a batch
   /// needs them. None: they never are.
   std::optional<std::int64_t> stream_above_bytes = {};
+  /// Where streamed images are kept decoded (ImageCache); empty: nowhere.
+  std::filesystem::path cache = {};
+  /// Told how many of all images of a split are decoded into the cache.
+  std::function<void(std::int64_t done, std::int64_t total)> cache_progress = {};
 };
 
 struct LoadOptions {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/runtime/error.h"
+#include "nn/data/image_cache.h"
 
 namespace trifold::nn {
 namespace {
@@ -18,14 +19,16 @@ int shrink_for(const Window& window, std::int64_t side) {
 }  // namespace
 
 void ImageReader::read(std::span<const std::int64_t> indices, const ChooseWindow& window,
-                       std::uint8_t* to) {
+                       const Change& change, std::uint8_t* to) {
   std::vector<std::string> failures(indices.size());  // of each image; empty: none
   pool_.parallel_for(std::ssize(indices), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const auto at = static_cast<std::size_t>(i);
+      const std::span pixels(to + i * dataset_.image_bytes(),
+                             static_cast<std::size_t>(dataset_.image_bytes()));
       try {
-        const Image image = read_image(indices[at], window);
-        std::ranges::copy(image.pixels, to + i * dataset_.image_bytes());
+        read_image(indices[at], window, pixels);
+        if (change) change(indices[at], pixels);
       } catch (const FileError& failure) {
         failures[at] = failure.what();
       }
@@ -35,7 +38,17 @@ void ImageReader::read(std::span<const std::int64_t> indices, const ChooseWindow
   if (failed != failures.end()) throw FileError(fmt::format("{}; mend or remove it", *failed));
 }
 
-Image ImageReader::read_image(std::int64_t index, const ChooseWindow& window) const {
+void ImageReader::read_image(std::int64_t index, const ChooseWindow& window,
+                             std::span<std::uint8_t> to) const {
+  const ImageFiles& files = *dataset_.files;
+  if (files.cache && !window) {
+    files.cache->read(dataset_.file_of[static_cast<std::size_t>(index)], to);
+    return;
+  }
+  std::ranges::copy(decode(index, window).pixels, to.begin());
+}
+
+Image ImageReader::decode(std::int64_t index, const ChooseWindow& window) const {
   const ImageFiles& files = *dataset_.files;
   const auto file = static_cast<std::size_t>(dataset_.file_of[static_cast<std::size_t>(index)]);
   const std::filesystem::path path = files.folder / files.names[file];

@@ -5,6 +5,7 @@
 #include "kernels/runtime/error.h"
 #include "kernels/runtime/thread_pool.h"
 #include "nn/data/image.h"
+#include "nn/data/image_cache.h"
 #include "nn/data/image_files.h"
 #include "nn/data/image_listing.h"
 #include "nn/data/memory_limit.h"
@@ -76,7 +77,11 @@ Dataset stream(const fs::path& folder, std::vector<std::string>& files, Dataset 
     found->bytes.push_back(static_cast<std::int64_t>(fs::file_size(folder / name, ignored)));
     dataset.file_of.push_back(std::ssize(dataset.file_of));
   }
-  dataset.files = std::move(found);
+  dataset.files = found;
+  if (!options.cache.empty()) {
+    found->cache =
+        ImageCache::open(options.cache, dataset, options.threads, options.cache_progress);
+  }
   return dataset;
 }
 

@@ -29,6 +29,7 @@ class BadImagesError : public FileError {
 ///
 /// Images that are to be streamed (`stream_above_bytes` of both wanted splits together) are listed
 /// alone, and in memory neither limited nor judged: ImageReader reads them. None can be passed over.
+/// With a `cache` they are decoded once, into files there.
 ///
 /// The warnings tell of: damaged images that could be read all the same, images passed over by
 /// `skip_bad`, images of other formats, images that are in no class folder, classes without a test
@@ -38,7 +39,7 @@ class BadImagesError : public FileError {
 ///           is not UTF-8, a link that leads back to a folder it is in, all images of one class that
 ///           can't be read. BadImagesError: more than `skip_bad` images that can't be read (the first
 ///           20 are named). ConfigError: more bytes than `memory_limit_bytes`, an unusable side or
-///           number of channels, `skip_bad` of streamed images.
+///           number of channels, `skip_bad` of streamed images. ImageCache::open's.
 DataSplits load_image_folder(const std::filesystem::path& folder, const ImageFolderOptions& options,
                              std::int64_t memory_limit_bytes, Splits splits = Splits::both);
 

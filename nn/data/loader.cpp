@@ -97,6 +97,14 @@ std::optional<Batch> Loader::produce() {
 std::vector<std::uint8_t> Loader::pixels_of(std::span<const std::int64_t> indices) {
   const std::size_t bytes = indices.size() * static_cast<std::size_t>(dataset_.image_bytes());
   std::vector<std::uint8_t> pixels;
+  ImageReader::Change change;
+  if (options_.augmentation && options_.augmentation->color.changes()) {
+    change = [this](std::int64_t index, std::span<std::uint8_t> image) {
+      const ColorJitter& jitter = options_.augmentation->color;
+      change_colors(draw_color_change(jitter, options_.seed, epoch_, index), image,
+                    dataset_.channels);
+    };
+  }
   if (reader_) {
     ImageReader::ChooseWindow window;
     if (options_.augmentation && options_.augmentation->resized) {
@@ -105,13 +113,15 @@ std::vector<std::uint8_t> Loader::pixels_of(std::span<const std::int64_t> indice
       };
     }
     pixels.resize(bytes);
-    reader_->read(indices, window, pixels.data());
+    reader_->read(indices, window, change, pixels.data());
     return pixels;
   }
   pixels.reserve(bytes);
   for (const std::int64_t index : indices) {
     const std::uint8_t* const image = dataset_.image(index);
     pixels.insert(pixels.end(), image, image + dataset_.image_bytes());
+    if (change)
+      change(index, std::span(pixels).last(static_cast<std::size_t>(dataset_.image_bytes())));
   }
   return pixels;
 }

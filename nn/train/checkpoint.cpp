@@ -24,6 +24,7 @@ void require_same_run(const std::filesystem::path& path, const json& found, cons
   static const std::map<std::string, json> usual = {{"resize", to_string(InputSize(0).filter)},
                                                     {"crop", "pad"},
                                                     {"streamed", false},
+                                                    {"color_jitter", {0, 0, 0}},
                                                     {"synchronised", false}};
   const auto require_same = [&](const std::string& key) {
     const auto old = usual.find(key);
@@ -39,6 +40,11 @@ void require_same_run(const std::filesystem::path& path, const json& found, cons
     if (key != checksum) require_same(key);
   }
   require_same(checksum);
+}
+
+json colors_of(const TrainOptions& o) {
+  const ColorJitter c = o.augmentation ? o.augmentation->color : ColorJitter{};
+  return {c.brightness, c.contrast, c.saturation};
 }
 
 }  // namespace
@@ -61,6 +67,7 @@ std::string Trainer::fingerprint() const {
               {"pad", o.augmentation ? o.augmentation->pad : -1},
               {"flip", o.augmentation && o.augmentation->flip},
               {"crop", o.augmentation && o.augmentation->resized ? "resized" : "pad"},
+              {"color_jitter", colors_of(o)},
               {"side", size_.side},
               {"resize", to_string(size_.filter)},
               {"mean", normalisation_.mean},

@@ -62,6 +62,8 @@ TEST_F(Stream, ChangesNothingButTheMemoryThatIsTaken) {
   for (const auto& [out, flags] : std::vector<std::pair<std::string, std::vector<std::string>>>{
            {"streamed", {"--stream", "on"}},
            {"on 3 threads", {"--stream", "on", "--threads", "3"}},
+           {"cached", {"--image-cache", (folder / "cache").string()}},
+           {"cached again", {"--image-cache", (folder / "cache").string()}},
            {"small", {}}}) {
     const Result result = train(out, flags);
     ASSERT_EQ(result.code, 0) << result.err;
@@ -73,6 +75,8 @@ TEST_F(Stream, ChangesNothingButTheMemoryThatIsTaken) {
   ASSERT_EQ(large.code, 0) << large.err;
   EXPECT_NE(large.err.find("note: the images of " + data + " are streamed"), std::string::npos);
   expect_equal_runs("held", "large");
+  expect_refused(2, "leave out --crop resized",
+                 {"--image-cache", (folder / "cache").string(), "--crop", "resized"});
   expect_refused(2, "or stream them with --stream on",
                  {"--memory-limit", "0.00001", "--stream", "off"});
 

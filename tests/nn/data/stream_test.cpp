@@ -127,6 +127,97 @@ TEST_F(StreamedFolder, GivesTheBitsOfTheFolderInMemory) {
   }
 }
 
+/// The data set with a cache, and how many of its images were decoded into it.
+class CachedFolder : public StreamedFolder {
+ protected:
+  DataSplits load_cached() {
+    decoded_ = 0;
+    ImageFolderOptions options{.side = 10, .threads = 2};
+    options.stream_above_bytes = 0;
+    options.cache = cache_.path();
+    std::int64_t before = 0;
+    options.cache_progress = [&](std::int64_t done, std::int64_t total) {
+      decoded_ += done - before;
+      before = done == total ? 0 : done;
+    };
+    return load_image_folder(folder_.path(), options, no_limit);
+  }
+  std::vector<fs::path> cache_files() const {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(cache_.path())) files.push_back(entry.path());
+    std::ranges::sort(files);
+    return files;
+  }
+  TempFolder cache_;
+  std::int64_t decoded_ = 0;
+};
+
+TEST_F(CachedFolder, HasTheBitsOfTheFolderInMemoryAndIsDecodedOnce) {
+  const DataSplits held = load(std::nullopt);
+  const LoaderOptions options{.batch = 6, .seed = 9, .augmentation = Augmentation{2, true}};
+  for (const std::int64_t expected : {44, 0}) {
+    const DataSplits cached = load_cached();
+    EXPECT_EQ(decoded_, expected);
+    EXPECT_TRUE(same(epoch_of(cached.train, options, 3), epoch_of(held.train, options, 3)));
+    EXPECT_TRUE(same(epoch_of(cached.test, {.batch = 2}, 0), epoch_of(held.test, {.batch = 2}, 0)));
+    const HeldOutSplit a = split_held_out(cached.train, 9, 5), b = split_held_out(held.train, 9, 5);
+    EXPECT_TRUE(same(epoch_of(a.held_out, {.batch = 4}, 0), epoch_of(b.held_out, {.batch = 4}, 0)));
+    EXPECT_EQ(checksum(cached.train), checksum(load().train));
+  }
+  const std::vector<fs::path> files = cache_files();
+  ASSERT_EQ(files.size(), 2u);
+  EXPECT_EQ(fs::file_size(files[0]), 3u * 300);
+  EXPECT_EQ(fs::file_size(files[1]), 41u * 300);
+}
+
+TEST_F(CachedFolder, IsMadeAnewWhereAPictureHasChanged) {
+  load_cached();
+  const fs::path picture = folder_ / "train/class0/00.png";
+  const auto time = fs::last_write_time(picture);
+  const auto bytes = encode_png(noise(9, 11, 77), SPNG_COLOR_TYPE_TRUECOLOR);
+  write_bytes(picture, bytes);
+  fs::last_write_time(picture, time + std::chrono::seconds(5));
+  const DataSplits changed = load_cached();
+  EXPECT_EQ(decoded_, 41);
+  EXPECT_EQ(cache_files().size(), 3u);
+  EXPECT_TRUE(same(epoch_of(changed.train, {.batch = 6}, 0),
+                   epoch_of(load(std::nullopt).train, {.batch = 6}, 0)));
+}
+
+TEST_F(CachedFolder, SaysWhatIsWrongAndLeavesNothing) {
+  write_bytes(folder_ / "train/class1/04.jpg", {1, 2, 3});
+  expect_error<FileError>([&] { load_cached(); }, {"04.jpg", "mend or remove it"});
+  EXPECT_TRUE(cache_files().empty());
+  fs::remove(folder_ / "train/class1/04.jpg");
+  // What a killed process has left.
+  load_cached();
+  const std::vector<fs::path> files = cache_files();
+  fs::rename(files[1], files[1].string() + ".partial");
+  fs::resize_file(files[1].string() + ".partial", 100000);
+  load_cached();
+  EXPECT_EQ(decoded_, 41);
+  EXPECT_EQ(cache_files(), files);
+  fs::resize_file(files[1], 77);
+  expect_error<FileError>([&] { load_cached(); }, {"has 77 bytes, not 12300; remove it"});
+}
+
+TEST_F(CachedFolder, IsMadeByOneOfThoseWhoWantIt) {
+  std::vector<std::int64_t> decoded(4);
+  std::vector<std::thread> threads;
+  for (std::int64_t& count : decoded) {
+    threads.emplace_back([&] {
+      ImageFolderOptions options{.side = 10, .threads = 1};
+      options.stream_above_bytes = 0;
+      options.cache = cache_.path();
+      options.cache_progress = [&](std::int64_t, std::int64_t total) { count += total; };
+      load_image_folder(folder_.path(), options, no_limit);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(decoded[0] + decoded[1] + decoded[2] + decoded[3], 44);
+  EXPECT_EQ(cache_files().size(), 2u);
+}
+
 TEST_F(StreamedFolder, AnyNumberOfThreadsGivesTheSameBits) {
   const Dataset data = load().train;
   LoaderOptions options = windows_;
@@ -235,7 +326,7 @@ TEST_F(StreamedFolder, LargePicturesAreDecodedSmaller) {
     Bytes pixels(static_cast<std::size_t>(data.image_bytes()));
     const std::int64_t first = 0;
     reader.read(
-        {&first, 1}, [&](auto...) { return window; }, pixels.data());
+        {&first, 1}, [&](auto...) { return window; }, {}, pixels.data());
     const auto [low, high] = std::ranges::minmax_element(pixels);
     return *high - *low;
   };
