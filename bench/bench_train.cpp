@@ -65,7 +65,7 @@ class Stepper {
     sgd_.set_learning_rate(1e-3);
     if (o.inference) folded_.emplace(network_);
     if (o.graph) graph_.emplace(ex.device);
-    if (o.shards > 0) shards_.emplace(o.shards, group);
+    if (o.shards > 0) shards_.emplace(o.shards, group, ex);
     const std::int64_t n = o.batch / std::max<std::int64_t>(o.shards, 1);
     engine::Tensor images =
         engine::Tensor::zeros({n, o.side, o.side, network_.graph().input_channels()});
@@ -104,7 +104,7 @@ class Stepper {
       tape.backward(engine::softmax_cross_entropy(tape, logits, labels_, 0.0f), progressed);
       return kernels::Totals{};
     };
-    shards_ ? shards_->run(network_, ex_, pass) : pass(0, {});
+    shards_ ? shards_->run(network_, pass) : pass(0, {});
     sgd_.step(network_);
   }
 

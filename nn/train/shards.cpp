@@ -117,15 +117,23 @@ void give_values(Network& network, const kernels::Exec& ex, const Tensor& values
   }
 }
 
+// Keeps what is being summed until it is, also where a pass fails.
+struct Waiting {
+  RankSum* sum;
+  ~Waiting() {
+    if (sum) sum->wait();
+  }
+};
+
 // One rank's passes over its shards of a batch.
 class Step {
  public:
   Step(Network& network, const kernels::Exec& ex, const Shards::Pass& pass)
       : network_(network), ex_(ex), pass_(pass), running_(running_statistics(network)) {}
 
-  // The sum over the shards [first, last), by halves and so in their order, and over those of the
-  // other ranks, if there are any.
-  Sums sum(std::int64_t first, std::int64_t last, const kernels::Collective* ranks) {
+  // The sum over the shards [first, last), by halves and so in their order, its values over those of
+  // the other ranks, too, if there are any.
+  Sums sum(std::int64_t first, std::int64_t last, RankSum* over_ranks) {
     // The right edge of the tree: what the last shard is added to, from the root on.
     std::vector<Sums> earlier;
     while (last - first > 1) {
@@ -136,13 +144,12 @@ class Step {
     set_running_statistics(network_, running_);
     ShardValues shard(network_, ex_);
     float* const values = shard.values.data();
-    std::optional<RankSum> over_ranks;
-    if (ranks) over_ranks.emplace(*ranks, ex_, values);
+    const Waiting waiting{over_ranks};
     const auto made = [&](std::int64_t at, std::int64_t count) {
       for (auto e = earlier.rbegin(); e != earlier.rend(); ++e) {
         kernels::add(ex_, count, e->values.data() + at, values + at, values + at);
       }
-      if (over_ranks) over_ranks->add(at, count);
+      if (over_ranks) over_ranks->add(count, values + at);
     };
     const kernels::Totals own = pass_(first, [&] { shard.take(false, made); });
     shard.take(true, made);
@@ -151,10 +158,7 @@ class Step {
     for (auto e = earlier.rbegin(); e != earlier.rend(); ++e) {
       for (std::size_t i = 0; i < totals.size(); ++i) totals[i] = e->totals[i] + totals[i];
     }
-    if (over_ranks) {
-      over_ranks->finish();
-      ranks->sum(std::span<double>(totals));
-    }
+    if (over_ranks) over_ranks->finish();
     return {shard.values, totals};
   }
 
@@ -171,21 +175,26 @@ class Step {
 
 }  // namespace
 
-Shards::Shards(std::int64_t shards, const kernels::Collective* ranks)
-    : count_(shards), own_(shards), ranks_(ranks) {
+Shards::Shards(std::int64_t shards, const kernels::Collective* ranks, const kernels::Exec& ex)
+    : count_(shards), own_(shards), ranks_(ranks), ex_(ex) {
   const std::int64_t of = ranks ? ranks->ranks() : 1;
   require<ConfigError>(shards >= 1 && shards % of == 0,
                        "{} shards of a batch can't be dealt out equally to {} ranks", shards, of);
   own_ = shards / of;
   first_ = ranks ? ranks->rank() * own_ : 0;
+  if (ranks) over_ranks_ = std::make_unique<RankSum>(*ranks, ex);
 }
 
-kernels::Totals Shards::run(Network& network, const kernels::Exec& ex, const Pass& pass) const {
-  Step step(network, ex, pass);
-  const Sums sums = step.sum(first_, first_ + own_, ranks_);
+Shards::Shards(Shards&&) noexcept = default;
+Shards::~Shards() = default;
+
+kernels::Totals Shards::run(Network& network, const Pass& pass) const {
+  Step step(network, ex_, pass);
+  Sums sums = step.sum(first_, first_ + own_, over_ranks_.get());
+  if (ranks_) ranks_->sum(std::span<double>(sums.totals));
   float* const values = sums.values.data();
-  kernels::scale(ex, sums.values.size(), 1.0f / static_cast<float>(count_), values, values);
-  give_values(network, ex, sums.values, step.present());
+  kernels::scale(ex_, sums.values.size(), 1.0f / static_cast<float>(count_), values, values);
+  give_values(network, ex_, sums.values, step.present());
   return {.loss = sums.totals[0], .correct = static_cast<std::int64_t>(sums.totals[1])};
 }
 

@@ -39,14 +39,14 @@ void check_options(const TrainOptions& o) {
                        o.epochs);
 }
 
-std::optional<Shards> shards_of(const TrainOptions& o) {
+std::optional<Shards> shards_of(const TrainOptions& o, const kernels::Exec& ex) {
   require<ConfigError>(o.shards > 0 || !o.ranks, "ranks share the shards of a batch; it has none");
   if (o.shards == 0) return std::nullopt;
   // The host forms the sums over them, in the midst of a step.
   require<ConfigError>(!o.graph, "a step over shards of a batch can't be captured as a graph");
   require<ConfigError>(!o.synchronised || (o.ranks && o.ranks->ranks() == o.shards),
                        "batch statistics of all {} shards take as many ranks", o.shards);
-  return Shards(o.shards, o.ranks);
+  return Shards(o.shards, o.ranks, ex);
 }
 
 LoaderOptions loader_options(const Dataset& data, const TrainOptions& o,
@@ -77,7 +77,7 @@ Trainer::Trainer(Network& network, const Dataset& data, const Normalisation& nor
       size_(size),
       options_(options),
       ex_(ex),
-      shards_((check_options(options), shards_of(options))),
+      shards_((check_options(options), shards_of(options, ex))),
       loader_(data, normalisation, loader_options(data, options, shards_), ex),
       sgd_(network,
            {.momentum = options.momentum,
@@ -172,7 +172,7 @@ void Trainer::sharded_step(const DeviceBatch& first) {
   const std::int64_t step = epoch_ * loader_.batches_per_epoch() + batch_;
   const kernels::Totals before = totals_.read();
   const kernels::Totals sum =
-      shards_->run(network_, ex_, [&](std::int64_t shard, const auto& progressed) {
+      shards_->run(network_, [&](std::int64_t shard, const auto& progressed) {
         // A loader gives a batch's own shards in their order; the caller has fetched the first.
         const DeviceBatch batch = shard == shards_->first() ? first : loader_.next().value();
         set_dropout_step(step * shards_->count() + shard);

@@ -168,7 +168,7 @@ TEST_F(ShardsTest, RanksExchangeWhileTheBackwardPassRuns) {
         while_running = exchanges;
         return kernels::Totals{.loss = 1, .correct = shard};
       };
-      const kernels::Totals totals = Shards(2, &group).run(network, {}, pass);
+      const kernels::Totals totals = Shards(2, &group, {}).run(network, pass);
       EXPECT_GE(while_running, 1);
       EXPECT_GT(exchanges, while_running + 1) << "the rest, and the totals";
       EXPECT_EQ(totals.loss, 2);
@@ -177,6 +177,35 @@ TEST_F(ShardsTest, RanksExchangeWhileTheBackwardPassRuns) {
         if (!is_trainable(p.role)) continue;
         for (const float value : p.var.gradient->sum().values()) ASSERT_EQ(value, 1.5f);
       }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+// The arrays of the step go with the exception, and an exchange of them is under way.
+TEST_F(ShardsTest, APassThatFailsWaitsForWhatIsExchanged) {
+  const std::vector<std::vector<int>> sockets = kernels::local_sockets(2);
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < 2; ++rank) {
+    threads.emplace_back([&, rank] {
+      std::atomic<int> exchanges = 0;
+      const kernels::Collective group(std::make_unique<CountingLinks>(
+          rank, sockets[static_cast<std::size_t>(rank)], exchanges));
+      Network network(make_architecture("resnet20", 3, 10));
+      const auto fails = [&](std::int64_t, const std::function<void()>& progressed) {
+        auto& parameters = network.parameters();
+        for (auto p = parameters.rbegin(); p + 1 != parameters.rend(); ++p) {
+          if (is_trainable(p->role)) {
+            p->var.gradient->add({}, engine::Tensor::filled(p->var.shape(), 1));
+          }
+        }
+        progressed();
+        if (rank == 1) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        throw MemoryError("no memory");
+        return kernels::Totals{};
+      };
+      EXPECT_THROW(Shards(2, &group, {}).run(network, fails), MemoryError);
+      EXPECT_EQ(exchanges, 1);
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -193,7 +222,7 @@ TEST_F(ShardsTest, ALostRankIsSaidOnceTheBackwardPassIsDone) {
     done = true;
     return kernels::Totals{};
   };
-  EXPECT_THROW(Shards(2, &group).run(network, {}, pass), kernels::RankLostError);
+  EXPECT_THROW(Shards(2, &group, {}).run(network, pass), kernels::RankLostError);
   EXPECT_TRUE(done);
 }
 
