@@ -1,8 +1,8 @@
 /// Bound by memory: forward writes y once and reads the chosen channels of the chosen pixels;
 /// backward gathers, writing dx once and reading dy once, with the help of an inverse of `source`.
 #include "kernels/cuda/image_rows.cuh"
-#include "kernels/cuda/scratch.cuh"
 #include "kernels/runtime/backends.h"
+#include "kernels/runtime/scratch.h"
 
 namespace trifold::kernels::cuda {
 namespace {

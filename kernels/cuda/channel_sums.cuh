@@ -3,7 +3,7 @@
 
 #include "kernels/cuda/check.cuh"
 #include "kernels/cuda/columns.cuh"
-#include "kernels/cuda/scratch.cuh"
+#include "kernels/runtime/scratch.h"
 
 namespace trifold::kernels::cuda {
 

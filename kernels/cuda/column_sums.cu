@@ -2,8 +2,8 @@
 
 #include "kernels/cuda/check.cuh"
 #include "kernels/cuda/conv2d/plan.h"
-#include "kernels/cuda/scratch.cuh"
 #include "kernels/cuda/vector.cuh"
+#include "kernels/runtime/scratch.h"
 
 namespace trifold::kernels::cuda {
 namespace {

@@ -5,8 +5,8 @@
 #include "kernels/cuda/column_sums.cuh"
 #include "kernels/cuda/linear_plan.h"
 #include "kernels/cuda/map.cuh"
-#include "kernels/cuda/scratch.cuh"
 #include "kernels/runtime/backends.h"
+#include "kernels/runtime/scratch.h"
 
 namespace trifold::kernels::cuda {
 namespace {

@@ -4,34 +4,12 @@
 
 #include "kernels/elementwise.h"
 #include "kernels/runtime/memory.h"
+#include "kernels/runtime/scratch.h"
 #if TRIFOLD_WITH_CUDA
 #include "kernels/cuda/nccl_links.h"
 #endif
 
 namespace trifold::kernels {
-namespace {
-
-// Numbers on ex.device, not initialised.
-class Received {
- public:
-  Received(const Exec& ex, std::int64_t count)
-      : device_(ex.device),
-        stream_(ex.stream),
-        block_(allocate(device_, count * std::int64_t{sizeof(float)}, stream_)) {}
-  ~Received() { release(device_, block_, stream_); }
-  Received(const Received&) = delete;
-  Received& operator=(const Received&) = delete;
-
-  float* data() const { return static_cast<float*>(block_.data); }
-
- private:
-  Device device_;
-  DeviceStream* stream_;
-  Block block_;
-};
-
-}  // namespace
-
 Collective::Collective(std::unique_ptr<Links> links) : links_(std::move(links)) {}
 
 // In both sums the two ends add the same two numbers, and which comes first makes no difference.
@@ -46,7 +24,7 @@ void Collective::sum(std::span<double> x) const {
 
 void Collective::sum(const Exec& ex, std::int64_t count, float* x) const {
   if (count == 0 || ranks() == 1) return;
-  const Received received(ex, count);
+  const Scratch<float> received(ex, count);
   for (int bit = 1; bit < ranks(); bit *= 2) {
     exchange(ex, rank() ^ bit, x, received.data(), count);
     add(ex, count, x, received.data(), x);

@@ -70,9 +70,9 @@ struct MpiPlace {
   int local_rank = 0;  ///< among those of the same machine
 };
 
-/// Joins the others of MPI_COMM_WORLD; once a process. That a rank has ended is
-/// the launcher's to notice, which then ends all. MPI is left when the links end, unless they do by an
-/// exception: the launcher would wait for those that it doesn't reach.
+/// Joins the others of MPI_COMM_WORLD; once a process. That a rank has ended is the launcher's to
+/// notice, which then ends all. MPI is left when the links end, unless they do by an exception: the
+/// others wouldn't come to leave it, too.
 /// Errors    ConfigError: a build without MPI (TRIFOLD_MPI), one that no second thread may call, a
 ///           number of ranks that is no power of two.
 MpiPlace join_mpi();

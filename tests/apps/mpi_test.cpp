@@ -59,8 +59,20 @@ TEST_F(MpiTraining, StopsAfterACheckpointAndGoesOn) {
 }
 
 TEST_F(MpiTraining, TheErrorOfOneEndsAll) {
-  const Result wrong = launch("2", "run", {"--init", "none.safetensors"});
+  // Rank 1 alone, while the other waits for it.
+  std::vector<std::string> all = {"-n", "1", path_of_program("train")};
+  for (const bool last : {false, true}) {
+    const std::vector<std::string> own = words(
+        "run", {"--meet", "mpi", "--epochs", "100000", "--init", last ? "none.safetensors" : ""});
+    all.insert(all.end(), own.begin(), own.end());
+    if (!last) all.insert(all.end(), {":", "-n", "1", path_of_program("train")});
+  }
+  const Result wrong = run_program(TRIFOLD_MPIEXEC, all);
   EXPECT_EQ(wrong.code, 3) << wrong.err;
+  EXPECT_NE(wrong.err.find("none.safetensors"), std::string::npos) << wrong.err;
+}
+
+TEST_F(MpiTraining, RefusesWhatDoesNotFit) {
   const Result uneven = launch("3", "run");
   EXPECT_EQ(uneven.code, 2) << uneven.err;
   EXPECT_NE(uneven.err.find("MPI has started 3 ranks; start 1, 2, 4"), std::string::npos)

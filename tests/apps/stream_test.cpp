@@ -75,8 +75,19 @@ TEST_F(Stream, ChangesNothingButTheMemoryThatIsTaken) {
   ASSERT_EQ(large.code, 0) << large.err;
   EXPECT_NE(large.err.find("note: the images of " + data + " are streamed"), std::string::npos);
   expect_equal_runs("held", "large");
-  expect_refused(2, "leave out --crop resized",
-                 {"--image-cache", (folder / "cache").string(), "--crop", "resized"});
+  const std::string cache = (folder / "cache").string();
+  expect_refused(2, "leave out --crop resized", {"--image-cache", cache, "--crop", "resized"});
+  expect_refused(2, "leave out --stream off", {"--image-cache", cache, "--stream", "off"});
+  expect_refused(2, "leave out --skip-bad", {"--image-cache", cache, "--skip-bad", "1"});
+  expect_refused(2, "give three numbers from 0 on", {"--color-jitter", "0.4,0.4"});
+  expect_refused(2, "give three numbers from 0 on", {"--color-jitter", "0.4,0.4,-1"});
+  expect_refused(2, "needs --augment true", {"--color-jitter", "1,1,1", "--augment", "false"});
+  // Colours are a part of what a run may go on with.
+  ASSERT_EQ(train("colours", {"--color-jitter", "1,1,1", "--time-limit", "0.00001"}).code, 75);
+  const Result other = train("colours", {"--color-jitter", "1,1,0", "--resume"});
+  EXPECT_EQ(other.code, 2);
+  EXPECT_TRUE(one_error(other, "give the same --color-jitter and --augment")) << other.err;
+  EXPECT_EQ(train("colours", {"--color-jitter", "1,1,1", "--resume"}).code, 0);
   expect_refused(2, "or stream them with --stream on",
                  {"--memory-limit", "0.00001", "--stream", "off"});
 

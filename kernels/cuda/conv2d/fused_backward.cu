@@ -3,7 +3,7 @@
 #include "kernels/cuda/conv2d/backward_sums.h"
 #include "kernels/cuda/conv2d/fused_backward.h"
 #include "kernels/cuda/conv2d/launch.cuh"
-#include "kernels/cuda/scratch.cuh"
+#include "kernels/runtime/scratch.h"
 
 namespace trifold::kernels::cuda {
 namespace {

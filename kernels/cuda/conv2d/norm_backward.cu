@@ -1,8 +1,8 @@
 #include "kernels/cuda/conv2d/norm_backward.cuh"
 
 #include "kernels/cuda/conv2d/fused_backward.h"
-#include "kernels/cuda/scratch.cuh"
 #include "kernels/runtime/backends.h"
+#include "kernels/runtime/scratch.h"
 
 namespace trifold::kernels::cuda {
 namespace {

@@ -4,7 +4,7 @@
 #include "kernels/conv2d.h"
 #include "kernels/cuda/conv2d/backward_sums.h"
 #include "kernels/cuda/conv2d/plan.h"
-#include "kernels/cuda/scratch.cuh"
+#include "kernels/runtime/scratch.h"
 
 namespace trifold::kernels::cuda {
 

@@ -10,8 +10,8 @@
 #include "kernels/cuda/column_sums.cuh"
 #include "kernels/cuda/map.cuh"
 #include "kernels/cuda/providers.h"
-#include "kernels/cuda/scratch.cuh"
 #include "kernels/runtime/error_types.h"
+#include "kernels/runtime/scratch.h"
 
 namespace trifold::kernels::cuda::cudnn {
 namespace {

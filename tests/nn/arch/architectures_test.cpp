@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "kernels/runtime/error.h"
 #include "nn/arch/densenet.h"
@@ -12,6 +14,17 @@
 
 namespace trifold::nn {
 namespace {
+
+// How many can be trained, and the names of all.
+std::pair<std::int64_t, std::set<std::string>> parameters_of(const Graph& graph) {
+  std::int64_t count = 0;
+  std::set<std::string> names;
+  for (const ParameterSpec& spec : parameter_specs(graph)) {
+    if (is_trainable(spec.role)) count += spec.shape.size();
+    names.insert(spec.name);
+  }
+  return {count, names};
+}
 
 TEST(Architectures, HaveTheUsualSizes) {
   const Graph resnet = make_architecture("resnet56", 3, 10);
@@ -28,12 +41,7 @@ TEST(Architectures, MobileNetV2HasTheUsualParametersAndBlocks) {
   EXPECT_EQ(graph.blocks.size(), 17u);
   EXPECT_EQ(std::ranges::count(graph.blocks, true, &Block::skippable), 10);
   EXPECT_EQ(graph.blocks.back().stage, 6);
-  std::int64_t count = 0;
-  std::set<std::string> names;
-  for (const ParameterSpec& spec : parameter_specs(graph)) {
-    if (is_trainable(spec.role)) count += spec.shape.size();
-    names.insert(spec.name);
-  }
+  const auto [count, names] = parameters_of(graph);
   EXPECT_EQ(count, 2296922);
   for (const char* name : {"conv1.weight", "bn1.bias", "layers.0.shortcut.0.weight",
                            "layers.0.shortcut.1.running_var", "layers.16.conv2.weight",
@@ -50,12 +58,7 @@ TEST(Architectures, EfficientNetB0HasTheUsualParametersAndBlocks) {
   EXPECT_EQ(graph.blocks.size(), 16u);
   EXPECT_EQ(std::ranges::count(graph.blocks, true, &Block::skippable), 9);
   EXPECT_EQ(graph.blocks.back().stage, 6);
-  std::int64_t count = 0;
-  std::set<std::string> names;
-  for (const ParameterSpec& spec : parameter_specs(graph)) {
-    if (is_trainable(spec.role)) count += spec.shape.size();
-    names.insert(spec.name);
-  }
+  const auto [count, names] = parameters_of(graph);
   EXPECT_EQ(count, 5288548);
   for (const char* name :
        {"features.0.0.weight", "features.0.1.running_mean", "features.1.0.block.0.0.weight",
@@ -72,12 +75,7 @@ TEST(Architectures, EfficientNetB0HasTheUsualParametersAndBlocks) {
 TEST(Architectures, Vgg16HasTheUsualParametersAndNames) {
   const Graph graph = make_architecture("vgg16", 3, 10);
   EXPECT_TRUE(graph.blocks.empty());
-  std::int64_t count = 0;
-  std::set<std::string> names;
-  for (const ParameterSpec& spec : parameter_specs(graph)) {
-    if (is_trainable(spec.role)) count += spec.shape.size();
-    names.insert(spec.name);
-  }
+  const auto [count, names] = parameters_of(graph);
   EXPECT_EQ(count, 14724042);
   for (const char* name : {"feature.0.weight", "feature.1.running_var", "feature.7.weight",
                            "feature.40.weight", "feature.41.bias", "classifier.bias"}) {

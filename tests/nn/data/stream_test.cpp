@@ -6,6 +6,7 @@
 #include <fstream>
 #include <thread>
 
+#include "engine/file_io.h"
 #include "engine/random.h"
 #include "nn/data/image_folder.h"
 #include "nn/data/loader.h"
@@ -114,8 +115,12 @@ TEST_F(StreamedFolder, StreamsWhatTakesMoreThanItMay) {
 TEST_F(StreamedFolder, GivesTheBitsOfTheFolderInMemory) {
   for (const std::int64_t channels : {1, 3}) {
     const Dataset streamed = load(0, channels).train, held = load(std::nullopt, channels).train;
-    const LoaderOptions options{.batch = 6, .seed = 9, .augmentation = Augmentation{2, true}};
+    LoaderOptions options{.batch = 6, .seed = 9, .augmentation = Augmentation{2, true}};
     EXPECT_TRUE(same(epoch_of(streamed, options, 3), epoch_of(held, options, 3)));
+    const std::vector<Batch> plain = epoch_of(streamed, options, 3);
+    options.augmentation->color = {.brightness = 0.4f, .contrast = 0.4f, .saturation = 0.4f};
+    EXPECT_TRUE(same(epoch_of(streamed, options, 3), epoch_of(held, options, 3)));
+    EXPECT_FALSE(same(epoch_of(streamed, options, 3), plain));
     const std::vector<std::int64_t> some = {40, 3, 3, 17};
     EXPECT_TRUE(same(epoch_of(subset(streamed, some), {.batch = 3}, 0),
                      epoch_of(subset(held, some), {.batch = 3}, 0)));
@@ -189,6 +194,11 @@ TEST_F(CachedFolder, SaysWhatIsWrongAndLeavesNothing) {
   expect_error<FileError>([&] { load_cached(); }, {"04.jpg", "mend or remove it"});
   EXPECT_TRUE(cache_files().empty());
   fs::remove(folder_ / "train/class1/04.jpg");
+  ImageFolderOptions nowhere{.side = 10};
+  nowhere.stream_above_bytes = 0;
+  nowhere.cache = folder_ / "train/class0/00.png";  // no folder
+  expect_error<engine::WriteError>([&] { load_image_folder(folder_.path(), nowhere, no_limit); },
+                                   {"the cache of images can't be written"});
   // What a killed process has left.
   load_cached();
   const std::vector<fs::path> files = cache_files();

@@ -6,7 +6,7 @@
 #include "kernels/runtime/exec.h"
 #include "kernels/runtime/memory.h"
 
-namespace trifold::kernels::cuda {
+namespace trifold::kernels {
 
 /// `count` elements on ex.device, not initialised; nothing for 0. It may end before the kernels
 /// that use it do, for what gets the memory next comes after them on the same stream.
@@ -32,4 +32,4 @@ class Scratch {
   Block block_;
 };
 
-}  // namespace trifold::kernels::cuda
+}  // namespace trifold::kernels
