@@ -13,34 +13,11 @@
 #include <string>
 #include <system_error>
 
+#include "engine/descriptor.h"
 #include "kernels/runtime/error.h"
 
 namespace trifold::engine {
 namespace {
-
-// An open file that is closed at the end of its scope.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-// Removes a file at the end of its scope, unless it has got its final name.
-struct TemporaryFile {
-  std::string name;
-  bool renamed = false;
-  ~TemporaryFile() {
-    if (!renamed) ::unlink(name.c_str());
-  }
-};
 
 // Behind six letters that make the name unique.
 constexpr std::string_view temporary_suffix = ".partial";
@@ -49,9 +26,21 @@ constexpr std::string_view temporary_suffix = ".partial";
   throw WriteError(fmt::format("{} can't be written: {}", path.string(), std::strerror(errno)));
 }
 
-void write_all(int fd, std::string_view bytes, const std::filesystem::path& path) {
+}  // namespace
+
+TemporaryFile::~TemporaryFile() {
+  if (!renamed) ::unlink(name.c_str());
+}
+
+bool has_name(int file, const std::filesystem::path& path) {
+  struct stat opened = {}, named = {};
+  return ::fstat(file, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+void write_all(int file, std::string_view bytes, const std::filesystem::path& path) {
   while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    const ssize_t written = ::write(file, bytes.data(), bytes.size());
     if (written < 0) {
       if (errno == EINTR) continue;
       fail(path);
@@ -60,23 +49,21 @@ void write_all(int fd, std::string_view bytes, const std::filesystem::path& path
   }
 }
 
-}  // namespace
-
 std::string read_file(const std::filesystem::path& path, std::size_t most_bytes) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   const auto require_read = [&path](bool done) {
     require<FileError>(done, "{}: the file can't be read ({})", path.string(),
                        std::strerror(errno));
   };
-  require_read(file.get() >= 0);
+  require_read(file.number() >= 0);
   std::string bytes;
   struct stat status = {};
-  if (::fstat(file.get(), &status) == 0) {  // pipes have no size
+  if (::fstat(file.number(), &status) == 0) {  // pipes have no size
     bytes.reserve(std::min(static_cast<std::size_t>(status.st_size), most_bytes));
   }
   std::array<char, 1 << 16> block;
   for (;;) {
-    const ssize_t got = ::read(file.get(), block.data(), block.size());
+    const ssize_t got = ::read(file.number(), block.data(), block.size());
     if (got < 0 && errno == EINTR) continue;
     require_read(got >= 0);
     if (got == 0) return bytes;
@@ -92,28 +79,28 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
   std::string name =
       (folder / (path.filename().string() + ".XXXXXX")).string() + std::string(temporary_suffix);
   const Descriptor file(::mkostemps(name.data(), std::ssize(temporary_suffix), O_CLOEXEC));
-  if (file.get() < 0) fail(path);
+  if (file.number() < 0) fail(path);
   TemporaryFile temporary{name};
 
   // mkstemp gives the owner alone access; files get what the umask leaves of 0666, as usual.
   const mode_t mask = ::umask(0);
   ::umask(mask);
-  if (::fchmod(file.get(), 0666 & ~mask) != 0) fail(path);
-  write_all(file.get(), bytes, path);
-  if (::fsync(file.get()) != 0) fail(path);
+  if (::fchmod(file.number(), 0666 & ~mask) != 0) fail(path);
+  write_all(file.number(), bytes, path);
+  if (::fsync(file.number()) != 0) fail(path);
   if (::rename(name.c_str(), path.c_str()) != 0) fail(path);
   temporary.renamed = true;
 
   // The new name is on the disk only once the folder is.
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.get() < 0 || ::fsync(directory.get()) != 0) fail(path);
+  if (directory.number() < 0 || ::fsync(directory.number()) != 0) fail(path);
 }
 
 void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  if (file.get() < 0) fail(path);
-  write_all(file.get(), bytes, path);
-  if (::fsync(file.get()) != 0) fail(path);
+  if (file.number() < 0) fail(path);
+  write_all(file.number(), bytes, path);
+  if (::fsync(file.number()) != 0) fail(path);
 }
 
 void remove_temporary_files(const std::filesystem::path& folder) {

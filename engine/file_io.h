@@ -28,6 +28,20 @@ std::string read_file(const std::filesystem::path& path, std::size_t most_bytes)
 /// Errors    WriteError, naming the path and the reason; the temporary file is removed.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
+/// Writes all of `bytes` to an open file, which errors call `path`.
+/// Errors    WriteError, naming the path and the reason; a part of `bytes` may be there.
+void write_all(int file, std::string_view bytes, const std::filesystem::path& path);
+
+/// Whether `path` is a name of the open file still.
+bool has_name(int file, const std::filesystem::path& path);
+
+/// Removes a file at the end of its scope, unless it has got its final name.
+struct TemporaryFile {
+  std::string name;
+  bool renamed = false;
+  ~TemporaryFile();
+};
+
 /// Appends `bytes` to the file `path`, made where it is missing, and syncs it to the disk.
 /// Errors    WriteError, naming the path and the reason; a part of `bytes` may be there.
 void append_to_file(const std::filesystem::path& path, std::string_view bytes);

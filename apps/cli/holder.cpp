@@ -39,16 +39,6 @@ Holder read_holder(int file) {
   return holder;
 }
 
-Descriptor::~Descriptor() {
-  if (number_ >= 0) ::close(number_);
-}
-
-bool has_name(int file, const std::string& path) {
-  struct stat opened = {}, named = {};
-  return ::fstat(file, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
-         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
-}
-
 bool write_whole(int file, std::string_view text) {
   if (::ftruncate(file, 0) != 0) return false;
   for (off_t at = 0; !text.empty();) {  // a write may take a part, which is no error

@@ -5,6 +5,9 @@
 #include <string_view>
 #include <utility>
 
+#include "engine/descriptor.h"
+#include "engine/file_io.h"
+
 namespace trifold::apps {
 
 /// A process on a machine. A boot has a name of its own, which all containers of a machine share,
@@ -23,24 +26,8 @@ Holder this_process();
 /// Empty where the file is, which has just been made.
 Holder read_holder(int file);
 
-/// An open file, closed at the end of its scope.
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor();
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-  /// From here on the caller closes it.
-  int release() { return std::exchange(number_, -1); }
-
- private:
-  int number_;
-};
-
-/// Whether `path` is a name of the open file still.
-bool has_name(int file, const std::string& path);
+using engine::Descriptor;
+using engine::has_name;
 
 /// Makes `text` the whole content of an open file. False, with errno: it can't be written.
 bool write_whole(int file, std::string_view text);

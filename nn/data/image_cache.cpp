@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/descriptor.h"
 #include "engine/file_io.h"
 #include "kernels/runtime/error.h"
 #include "nn/data/image_files.h"
@@ -22,30 +23,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A file that is closed at the end of its scope, unless it is handed on.
-class OpenFile {
- public:
-  OpenFile(const fs::path& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
-  ~OpenFile() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  int fd() const { return fd_; }
-  int hand_on() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
-
-// Removes a file at the end of its scope, unless it has got its final name.
-struct PartialFile {
-  fs::path path;
-  bool renamed = false;
-  ~PartialFile() {
-    if (!renamed) ::unlink(path.c_str());
-  }
-};
+engine::Descriptor open_file(const fs::path& path, int flags) {
+  return engine::Descriptor(::open(path.c_str(), flags | O_CLOEXEC, 0666));
+}
 
 [[noreturn]] void fail(const fs::path& path) {
   throw engine::WriteError(fmt::format("{}: the cache of images can't be written: {}",
@@ -73,14 +53,6 @@ std::uint32_t checksum_of(const Dataset& dataset) {
   return static_cast<std::uint32_t>(crc);
 }
 
-void write_all(int fd, std::span<const std::uint8_t> bytes, const fs::path& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR) fail(path);
-    if (written > 0) bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-}
-
 void decode_all(int fd, const Dataset& dataset, int threads, const fs::path& path,
                 const ImageCache::Progress& progress) {
   constexpr std::int64_t most = 256;  // images in memory
@@ -92,16 +64,9 @@ void decode_all(int fd, const Dataset& dataset, int threads, const fs::path& pat
     std::iota(indices.begin(), indices.end(), first);
     pixels.resize(indices.size() * static_cast<std::size_t>(dataset.image_bytes()));
     reader.read(indices, {}, {}, pixels.data());
-    write_all(fd, pixels, path);
+    engine::write_all(fd, {reinterpret_cast<const char*>(pixels.data()), pixels.size()}, path);
     if (progress) progress(first + std::ssize(indices), dataset.count);
   }
-}
-
-// Whether the open file is the one that stands under `path`.
-bool is_at(int fd, const fs::path& path) {
-  struct stat open = {}, named = {};
-  return ::fstat(fd, &open) == 0 && ::stat(path.c_str(), &named) == 0 &&
-         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
 }
 
 // Makes the file `path`, unless somebody else has by now.
@@ -109,14 +74,15 @@ void make(const fs::path& path, const Dataset& dataset, int threads,
           const ImageCache::Progress& progress) {
   const fs::path partial = path.string() + ".partial";
   for (;;) {
-    const OpenFile file(partial, O_RDWR | O_CREAT);
-    if (file.fd() < 0 || ::flock(file.fd(), LOCK_EX) != 0) fail(path);
+    const engine::Descriptor file = open_file(partial, O_RDWR | O_CREAT);
+    if (file.number() < 0 || ::flock(file.number(), LOCK_EX) != 0) fail(path);
     if (fs::exists(path)) return;
-    if (!is_at(file.fd(), partial)) continue;  // whoever held the lock has failed and removed it
-    PartialFile made{partial};
-    if (::ftruncate(file.fd(), 0) != 0) fail(path);
-    decode_all(file.fd(), dataset, threads, path, progress);
-    if (::fsync(file.fd()) != 0 || ::rename(partial.c_str(), path.c_str()) != 0) fail(path);
+    if (!engine::has_name(file.number(), partial))
+      continue;  // whoever held the lock has failed and removed it
+    engine::TemporaryFile made{partial.string()};
+    if (::ftruncate(file.number(), 0) != 0) fail(path);
+    decode_all(file.number(), dataset, threads, path, progress);
+    if (::fsync(file.number()) != 0 || ::rename(partial.c_str(), path.c_str()) != 0) fail(path);
     made.renamed = true;
     return;
   }
@@ -132,15 +98,15 @@ std::shared_ptr<const ImageCache> ImageCache::open(const fs::path& folder, const
   const fs::path path =
       folder / fmt::format("{}-{}-{:08x}.images", dataset.name, split, checksum_of(dataset));
   if (!fs::exists(path)) make(path, dataset, threads, progress);
-  OpenFile file(path, O_RDONLY);
-  require<FileError>(file.fd() >= 0, "{}: the cache of images can't be read ({})", path.string(),
-                     std::strerror(errno));
+  engine::Descriptor file = open_file(path, O_RDONLY);
+  require<FileError>(file.number() >= 0, "{}: the cache of images can't be read ({})",
+                     path.string(), std::strerror(errno));
   struct stat status = {};
   const std::int64_t bytes = dataset.count * dataset.image_bytes();
-  require<FileError>(::fstat(file.fd(), &status) == 0 && status.st_size == bytes,
+  require<FileError>(::fstat(file.number(), &status) == 0 && status.st_size == bytes,
                      "{}: the cache of images has {} bytes, not {}; remove it", path.string(),
                      status.st_size, bytes);
-  return std::shared_ptr<const ImageCache>(new ImageCache(path, file.hand_on()));
+  return std::shared_ptr<const ImageCache>(new ImageCache(path, file.release()));
 }
 
 ImageCache::~ImageCache() { ::close(descriptor_); }
