@@ -25,7 +25,7 @@ class Collective {
   /// (x0 + x1) + (x2 + x3).
   /// Shapes    the same on all ranks.
   /// Effects   overwrites x, with the same bits on all ranks; done on return, once all have called it.
-  /// Errors    RankLostError: another rank has ended; x is then unusable.
+  /// Errors    RankLostError: another rank has ended, or doesn't answer; x is then unusable.
   /// Numerics  rounded after each sum. A tree over equal parts of a larger one: ranks that each sum
   ///           their part by a binary tree give the sum of the tree over all.
   void sum(std::span<double> x) const;

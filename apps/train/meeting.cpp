@@ -65,14 +65,14 @@ void set(int socket, int level, int option, int value) {
   ::setsockopt(socket, level, option, &value, sizeof value);
 }
 
-// Small sums go out at once, and a machine that is gone without a word is noticed.
+// Small sums go out at once, and a machine that is gone without a word is noticed while nothing is on
+// its way to it; else the links notice.
 void prepare_link(int socket) {
   set(socket, IPPROTO_TCP, TCP_NODELAY, 1);
   set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
   set(socket, IPPROTO_TCP, TCP_KEEPIDLE, 10);
   set(socket, IPPROTO_TCP, TCP_KEEPINTVL, 5);
   set(socket, IPPROTO_TCP, TCP_KEEPCNT, 4);
-  set(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, 30000);
 }
 
 // A socket that others can call; `port` "0" is any that is free.

@@ -42,10 +42,13 @@ class NcclLinks : public DeviceLinks {
     check(api.send(out, count, nccl_int8, peer, comm_, stream), "ncclSend");
     check(api.recv(in, count, nccl_int8, peer, comm_, stream), "ncclRecv");
     int result = api.group_end();
+    Patience wait(host_.patience());
+    bool silent = false;
     while (result == nccl_success || result == nccl_in_progress) {
       const cudaError_t status = cudaStreamQuery(stream);
       if (status != cudaErrorNotReady) return TRIFOLD_CUDA_CHECK(status);
-      if (host_.lost(peer)) result = nccl_remote_error;
+      silent = wait.over();
+      if (silent || host_.lost(peer)) result = nccl_remote_error;
       if (result != nccl_remote_error) check(api.comm_get_async_error(comm_, &result), "NCCL");
       std::this_thread::sleep_for(std::chrono::microseconds(20));
     }
@@ -53,6 +56,7 @@ class NcclLinks : public DeviceLinks {
       // Else its kernel would wait for the other for ever, and whoever waits for the stream, too.
       static_cast<void>(api.comm_abort(comm_));
       comm_ = nullptr;
+      if (silent) host_.throw_silent(peer);
       host_.throw_lost(peer);
     }
     check(result, "an exchange by NCCL");

@@ -4,6 +4,7 @@
 /// Test tests/kernels/collective_test.cpp.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -13,37 +14,68 @@
 
 namespace trifold::kernels {
 
-/// Another rank has ended, so that the group can't go on.
+/// Another rank has ended, or doesn't answer, so that the group can't go on.
 class RankLostError : public Error {
  public:
   using Error::Error;
+};
+
+/// How long a rank is waited for that says nothing, unless said otherwise: longer than one is busy
+/// alone, with the reading of its data, say, or rank 0 with files on a slow disk.
+constexpr std::chrono::minutes default_patience{30};
+
+/// A limit to a wait. Its clock stands while this process does: one that was stopped and goes on, as all
+/// of a group may have been, doesn't take that time for another's silence.
+class Patience {
+ public:
+  /// What counts at most between two questions.
+  static constexpr std::chrono::milliseconds step{250};
+
+  explicit Patience(std::chrono::milliseconds limit) : limit_(limit) {}
+
+  /// Something has come: the wait begins anew.
+  void restart();
+  /// Whether the limit is reached; to be asked once a step.
+  bool over();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::chrono::milliseconds limit_;
+  Clock::duration waited_{};
+  Clock::time_point asked_ = Clock::now();
 };
 
 /// A rank's ways to those whose number differs from its own in one bit. Ranks count 1, 2, 4, ...
 class Links {
  public:
   /// Errors    ShapeError: another number of ranks, or a rank outside [0, ranks).
-  Links(int rank, int ranks);
+  Links(int rank, int ranks, std::chrono::milliseconds patience = default_patience);
   virtual ~Links() = default;
   Links(const Links&) = delete;
   Links& operator=(const Links&) = delete;
 
   int rank() const { return rank_; }
   int ranks() const { return ranks_; }
+  /// How long exchange() waits for a rank that says nothing.
+  std::chrono::milliseconds patience() const { return patience_; }
 
   /// Sends `out` to rank `peer` and receives `in` from it, `bytes` each, which is what both ends call
-  /// with: both are done on return. It waits for a rank that lives, however long.
-  /// Errors    RankLostError: the peer has ended.
+  /// with: both are done on return. However long it takes, it waits as long as bytes move.
+  /// Errors    RankLostError: the peer has ended, or none moved for as long as the patience lasts.
   virtual void exchange(int peer, const void* out, void* in, std::int64_t bytes) const = 0;
 
   /// Whether the peer is known to have ended; asked while something else waits for it.
   virtual bool lost(int peer) const = 0;
 
-  /// Throws the RankLostError.
+  /// Throws the RankLostError: the peer has ended.
   [[noreturn]] void throw_lost(int peer) const;
+  /// Throws the RankLostError: the peer lives, for all that is known, but says nothing.
+  [[noreturn]] void throw_silent(int peer) const;
 
  private:
   int rank_, ranks_;
+  std::chrono::milliseconds patience_;
 };
 
 /// A rank's ways from GPU to GPU.
@@ -56,8 +88,10 @@ class DeviceLinks {
 };
 
 /// Takes over sockets[b], a connected stream socket to rank ^ 2^b, for each bit b of the ranks'
-/// numbers. The end of a process is noticed at once.
-std::unique_ptr<Links> socket_links(int rank, std::vector<int> sockets);
+/// numbers. The end of a process is noticed at once; that of a machine, over TCP, where it leaves
+/// unacknowledged for half a minute what it was sent, or by the socket's own SO_KEEPALIVE.
+std::unique_ptr<Links> socket_links(int rank, std::vector<int> sockets,
+                                    std::chrono::milliseconds patience = default_patience);
 
 /// The sockets of `ranks` processes of one machine, which inherit them: result[rank] for
 /// socket_links(). A process has to close those of the others, or it hides their end.
@@ -71,10 +105,10 @@ struct MpiPlace {
 };
 
 /// Joins the others of MPI_COMM_WORLD; once a process. That a rank has ended is the launcher's to
-/// notice, which then ends all. MPI is left when the links end, unless they do by an exception: the
-/// others wouldn't come to leave it, too.
+/// notice, which then ends all, also those that another has lost its patience with. MPI is left when the
+/// links end, unless they do by an exception: the others wouldn't come to leave it, too.
 /// Errors    ConfigError: a build without MPI (TRIFOLD_MPI), one that no second thread may call, a
 ///           number of ranks that is no power of two.
-MpiPlace join_mpi();
+MpiPlace join_mpi(std::chrono::milliseconds patience = default_patience);
 
 }  // namespace trifold::kernels

@@ -1,10 +1,14 @@
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "kernels/runtime/error.h"
 #include "kernels/runtime/links.h"
@@ -19,10 +23,22 @@ std::int64_t moved(ssize_t result) {
   return waits ? 0 : -1;
 }
 
+// Whether the other machine is gone without a word: it leaves unacknowledged what it was sent. That of
+// a rank that is slow to read doesn't; TCP_USER_TIMEOUT would not tell the two apart. False of sockets
+// that aren't TCP's.
+bool machine_is_gone(int socket) {
+  constexpr std::uint32_t most_ms = 30'000;
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
+  return info.tcpi_unacked > 0 && info.tcpi_last_ack_recv > most_ms;
+}
+
 class SocketLinks : public Links {
  public:
-  SocketLinks(int rank, std::vector<int> sockets)
-      : Links(rank, sockets.size() < 31 ? 1 << sockets.size() : 0), sockets_(std::move(sockets)) {}
+  SocketLinks(int rank, std::vector<int> sockets, std::chrono::milliseconds patience)
+      : Links(rank, sockets.size() < 31 ? 1 << sockets.size() : 0, patience),
+        sockets_(std::move(sockets)) {}
 
   ~SocketLinks() override {
     for (const int socket : sockets_) ::close(socket);
@@ -35,22 +51,32 @@ class SocketLinks : public Links {
     const auto* const from = static_cast<const std::byte*>(out);
     auto* const to = static_cast<std::byte*>(in);
     std::int64_t sent = 0, received = 0;
+    const int slice_ms = static_cast<int>(std::min(Patience::step, patience()).count());
+    Patience wait(patience());
     while (sent < bytes || received < bytes) {
       pollfd ready{.fd = socket, .events = 0, .revents = 0};
       if (sent < bytes) ready.events |= POLLOUT;
       if (received < bytes) ready.events |= POLLIN;
-      ::poll(&ready, 1, -1);
+      const int ready_sockets = ::poll(&ready, 1, slice_ms);
       const auto count = [&](std::int64_t done) { return static_cast<std::size_t>(bytes - done); };
       std::int64_t now = 0;
+      bool moves = false;
       if (received < bytes) {
         now = moved(::recv(socket, to + received, count(received), MSG_DONTWAIT));
         if (now > 0) received += now;
+        moves = now > 0;
       }
       if (now >= 0 && sent < bytes) {
         now = moved(::send(socket, from + sent, count(sent), MSG_DONTWAIT | MSG_NOSIGNAL));
         if (now > 0) sent += now;
+        moves = moves || now > 0;
       }
-      if (now < 0) throw_lost(peer);
+      if (now < 0 || (ready_sockets == 0 && machine_is_gone(socket))) throw_lost(peer);
+      if (moves) {
+        wait.restart();
+      } else if (wait.over()) {
+        throw_silent(peer);
+      }
     }
   }
 
@@ -70,7 +96,20 @@ class SocketLinks : public Links {
 
 }  // namespace
 
-Links::Links(int rank, int ranks) : rank_(rank), ranks_(ranks) {
+void Patience::restart() {
+  waited_ = {};
+  asked_ = Clock::now();
+}
+
+bool Patience::over() {
+  const Clock::time_point now = Clock::now();
+  waited_ += std::min<Clock::duration>(now - asked_, step);
+  asked_ = now;
+  return waited_ >= limit_;
+}
+
+Links::Links(int rank, int ranks, std::chrono::milliseconds patience)
+    : rank_(rank), ranks_(ranks), patience_(patience) {
   require<ShapeError>(ranks >= 1 && std::has_single_bit(static_cast<unsigned>(ranks)),
                       "a group of {} ranks; it takes a power of two", ranks);
   require<ShapeError>(rank >= 0 && rank < ranks, "there is no rank {} of {}", rank, ranks);
@@ -80,8 +119,18 @@ void Links::throw_lost(int peer) const {
   throw RankLostError(fmt::format("rank {} of {} has ended", peer, ranks_));
 }
 
-std::unique_ptr<Links> socket_links(int rank, std::vector<int> sockets) {
-  return std::make_unique<SocketLinks>(rank, std::move(sockets));
+// Who is silent may wait for a third, which is then the one that hangs.
+void Links::throw_silent(int peer) const {
+  const double seconds = std::chrono::duration<double>(patience_).count();
+  throw RankLostError(
+      fmt::format("rank {} of {} has not answered for {:g} s; it hangs, waits for one that does, "
+                  "or its machine is out of reach",
+                  peer, ranks_, seconds));
+}
+
+std::unique_ptr<Links> socket_links(int rank, std::vector<int> sockets,
+                                    std::chrono::milliseconds patience) {
+  return std::make_unique<SocketLinks>(rank, std::move(sockets), patience);
 }
 
 std::vector<std::vector<int>> local_sockets(int ranks) {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
@@ -185,6 +186,58 @@ TEST(Collective, NoticesAnEndWhileItWaits) {
   std::vector<float> x(1000);
   EXPECT_THROW(sum(group, x), RankLostError);
   other.join();
+}
+
+TEST(Collective, LosesItsPatienceWithARankThatHangs) {
+  using namespace std::chrono_literals;
+  using Clock = std::chrono::steady_clock;
+  constexpr std::size_t few = 1, more_than_a_socket_holds = std::size_t{1} << 20;
+  for (const std::size_t count : {few, more_than_a_socket_holds}) {
+    const std::vector<std::vector<int>> links = local_sockets(2);
+    const Collective group(socket_links(0, links[0], 200ms));
+    std::vector<float> x(count);
+    const Clock::time_point start = Clock::now();
+    try {
+      sum(group, x);
+      ADD_FAILURE() << "a rank that hangs gave a sum of " << count;
+    } catch (const RankLostError& e) {
+      EXPECT_STREQ(e.what(),
+                   "rank 1 of 2 has not answered for 0.2 s; it hangs, waits for one that does, or "
+                   "its machine is out of reach");
+    }
+    EXPECT_GE(Clock::now() - start, 200ms);
+    EXPECT_LT(Clock::now() - start, 10s);
+    ::close(links[1][0]);
+  }
+}
+
+TEST(Collective, IsPatientWithASlowRank) {
+  using namespace std::chrono_literals;
+  const std::vector<std::vector<int>> links = local_sockets(2);
+  const Collective group(socket_links(0, links[0], 1500ms));
+  std::thread other([&] {
+    const double part = 2;
+    const std::span<const std::byte> bytes = std::as_bytes(std::span(&part, 1));
+    for (const std::byte& byte : bytes) {  // 2 s, at each moment of which something is new
+      std::this_thread::sleep_for(250ms);
+      EXPECT_EQ(::send(links[1][0], &byte, 1, 0), 1);
+    }
+  });
+  std::vector<double> x = {1};
+  EXPECT_NO_THROW(sum(group, x));
+  EXPECT_EQ(x[0], 3);
+  other.join();
+  ::close(links[1][0]);
+}
+
+TEST(Collective, CountsNoTimeInWhichItWasStopped) {
+  Patience patience(2 * Patience::step);
+  std::this_thread::sleep_for(3 * Patience::step);
+  EXPECT_FALSE(patience.over());  // that was one step
+  std::this_thread::sleep_for(Patience::step);
+  EXPECT_TRUE(patience.over());
+  patience.restart();
+  EXPECT_FALSE(patience.over());
 }
 
 TEST(Collective, RefusesGroupsThatAreNoTree) {
