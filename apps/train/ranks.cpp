@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,10 +12,12 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "apps/cli/exit_code.h"
@@ -64,11 +67,27 @@ void RanksOptions::add_to(OptionSet& app) {
                  "that sees the same files; mpi: an MPI launcher has started them")
       ->type_name("HOST:PORT")
       ->configurable(false);
+  app.add_option(
+         "--rank-timeout", timeout_s,
+         "--ranks: how long the others wait for a rank that doesn't answer before they end as "
+         "where it is killed; longer than one may read its data, or rank 0 write files, while "
+         "they wait (1800)")
+      ->check(CLI::Range(1, 604800))
+      ->type_name("SECONDS")
+      ->configurable(false);
 }
 
-Ranks::Ranks(const RanksOptions& options) : one_machine_(options.one_machine()) {
+std::chrono::seconds RanksOptions::patience() const {
+  return timeout_s ? std::chrono::seconds(*timeout_s) : kernels::default_patience;
+}
+
+Ranks::Ranks(const RanksOptions& options)
+    : one_machine_(options.one_machine()), patience_(options.patience()) {
   require<ConfigError>(std::has_single_bit(static_cast<unsigned>(options.count)),
                        "--ranks is {}; give 1, 2, 4, 8 or another power of two", options.count);
+  require<ConfigError>(
+      !options.timeout_s || options.count > 1 || options.by_mpi(),
+      "--rank-timeout is for two or more --ranks, which wait for each other; leave it out");
   if (options.by_mpi()) {
     join_by_mpi(options);
     return;
@@ -80,17 +99,17 @@ Ranks::Ranks(const RanksOptions& options) : one_machine_(options.one_machine()) 
     fork_others(options.count);
     return;
   }
-  constexpr std::chrono::minutes patience(2);
+  constexpr std::chrono::minutes until_met(2);
   std::vector<int> sockets =
-      meet(options.rank, options.count, MeetingPlace::parse(options.meet), patience);
+      meet(options.rank, options.count, MeetingPlace::parse(options.meet), until_met);
   group_ = std::make_unique<kernels::Collective>(
-      kernels::socket_links(options.rank, std::move(sockets)));
+      kernels::socket_links(options.rank, std::move(sockets), patience_));
 }
 
 void Ranks::join_by_mpi(const RanksOptions& options) {
   require<ConfigError>(options.rank < 0,
                        "--meet mpi: MPI says which rank this is; leave out --rank");
-  kernels::MpiPlace place = kernels::join_mpi();
+  kernels::MpiPlace place = kernels::join_mpi(patience_);
   const int ranks = place.links->ranks();
   require<ConfigError>(options.count == 1 || options.count == ranks,
                        "--ranks is {}, but MPI has started {}; give the same, or leave out --ranks",
@@ -118,7 +137,7 @@ void Ranks::fork_others(int count) {
     for (const std::vector<int>& ends : sockets) {
       for (const int end : ends) ::close(end);
     }
-    wait();
+    end_others();
     throw Error(fmt::format("a process for rank {} can't be started ({}); give fewer --ranks", rank,
                             std::strerror(problem)));
   }
@@ -129,14 +148,17 @@ void Ranks::fork_others(int count) {
   }
   local_rank_ = own;
   group_ = std::make_unique<kernels::Collective>(
-      kernels::socket_links(own, sockets[static_cast<std::size_t>(own)]));
+      kernels::socket_links(own, sockets[static_cast<std::size_t>(own)], patience_));
   if (own != 0) be_silent(spoken_.back());
 }
 
 Ranks::~Ranks() {
   group_.reset();
-  wait();
+  end_others();
 }
+
+// It had to be killed, and didn't end in the last moment by itself.
+bool Ranks::Ending::silent() const { return killed && !(known && WIFEXITED(status)); }
 
 kernels::Exec Ranks::exec(DeviceOptions& device) const {
   if (const std::optional<int> first = device.gpu(); first && one_machine_ && group_) {
@@ -162,15 +184,17 @@ Ranks::Loss Ranks::describe_loss(const kernels::RankLostError& loss) {
   if (others_.empty()) return {loss.what(), exit_stopped};
   const int ranks = count();
   group_.reset();  // the others can't go on either
-  const std::vector<int> statuses = wait();
-  for (std::size_t i = 0; i < statuses.size(); ++i) {
-    const int status = statuses[i];
-    if (WIFSIGNALED(status)) {
+  const std::vector<Ending> endings = end_others();
+  std::vector<std::size_t> silent;
+  for (std::size_t i = 0; i < endings.size(); ++i) {
+    const int status = endings[i].status;
+    if (endings[i].silent()) {
+      silent.push_back(i + 1);
+    } else if (WIFSIGNALED(status)) {
       return {fmt::format("signal {} has ended rank {} of {}", WTERMSIG(status), i + 1, ranks),
               exit_stopped};
-    }
-    // Those that have lost another say so by this code.
-    if (WEXITSTATUS(status) != exit_stopped) {
+    } else if (WEXITSTATUS(status) != exit_stopped) {
+      // Those that have lost another say so by that code.
       const std::string why = last_error(spoken_[i]);
       const int code = WEXITSTATUS(status);
       return {fmt::format("rank {} of {} has ended with exit code {}{}", i + 1, ranks, code,
@@ -178,19 +202,45 @@ Ranks::Loss Ranks::describe_loss(const kernels::RankLostError& loss) {
               code};
     }
   }
-  return {fmt::format("a rank of {} has ended", ranks), exit_stopped};
+  if (silent.empty()) return {loss.what(), exit_stopped};
+  const bool one = silent.size() == 1;
+  return {fmt::format("{} {} of {} {} not answered for {} s, and had to be killed",
+                      one ? "rank" : "ranks", fmt::join(silent, ", "), ranks, one ? "has" : "have",
+                      patience_.count()),
+          exit_stopped};
 }
 
-std::vector<int> Ranks::wait() {
-  std::vector<int> statuses;
-  for (const pid_t process : others_) {
-    int status = 0;
-    while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
+// The end of their links has them end, unless one hangs; as rank 0 alone writes, it takes nothing with
+// it. One whose call of the system doesn't return, as on a stuck file system, outlives even SIGKILL,
+// until it does.
+std::vector<Ranks::Ending> Ranks::end_others() {
+  std::vector<Ending> endings(others_.size());
+  if (!wait_for_others(endings, std::chrono::seconds(10))) {
+    for (std::size_t i = 0; i < endings.size(); ++i) {
+      if (endings[i].known) continue;
+      endings[i].killed = true;
+      ::kill(others_[i], SIGKILL);
     }
-    statuses.push_back(status);
+    wait_for_others(endings, std::chrono::seconds(5));
   }
   others_.clear();
-  return statuses;
+  return endings;
+}
+
+// Whether all have ended before the time is up.
+bool Ranks::wait_for_others(std::vector<Ending>& endings, std::chrono::seconds limit) const {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point until = Clock::now() + limit;
+  for (;;) {
+    bool all = true;
+    for (std::size_t i = 0; i < endings.size(); ++i) {
+      Ending& e = endings[i];
+      e.known = e.known || ::waitpid(others_[i], &e.status, WNOHANG) != 0;
+      all = all && e.known;
+    }
+    if (all || Clock::now() >= until) return all;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 }  // namespace trifold::apps

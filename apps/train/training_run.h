@@ -41,7 +41,7 @@ struct TrainSettings {
 /// checkpoint then keeps the place. A run that was stopped or killed and goes on with `resume` ends
 /// with the same model and the same summary.csv as one that was not, bit by bit. Of several ranks,
 /// which all call this, rank 0 writes, and the others return no figures.
-/// Errors    kernels::RankLostError: another rank has ended; the last checkpoint keeps the place.
+/// Errors    kernels::RankLostError: another rank is lost; the last checkpoint keeps the place.
 ///             ConfigError: settings that don't fit each other; a folder that holds a run, without
 ///           `resume`. DivergedError: rolled back often enough, or not to be; no model is written. WriteError: a file can't be
 ///           written. Error: another process works in the folder.

@@ -39,7 +39,7 @@ class Shards {
   /// Runs the passes of this rank's shards, in their order, each from the running statistics that the
   /// network has now. Leaves with the network the mean of all shards' gradients, and of the running
   /// statistics that they ended with; returns the sum of their totals. The same bits on all ranks.
-  /// Errors    RankLostError: another rank has ended; the network is then unusable.
+  /// Errors    RankLostError: another rank is lost; the network is then unusable.
   kernels::Totals run(Network& network, const Pass& pass) const;
 
  private:

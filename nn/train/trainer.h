@@ -92,7 +92,7 @@ class Trainer {
   /// then empty, and save() keeps the place.
   /// Errors    DivergedError: a loss that is not finite, noticed a few batches later at the most, or
   ///           at the end of the epoch a parameter, running statistic or average; the network is then
-  ///           unusable. RankLostError: so, too, where another rank has ended. ConfigError: ranks whose
+  ///           unusable. RankLostError: so, too, where another rank is lost. ConfigError: ranks whose
   ///           networks, data, options or places in the training differ.
   std::optional<EpochResult> run_epoch(const std::function<bool(const Progress&)>& after_batch);
 

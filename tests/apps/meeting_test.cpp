@@ -211,6 +211,34 @@ TEST_F(TrainingOfSeveral, EndsWithAnyOfThem) {
   EXPECT_TRUE(one_error(result, "rank 1 of 2 has ended")) << result.err;
 }
 
+TEST_F(TrainingOfSeveral, EndsWhereOneHangsAndGoesOnToTheSameBits) {
+  const std::vector<std::string> asked = {"--epochs", "60", "--rank-timeout", "2"};
+  std::future<Result> first = start(0, "two", asked), second = start(1, "two", asked);
+  const pid_t process = holder_of(folder / "two");
+  ASSERT_GT(process, 0);
+  kill(process, SIGSTOP);
+  const bool ended = second.wait_for(60s) == std::future_status::ready;
+  kill(process, SIGCONT);  // it finds the other gone
+  const Result lost = second.get(), late = first.get();
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(lost.code, 75);
+  EXPECT_TRUE(one_error(lost, "rank 0 of 2 has not answered for 2 s; it hangs")) << lost.err;
+  EXPECT_EQ(late.code, 75);
+  EXPECT_TRUE(one_error(late, "rank 1 of 2 has ended")) << late.err;
+  first = start(0, "two", {"--epochs", "60", "--resume"});
+  second = start(1, "two", {"--epochs", "60", "--resume"});
+  const Result leading = first.get(), other = second.get();
+  ASSERT_EQ(leading.code, 0) << leading.err;
+  ASSERT_EQ(other.code, 0) << other.err;
+  const Result alone = run_program(
+      "train",
+      tiny_training(data, folder / "one", {"--batch", "8", "--shards", "4", "--epochs", "60"}));
+  ASSERT_EQ(alone.code, 0) << alone.err;
+  const std::string model = read_text(folder / "one/model.safetensors");
+  EXPECT_FALSE(model.empty());
+  EXPECT_TRUE(model == read_text(folder / "two/model.safetensors"));
+}
+
 TEST_F(TrainingOfSeveral, NeedsBothPlaceAndRank) {
   for (const std::vector<std::string>& half :
        {std::vector<std::string>{"--rank", "0"}, {"--meet", "127.0.0.1:29500"}}) {

@@ -1,6 +1,8 @@
 /// Ranks that an MPI launcher has started.
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "tests/apps/programs.h"
 
 namespace trifold::apps_test {
@@ -70,6 +72,22 @@ TEST_F(MpiTraining, TheErrorOfOneEndsAll) {
   const Result wrong = run_program(TRIFOLD_MPIEXEC, all);
   EXPECT_EQ(wrong.code, 3) << wrong.err;
   EXPECT_NE(wrong.err.find("none.safetensors"), std::string::npos) << wrong.err;
+}
+
+TEST_F(MpiTraining, ARankThatHangsEndsAll) {
+  std::future<Result> run = std::async(std::launch::async, [&] {
+    return launch("2", "run", {"--epochs", "100000", "--rank-timeout", "2"});
+  });
+  const pid_t first = holder_of(folder / "run");
+  ASSERT_GT(first, 0);
+  kill(first, SIGSTOP);
+  const bool ended = run.wait_for(std::chrono::seconds(60)) == std::future_status::ready;
+  if (!ended) kill(first, SIGKILL);
+  const Result result = run.get();
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(result.code, 75) << result.err;
+  EXPECT_NE(result.err.find("rank 0 of 2 has not answered for 2 s"), std::string::npos)
+      << result.err;
 }
 
 TEST_F(MpiTraining, RefusesWhatDoesNotFit) {

@@ -92,6 +92,36 @@ TEST_F(RanksOfTrain, EndWithAllOthersWhereOneIsKilled) {
   }
 }
 
+TEST_F(RanksOfTrain, EndWhereOneHangsAndGoOnToTheSameBits) {
+  const std::vector<std::string> epochs = {"--epochs", "60"};
+  ASSERT_EQ(run_program("train", words("whole", "4", epochs)).code, 0);
+  std::vector<std::string> asked = words("parts", "4", epochs);
+  asked.insert(asked.end(), {"--rank-timeout", "2"});
+  std::future<Result> run =
+      std::async(std::launch::async, [&] { return run_program("train", asked); });
+  const pid_t first = holder_of(folder / "parts");
+  const std::vector<pid_t> others = children_of(first);
+  ASSERT_EQ(others.size(), 3u);
+  kill(others[2], SIGSTOP);  // rank 3, which rank 0 doesn't wait for itself
+  const bool ended = run.wait_for(60s) == std::future_status::ready;
+  if (!ended) {  // or nothing of this would
+    for (const pid_t other : others) kill(other, SIGKILL);
+    kill(first, SIGKILL);
+  }
+  const Result result = run.get();
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(result.code, 75);
+  EXPECT_TRUE(one_error(result, "rank 3 of 4 has not answered for 2 s, and had to be killed"))
+      << result.err;
+  EXPECT_NE(result.err.find("--resume"), std::string::npos) << result.err;
+  for (const pid_t other : others) EXPECT_NE(kill(other, 0), 0) << other;
+  EXPECT_FALSE(fs::exists(folder / "parts/model.safetensors"));
+  const Result resumed =
+      run_program("train", {"--out", (folder / "parts").string(), "--resume", "--ranks", "2"});
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  expect_equal_runs("whole", "parts");
+}
+
 TEST_F(RanksOfTrain, EndWithTheFirst) {
   std::future<Result> run = std::async(std::launch::async, [&] {
     return run_program("train", words("run", "2", {"--epochs", "100000"}));
@@ -129,7 +159,9 @@ TEST_F(RanksOfTrain, AreRefusedWhereTheyDontFit) {
       {{"--sync-statistics"}, "--sync-statistics takes two or more --ranks"},
       {{"--ranks", "2", "--sync-statistics"}, "and as many --shards; leave out --shards"},
       {{"--ranks", "2", "--shards", "3"}, "3 shards of a batch can't be dealt out equally to 2"},
-      {{"--shards", "3"}, "a batch of 8 images can't be cut into 3 equal shards"}};
+      {{"--shards", "3"}, "a batch of 8 images can't be cut into 3 equal shards"},
+      {{"--rank-timeout", "60"}, "--rank-timeout is for two or more --ranks"},
+      {{"--ranks", "2", "--rank-timeout", "0"}, "--rank-timeout: Value 0 not in range"}};
   for (const auto& [more, sentence] : cases) {
     const Result result = run_program("train", words("refused", "1", more));
     EXPECT_EQ(result.code, 2) << sentence;
