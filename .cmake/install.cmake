@@ -33,17 +33,22 @@ if(TRIFOLD_PROGRAMS)
     if(CMAKE_CROSSCOMPILING)  # what is built can't be asked
       continue()
     endif()
-    # What the program says of itself, as a manual page and for bash's completion.
-    set(page ${PROJECT_BINARY_DIR}/help/trifold-${program}.1)
-    set(completion ${PROJECT_BINARY_DIR}/help/trifold-${program})
-    add_custom_command(OUTPUT ${page} ${completion}
-      COMMAND ${program} --help-as=man > ${page}
-      COMMAND ${program} --help-as=bash > ${completion}
-      DEPENDS ${program} VERBATIM)
-    list(APPEND help_pages ${page} ${completion})
-    install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
-    install(FILES ${completion} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
-            OPTIONAL)
+    # What the program says of itself, as a manual page and for the completion of shells, each in the
+    # folder and under the name that it is looked for.
+    foreach(help
+        "man;trifold-${program}.1;${CMAKE_INSTALL_MANDIR}/man1"
+        "bash;trifold-${program};${CMAKE_INSTALL_DATADIR}/bash-completion/completions"
+        "zsh;_trifold-${program};${CMAKE_INSTALL_DATADIR}/zsh/site-functions"
+        "fish;trifold-${program}.fish;${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d")
+      list(GET help 0 form)
+      list(GET help 1 file)
+      list(GET help 2 folder)
+      set(page ${PROJECT_BINARY_DIR}/help/${file})
+      add_custom_command(OUTPUT ${page} COMMAND ${program} --help-as=${form} > ${page}
+                         DEPENDS ${program} VERBATIM)
+      list(APPEND help_pages ${page})
+      install(FILES ${page} DESTINATION ${folder} OPTIONAL)
+    endforeach()
   endforeach()
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/help)
   add_custom_target(trifold_help ALL DEPENDS ${help_pages})

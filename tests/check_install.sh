@@ -20,21 +20,8 @@ for program in train prune evaluate inspect export-model; do
   "$prefix/bin/trifold-$program" --version | grep -q "(Trifold)" || fail "trifold-$program doesn't run"
   grep -q '^\.BR .*version' "$prefix/share/man/man1/trifold-$program.1" ||
     fail "trifold-$program has no manual page with its options"
-  bash -n "$prefix/share/bash-completion/completions/trifold-$program" ||
-    fail "bash can't read the completion of trifold-$program"
 done
-# As bash asks: for the last of the words so far.
-complete_words() {
-  COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
-  "_${1//-/_}"
-  echo "${COMPREPLY[@]}"
-}
-completed=$(. "$prefix/share/bash-completion/completions/trifold-prune"
-  complete_words trifold-prune --on-divergence roll
-  complete_words trifold-prune coll
-  complete_words trifold-prune run --round-i
-  complete_words trifold-prune run --model)
-[ "$completed" = $'rollback\ncollect\n--round-images\n--model' ] || fail "bash completes to $completed"
+tests/check_completion.sh "$prefix"
 others=$(find "$prefix/bin" -type f ! -name 'trifold-*')
 [ -z "$others" ] || fail "installed without a prefix: $others"
 

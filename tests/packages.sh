@@ -36,4 +36,4 @@ build_packages=(g++ cmake ninja-build ccache pkg-config libfmt-dev nlohmann-json
 optional_packages=(libdnnl-dev)
 
 # What .ci/run needs beside what a build needs.
-check_packages=(python3 python3-venv clang clang-format clang-tidy shfmt libopenmpi-dev openmpi-bin)
+check_packages=(python3 python3-venv clang clang-format clang-tidy shfmt libopenmpi-dev openmpi-bin zsh fish)

@@ -147,7 +147,7 @@ void CommandLine::check_empty_values() {
 
 bool CommandLine::parse(int argc, const char* const* argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
-  const auto asked = [&](const char* flag) {
+  const auto asked = [&](const std::string& flag) {
     return std::ranges::find(words, flag) != words.end();
   };
   if (asked("--help") || asked("-h")) {  // it helps best where the rest is wrong
@@ -158,10 +158,18 @@ bool CommandLine::parse(int argc, const char* const* argv) {
     std::cout << app_.version() << '\n';
     return false;
   }
-  if (asked("--help-as=man") || asked("--help-as=bash")) {
-    const std::string installed = "trifold-" + app_.get_name();
-    std::cout << (asked("--help-as=man") ? man_page(app_, installed, summary_, examples_)
-                                         : bash_completion(app_, installed));
+  const std::string installed = "trifold-" + app_.get_name();
+  if (asked("--help-as=man")) {
+    std::cout << man_page(app_, installed, summary_, examples_);
+    return false;
+  }
+  using Completion = std::string (*)(const CLI::App&, const std::string&);
+  const std::map<std::string, Completion> completions = {{"--help-as=bash", bash_completion},
+                                                         {"--help-as=zsh", zsh_completion},
+                                                         {"--help-as=fish", fish_completion}};
+  for (const auto& [flag, completion] : completions) {
+    if (!asked(flag)) continue;
+    std::cout << completion(app_, installed);
     return false;
   }
   // The strongest comes first: what is given stays.

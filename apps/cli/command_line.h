@@ -36,7 +36,7 @@ class CommandLine {
   void go_on_from(const std::string& trace) { trace_ = trace; }
 
   /// Fills the variables that the options are bound to. False: --help, --version, or for an
-  /// installation --help-as=man or --help-as=bash (help_pages.h), was asked for and is printed;
+  /// installation --help-as=man, =bash, =zsh or =fish (help_pages.h), was asked for and is printed;
   /// there is nothing to do.
   /// Errors    ConfigError: an unknown flag or key (the text names the nearest), a value that is
   ///           missing or does not fit, a missing required option, a configuration file that can't

@@ -42,6 +42,68 @@ std::string choices(const CLI::Option& option) {
   return words;
 }
 
+// What an option's value names, by its type: FILE, DIR or DATA, else "".
+std::string path_kind(const CLI::Option& option) {
+  for (const char* known : {"FILE", "DIR", "DATA"}) {
+    if (option.get_type_name().starts_with(known)) return known;
+  }
+  return "";
+}
+
+// A shell's function for a program, such as _trifold_prune: not all shells take - in a name.
+std::string function_name(std::string program) {
+  std::ranges::replace(program, '-', '_');
+  return "_" + program;
+}
+
+// `text` with a backslash in front of each of `special`.
+std::string backslashed(const std::string& text, const std::string& special) {
+  std::string result;
+  for (const char c : text) {
+    if (special.find(c) != std::string::npos) result += '\\';
+    result += c;
+  }
+  return result;
+}
+
+// As much of a help text as has its place beside an option in a menu.
+std::string beginning(const std::string& help) {
+  constexpr std::size_t most = 72;
+  const std::string text = help.substr(0, help.find_first_of(";\n"));
+  if (text.size() <= most) return text;
+  const std::string cut = text.substr(0, text.rfind(' ', most));
+  return cut.substr(0, cut.find_last_not_of(" ,:(") + 1) + "...";
+}
+
+// A word for zsh. Between single quotes nothing but these is special there.
+std::string zsh_quoted(const std::string& text) {
+  std::string quoted;
+  for (const char c : text) quoted += c == '\'' ? R"('\'')" : std::string(1, c);
+  return "'" + quoted + "'";
+}
+
+// The part ":MESSAGE:ACTION" of what zsh's _arguments takes.
+std::string zsh_value(const CLI::Option& option, const std::string& message) {
+  const std::string words = choices(option), named = path_kind(option);
+  const std::string action = !words.empty()    ? "(" + words + ")"
+                             : named == "FILE" ? "_files"
+                             : named == "DIR"  ? "_files -/"
+                             : named == "DATA" ? R"({compset -P "*\:" && _files -/})"
+                                               : " ";
+  return ":" + backslashed(message, "\\:") + ":" + action;
+}
+
+// A word for fish, which knows both of these behind a backslash between single quotes.
+std::string fish_quoted(const std::string& text) { return "'" + backslashed(text, "\\'") + "'"; }
+
+// The flags of fish's complete for an option's value.
+std::string fish_value(const CLI::Option& option) {
+  const std::string words = choices(option), named = path_kind(option);
+  if (!words.empty()) return " -x -a " + fish_quoted(words);
+  if (named == "DIR") return " -x -a '(__fish_complete_directories)'";
+  return named.empty() ? " -x" : " -r -F";
+}
+
 }  // namespace
 
 std::string man_page(const CLI::App& app, const std::string& name, const std::string& summary,
@@ -92,8 +154,7 @@ std::string bash_completion(const CLI::App& app, const std::string& name) {
                   : fmt::format("    {}) COMPREPLY=($(compgen -W '{}' -- \"$word\")); return ;;\n",
                                 flag, words);
   }
-  std::string function = "_" + name;
-  std::ranges::replace(function, '-', '_');
+  const std::string function = function_name(name);
   return fmt::format(
       "{}() {{\n"
       "  local word=${{COMP_WORDS[COMP_CWORD]}}\n"
@@ -108,6 +169,57 @@ std::string bash_completion(const CLI::App& app, const std::string& name) {
       "}}\n"
       "complete -o bashdefault -o default -F {} {} {}\n",
       function, values, names, positional, function, app.get_name(), name);
+}
+
+std::string zsh_completion(const CLI::App& app, const std::string& name) {
+  std::string specifications;
+  for (const CLI::Option* option : all_options(app)) {
+    std::string one;
+    if (option->get_lnames().empty()) {
+      one = zsh_value(*option, option->get_name(true));
+    } else {
+      const bool a_flag = option->get_expected_min() == 0;
+      one = fmt::format("--{}{}[{}]{}", option->get_lnames().front(), a_flag ? "" : "=",
+                        backslashed(beginning(option->get_description()), "\\[]"),
+                        a_flag ? "" : zsh_value(*option, option->get_type_name()));
+    }
+    specifications += " \\\n    " + zsh_quoted(one);
+  }
+  // The file is a function's body to zsh, where it is found by its name, and else a script.
+  const std::string function = function_name(name);
+  return fmt::format(
+      "#compdef {1}\n"
+      "{0}() {{\n"
+      "  _arguments -S{2}\n"
+      "}}\n"
+      "if [[ $funcstack[1] == _{1} ]]; then\n"
+      "  {0} \"$@\"\n"
+      "else\n"
+      "  compdef {0} {3} {1}\n"
+      "fi\n",
+      function, name, specifications, app.get_name());
+}
+
+std::string fish_completion(const CLI::App& app, const std::string& name) {
+  const std::string complete = fmt::format("complete -c {} -c {}", app.get_name(), name);
+  std::string lines;
+  bool files = false;
+  for (const CLI::Option* option : all_options(app)) {
+    const std::string words = choices(*option);
+    if (!option->get_lnames().empty()) {
+      const bool a_flag = option->get_expected_min() == 0;
+      lines += fmt::format("{} -l {}{} -d {}\n", complete, option->get_lnames().front(),
+                           a_flag ? "" : fish_value(*option),
+                           fish_quoted(beginning(option->get_description())));
+    } else if (!words.empty()) {
+      const std::string given = "__fish_seen_subcommand_from " + words;
+      lines += fmt::format("{} -n {} -a {}\n", complete, fish_quoted("not " + given),
+                           fish_quoted(words));
+    } else if (!path_kind(*option).empty()) {
+      files = true;
+    }
+  }
+  return (files ? "" : complete + " -f\n") + lines;
 }
 
 }  // namespace trifold::apps

@@ -11,9 +11,14 @@ namespace trifold::apps {
 std::string man_page(const CLI::App& app, const std::string& name, const std::string& summary,
                      const std::vector<std::string>& examples);
 
-/// A script for bash, read by its completion or by hand, that completes the names of options and,
-/// where they are declared, {such,as,these}, their values; what else is a file's name. It is for
-/// the program in this tree and as installed: `app`'s own name and `name`.
+/// Scripts for shells, read by their completion or by hand, that complete the names of options and,
+/// where they are declared, {such,as,these}, their values. They are for the program in this tree and
+/// as installed: `app`'s own name and `name`. To bash, what else is a value is a file's name. To zsh
+/// and fish, which show the beginnings of help texts beside the names, that depends on the name of
+/// the value's type: FILE and DIR have them complete files and folders, DATA the folder in
+/// SCHEME:DIR, others nothing.
 std::string bash_completion(const CLI::App& app, const std::string& name);
+std::string zsh_completion(const CLI::App& app, const std::string& name);
+std::string fish_completion(const CLI::App& app, const std::string& name);
 
 }  // namespace trifold::apps
