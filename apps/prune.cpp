@@ -111,7 +111,7 @@ PruneRun open_run(PruneFlags& flags, const RunFolder* held, const std::string& c
   if (data.train.streamed()) settings["streamed"] = true;
   if (flags.training.cuts_windows()) settings["crop"] = "resized";
   if (const auto& a = options.training.augmentation; a && a->color.changes()) {
-    settings["color_jitter"] = {a->color.brightness, a->color.contrast, a->color.saturation};
+    settings["color_jitter"] = a->color.numbers();
   }
   settings["data_crc32"] = nn::checksum(data.train);
   if (options.held_out_from == HeldOut::test) settings["test_crc32"] = nn::checksum(data.test);

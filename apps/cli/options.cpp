@@ -216,8 +216,9 @@ void TrainingOptions::add_to(OptionSet& app) {
       ->type_name("PIXELS");
   app.add_option("--color-jitter", color_jitter_,
                  "Random changes of brightness, contrast and saturation, by factors up to so far "
-                 "from 1; 0.4,0.4,0.4 is usual for photographs (none)")
-      ->type_name("B,C,S");
+                 "from 1, and of the hue, by up to so much of a turn around the colour wheel (H, "
+                 "from 0 to 0.5); 0.4,0.4,0.4 is usual for photographs (none)")
+      ->type_name("B,C,S[,H]");
   add_choice(app, "--cuda-graph", values.graph,
              "CUDA: captures a step as a graph once and repeats it: true or false");
   std::string unmirrored;
@@ -245,10 +246,13 @@ nn::TrainOptions TrainingOptions::resolve(const std::string& data, const nn::Dat
                                           .resized = windows};
   if (!color_jitter_.empty()) {
     const std::vector<float> most = parse_list("--color-jitter", color_jitter_);
-    require<ConfigError>(
-        most.size() == 3 && std::ranges::all_of(most, [](float x) { return x >= 0; }),
-        "--color-jitter is '{}'; give three numbers from 0 on, such as 0.4,0.4,0.4", color_jitter_);
-    options.augmentation->color = {most[0], most[1], most[2]};
+    const float hue = most.size() == 4 ? most[3] : 0;
+    require<ConfigError>((most.size() == 3 || most.size() == 4) && hue <= 0.5f &&
+                             std::ranges::all_of(most, [](float x) { return x >= 0; }),
+                         "--color-jitter is '{}'; give three numbers from 0 on, such as "
+                         "0.4,0.4,0.4, and for the hue a fourth from 0 to 0.5",
+                         color_jitter_);
+    options.augmentation->color = {most[0], most[1], most[2], hue};
   }
   return options;
 }

@@ -240,8 +240,7 @@ json provenance(const TrainSettings& s, const nn::TrainOptions& o, nn::InputSize
   if (o.synchronised) made["synchronised"] = true;
   if (o.augmentation && o.augmentation->resized) made["crop"] = "resized";
   if (o.augmentation && o.augmentation->color.changes()) {
-    const nn::ColorJitter& color = o.augmentation->color;
-    made["color_jitter"] = {color.brightness, color.contrast, color.saturation};
+    made["color_jitter"] = o.augmentation->color.numbers();
   }
   return made;
 }

@@ -1,6 +1,7 @@
 #include "nn/data/color_jitter.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "engine/random.h"
@@ -31,6 +32,34 @@ std::uint8_t blend(std::uint8_t value, float base, float factor) {
   return static_cast<std::uint8_t>(std::clamp(mixed, 0.0f, 255.0f));
 }
 
+// x - floor(x): exact for x >= 0.
+float fraction(float x) { return x - std::floor(x); }
+
+// The hue counts sixths of a turn from red over green to blue; in each sixth one of the channels is
+// the largest, one the least, and one on its way between them.
+void turn_hue(std::uint8_t* pixel, float turns) {
+  const auto [least, most] = std::minmax({pixel[0], pixel[1], pixel[2]});
+  if (least == most) return;
+  const auto share = [](std::uint8_t value) { return static_cast<float>(value) / 255.0f; };
+  const float v = share(most), chroma = v - share(least), s = chroma / v;
+  const float r = (v - share(pixel[0])) / chroma, g = (v - share(pixel[1])) / chroma,
+              b = (v - share(pixel[2])) / chroma;
+  const float from_red = most == pixel[0] ? b - g : most == pixel[1] ? 2.0f + r - b : 4.0f + g - r;
+  const float sixths = 6.0f * fraction(fraction(from_red / 6.0f + 1.0f) + turns);
+  const float sector = std::floor(sixths), f = sixths - sector;
+  const float low = v * (1.0f - s), falling = v * (1.0f - s * f),
+              rising = v * (1.0f - s * (1.0f - f));
+  const std::array<std::array<float, 3>, 6> colors = {{{v, rising, low},
+                                                       {falling, v, low},
+                                                       {low, v, rising},
+                                                       {low, falling, v},
+                                                       {rising, low, v},
+                                                       {v, low, falling}}};
+  // A turn that is rounded up to a whole one ends where it began.
+  const std::array<float, 3>& color = colors[static_cast<std::size_t>(sector) % 6];
+  for (std::size_t c = 0; c < 3; ++c) pixel[c] = static_cast<std::uint8_t>(255.999f * color[c]);
+}
+
 }  // namespace
 
 ColorChange draw_color_change(const ColorJitter& jitter, std::uint64_t seed, std::int64_t epoch,
@@ -46,16 +75,24 @@ ColorChange draw_color_change(const ColorJitter& jitter, std::uint64_t seed, std
   steps.push_back({Kind::contrast, factor(jitter.contrast)});
   steps.push_back({Kind::saturation, factor(jitter.saturation)});
   random.shuffle(steps);
-  return {{steps[0], steps[1], steps[2]}};
+  const double turns = static_cast<double>(jitter.hue) * (2.0 * random.uniform() - 1.0);
+  const std::int64_t place = random.uniform_int(std::ssize(steps) + 1);
+  steps.insert(steps.begin() + place, {Kind::hue, static_cast<float>(turns)});
+  return {{steps[0], steps[1], steps[2], steps[3]}};
 }
 
 void change_colors(const ColorChange& change, std::span<std::uint8_t> pixels,
                    std::int64_t channels) {
-  for (const auto& [kind, factor] : change.steps) {
-    if (factor == 1.0f) continue;
+  for (const ColorChange::Step& step : change.steps) {
+    if (!step.changes()) continue;
+    const auto [kind, factor] = step;
     const float mean = kind == Kind::contrast ? mean_grey(pixels, channels) : 0.0f;
     for (std::size_t i = 0; i < pixels.size(); i += static_cast<std::size_t>(channels)) {
       std::uint8_t* const pixel = pixels.data() + i;
+      if (kind == Kind::hue) {
+        if (channels == 3) turn_hue(pixel, factor);
+        continue;
+      }
       const float base = kind == Kind::saturation ? grey_of(pixel, channels) : mean;
       for (std::int64_t c = 0; c < channels; ++c) pixel[c] = blend(pixel[c], base, factor);
     }

@@ -42,16 +42,12 @@ void require_same_run(const std::filesystem::path& path, const json& found, cons
   require_same(checksum);
 }
 
-json colors_of(const TrainOptions& o) {
-  const ColorJitter c = o.augmentation ? o.augmentation->color : ColorJitter{};
-  return {c.brightness, c.contrast, c.saturation};
-}
-
 }  // namespace
 
 // What has to agree for a checkpoint to be continued. The number of threads is not part of it.
 std::string Trainer::fingerprint() const {
   const TrainOptions& o = options_;
+  const ColorJitter colors = o.augmentation ? o.augmentation->color : ColorJitter{};
   return json{{"epochs", o.epochs},
               {"batch", o.batch},
               {"lr", o.lr},
@@ -67,7 +63,7 @@ std::string Trainer::fingerprint() const {
               {"pad", o.augmentation ? o.augmentation->pad : -1},
               {"flip", o.augmentation && o.augmentation->flip},
               {"crop", o.augmentation && o.augmentation->resized ? "resized" : "pad"},
-              {"color_jitter", colors_of(o)},
+              {"color_jitter", colors.numbers()},
               {"side", size_.side},
               {"resize", to_string(size_.filter)},
               {"mean", normalisation_.mean},

@@ -81,13 +81,19 @@ TEST_F(Stream, ChangesNothingButTheMemoryThatIsTaken) {
   expect_refused(2, "leave out --skip-bad", {"--image-cache", cache, "--skip-bad", "1"});
   expect_refused(2, "give three numbers from 0 on", {"--color-jitter", "0.4,0.4"});
   expect_refused(2, "give three numbers from 0 on", {"--color-jitter", "0.4,0.4,-1"});
+  expect_refused(2, "give three numbers from 0 on", {"--color-jitter", "0.4,0.4,0.4,-0.1"});
+  expect_refused(2, "give three numbers from 0 on", {"--color-jitter", "0.4,0.4,0.4,0.1,0"});
+  expect_refused(2, "for the hue a fourth from 0 to 0.5", {"--color-jitter", "0.4,0.4,0.4,0.6"});
   expect_refused(2, "needs --augment true", {"--color-jitter", "1,1,1", "--augment", "false"});
   // Colours are a part of what a run may go on with.
-  ASSERT_EQ(train("colours", {"--color-jitter", "1,1,1", "--time-limit", "0.00001"}).code, 75);
-  const Result other = train("colours", {"--color-jitter", "1,1,0", "--resume"});
-  EXPECT_EQ(other.code, 2);
-  EXPECT_TRUE(one_error(other, "give the same --color-jitter and --augment")) << other.err;
-  EXPECT_EQ(train("colours", {"--color-jitter", "1,1,1", "--resume"}).code, 0);
+  const std::string colors = "1,1,1,0.5";
+  ASSERT_EQ(train("colours", {"--color-jitter", colors, "--time-limit", "0.00001"}).code, 75);
+  for (const char* changed : {"1,1,0,0.5", "1,1,1,0.25", "1,1,1"}) {
+    const Result other = train("colours", {"--color-jitter", changed, "--resume"});
+    EXPECT_EQ(other.code, 2);
+    EXPECT_TRUE(one_error(other, "give the same --color-jitter and --augment")) << other.err;
+  }
+  EXPECT_EQ(train("colours", {"--color-jitter", colors, "--resume"}).code, 0);
   expect_refused(2, "or stream them with --stream on",
                  {"--memory-limit", "0.00001", "--stream", "off"});
 

@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <set>
+#include <map>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "engine/safetensors.h"
@@ -31,12 +32,21 @@ TEST(ColorJitter, ChangesAsTorchvisionDoes) {
   };
   const ColorChange::Step brighter{Kind::brightness, 1.3f}, darker{Kind::brightness, 0.55f},
       flat{Kind::contrast, 0.6f}, hard{Kind::contrast, 1.4f}, pale{Kind::saturation, 0.25f},
-      gaudy{Kind::saturation, 1.375f}, none{Kind::brightness, 1.0f};
+      gaudy{Kind::saturation, 1.375f}, turned{Kind::hue, 0.2f}, turned_back{Kind::hue, -0.35f},
+      opposite{Kind::hue, 0.5f};
   const std::vector<std::tuple<std::string, ColorChange>> cases = {
-      {"brighter", {{brighter, none, none}}}, {"darker", {{darker, none, none}}},
-      {"flat", {{flat, none, none}}},         {"hard", {{hard, none, none}}},
-      {"pale", {{pale, none, none}}},         {"gaudy", {{gaudy, none, none}}},
-      {"all", {{gaudy, flat, brighter}}},     {"all_reversed", {{brighter, flat, gaudy}}}};
+      {"brighter", {{brighter}}},
+      {"darker", {{darker}}},
+      {"flat", {{flat}}},
+      {"hard", {{hard}}},
+      {"pale", {{pale}}},
+      {"gaudy", {{gaudy}}},
+      {"turned", {{turned}}},
+      {"turned_back", {{turned_back}}},
+      {"opposite", {{opposite}}},
+      {"all", {{gaudy, flat, brighter}}},
+      {"all_reversed", {{brighter, flat, gaudy}}},
+      {"all_four", {{gaudy, brighter, turned, flat}}}};
   for (const std::int64_t channels : {3, 1}) {
     const std::string prefix = channels == 3 ? "colour." : "grey.";
     for (const auto& [name, change] : cases) {
@@ -55,10 +65,68 @@ TEST(ColorJitter, ChangesAsTorchvisionDoes) {
   }
 }
 
+// The corners of the colour wheel, and where a third, a half and a sixth of a turn take them.
+TEST(ColorJitter, TurnsPureColoursIntoEachOther) {
+  const Bytes red = {200, 0, 0}, yellow = {200, 200, 0}, green = {0, 200, 0}, cyan = {0, 200, 200},
+              blue = {0, 0, 200}, magenta = {200, 0, 200};
+  const std::vector<Bytes> wheel = {red, yellow, green, cyan, blue, magenta};
+  for (std::size_t from = 0; from < wheel.size(); ++from) {
+    for (int sixths = -3; sixths <= 3; ++sixths) {
+      Bytes pixel = wheel[from];
+      change_colors({{{Kind::hue, static_cast<float>(sixths) / 6.0f}}}, pixel, 3);
+      EXPECT_EQ(pixel, wheel[(from + 6 + static_cast<std::size_t>(sixths + 6)) % 6])
+          << from << " by " << sixths;
+    }
+  }
+  const Bytes greys = {0, 0, 0, 7, 7, 7, 255, 255, 255};
+  Bytes turned = greys;
+  change_colors({{{Kind::hue, 0.3f}}}, turned, 3);
+  EXPECT_EQ(turned, greys);
+  Bytes one_channel = {0, 100, 255};
+  change_colors({{{Kind::hue, 0.3f}}}, one_channel, 1);
+  EXPECT_EQ(one_channel, Bytes({0, 100, 255}));
+  // So little that the turn is rounded up to a whole one.
+  Bytes pixel = red;
+  change_colors({{{Kind::hue, -1e-9f}}}, pixel, 3);
+  EXPECT_EQ(pixel, red);
+}
+
+TEST(ColorJitter, HoldsTheHueInRecordsWhereItChanges) {
+  const ColorJitter three{.brightness = 0.5f, .contrast = 0.25f, .saturation = 1};
+  EXPECT_EQ(three.numbers(), std::vector<float>({0.5f, 0.25f, 1}));
+  const ColorJitter hue{.hue = 0.125f};
+  EXPECT_EQ(hue.numbers(), std::vector<float>({0, 0, 0, 0.125f}));
+  EXPECT_TRUE(hue.changes());
+  EXPECT_FALSE(ColorJitter{}.changes());
+}
+
+TEST(ColorJitter, DrawsTheOthersWithAHueAsWithout) {
+  ColorJitter jitter{.brightness = 0.4f, .contrast = 0.4f, .saturation = 0.4f};
+  const auto others = [&](std::int64_t index) {
+    std::vector<std::pair<Kind, float>> steps;
+    for (const auto& [kind, amount] : draw_color_change(jitter, 7, 1, index).steps) {
+      if (kind != Kind::hue) {
+        steps.emplace_back(kind, amount);
+      } else {
+        EXPECT_LE(std::abs(amount), jitter.hue);
+      }
+    }
+    return steps;
+  };
+  for (int i = 0; i < 20; ++i) {
+    jitter.hue = 0;
+    const auto without = others(i);
+    EXPECT_EQ(without.size(), 3u);
+    jitter.hue = 0.25f;
+    EXPECT_EQ(others(i), without);
+  }
+}
+
 TEST(ColorJitter, DrawsEachFactorAndOrderEvenly) {
-  const ColorJitter jitter{.brightness = 0.4f, .contrast = 1.5f, .saturation = 0};
-  std::set<std::vector<Kind>> orders;
+  const ColorJitter jitter{.brightness = 0.4f, .contrast = 1.5f, .saturation = 0, .hue = 0.25f};
+  std::map<std::vector<Kind>, int> orders;
   double sum = 0, least = 9, most = 0, contrast_least = 9, contrast_most = 0;
+  double turns = 0, turns_least = 9, turns_most = -9;
   constexpr int draws = 3000;
   for (int i = 0; i < draws; ++i) {
     std::vector<Kind> order;
@@ -70,15 +138,27 @@ TEST(ColorJitter, DrawsEachFactorAndOrderEvenly) {
       } else if (kind == Kind::contrast) {
         contrast_least = std::min(contrast_least, f);
         contrast_most = std::max(contrast_most, f);
+      } else if (kind == Kind::hue) {
+        turns += f;
+        turns_least = std::min(turns_least, f);
+        turns_most = std::max(turns_most, f);
       } else {
         sum += f;
         least = std::min(least, f);
         most = std::max(most, f);
       }
     }
-    orders.insert(order);
+    ++orders[order];
   }
-  EXPECT_EQ(orders.size(), 6u);
+  EXPECT_EQ(orders.size(), 24u);
+  for (const auto& [order, count] : orders) {
+    EXPECT_NEAR(count, draws / 24.0, 5 * std::sqrt(draws / 24.0));
+  }
+  EXPECT_NEAR(turns / draws, 0, 4 * 0.5 / std::sqrt(12.0 * draws));
+  EXPECT_GE(turns_least, -0.25);
+  EXPECT_LT(turns_least, -0.24);
+  EXPECT_LE(turns_most, 0.25);
+  EXPECT_GT(turns_most, 0.24);
   EXPECT_NEAR(sum / draws, 1.0, 4 * 0.8 / std::sqrt(12.0 * draws));
   EXPECT_GE(least, 0.6 - 1e-6);
   EXPECT_LT(least, 0.61);
@@ -100,7 +180,8 @@ TEST(ColorJitter, OfALoaderDependsOnSeedEpochAndImageAlone) {
   data.labels = {0, 1, 0, 1, 0, 1};
   LoaderOptions options{
       .batch = 6, .seed = 3, .shuffle = false, .augmentation = Augmentation{.pad = 0}};
-  options.augmentation->color = {.brightness = 0.4f, .contrast = 0.4f, .saturation = 0.4f};
+  options.augmentation->color = {
+      .brightness = 0.4f, .contrast = 0.4f, .saturation = 0.4f, .hue = 0.1f};
   const auto pixels = [&](std::int64_t batch, std::int64_t epoch, std::uint64_t seed) {
     LoaderOptions o = options;
     o.batch = batch;
