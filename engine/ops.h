@@ -28,6 +28,10 @@ Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeome
 Var depthwise_conv2d(Tape& tape, const Var& x, const Var& w, const Var* b,
                      const ConvGeometry& geometry);
 
+/// x (n,h,w,c), w (r,s,c/groups,k), b (k) or a null pointer -> (n,p,q,k).
+Var grouped_conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, std::int64_t groups,
+                   const ConvGeometry& geometry);
+
 /// The learned scale and shift of a batch normalisation and its running statistics, (c) each.
 struct BatchNormState {
   const Var* gamma;

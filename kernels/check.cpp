@@ -11,6 +11,7 @@
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/flatten.h"
+#include "kernels/grouped_conv2d.h"
 #include "kernels/linear.h"
 #include "kernels/norm_conv2d.h"
 #include "kernels/pool.h"
@@ -91,6 +92,14 @@ void check(const DepthwiseConv2dShape& s) {
   // One filter each: but for the output's size, a convolution's demands.
   check(Conv2dShape{s.n, s.h, s.w, s.c, 1, s.r, s.s, s.stride_h, s.stride_w, s.pad_h, s.pad_w});
   check_product({s.n, s.p(), s.q(), s.c});
+}
+
+void check(const GroupedConv2dShape& s) {
+  require<ShapeError>(s.groups >= 1 && s.c % s.groups == 0 && s.k % s.groups == 0,
+                      "a convolution of {} channels with {} filters in {} groups; these must be at "
+                      "least 1 and divide both",
+                      s.c, s.k, s.groups);
+  check(Conv2dShape{s.n, s.h, s.w, s.c, s.k, s.r, s.s, s.stride_h, s.stride_w, s.pad_h, s.pad_w});
 }
 
 void check_dropout(float rate) {

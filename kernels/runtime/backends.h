@@ -13,6 +13,7 @@
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/flatten.h"
+#include "kernels/grouped_conv2d.h"
 #include "kernels/linear.h"
 #include "kernels/norm_conv2d.h"
 #include "kernels/optimizer.h"
@@ -39,6 +40,9 @@
   X(depthwise_conv2d_forward)         \
   X(depthwise_conv2d_backward_data)   \
   X(depthwise_conv2d_backward_weight) \
+  X(grouped_conv2d_forward)           \
+  X(grouped_conv2d_backward_data)     \
+  X(grouped_conv2d_backward_weight)   \
   X(batch_norm_train)                 \
   X(batch_norm_statistics)            \
   X(batch_norm_factors)               \

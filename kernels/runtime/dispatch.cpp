@@ -61,6 +61,21 @@ void depthwise_conv2d_backward_weight(const Exec& ex, const DepthwiseConv2dShape
   run(ex, TRIFOLD_TWINS(depthwise_conv2d_backward_weight), s, x, dy, dw, db);
 }
 
+void grouped_conv2d_forward(const Exec& ex, const GroupedConv2dShape& s, const float* x,
+                            const float* w, const float* b, float* y) {
+  run(ex, TRIFOLD_TWINS(grouped_conv2d_forward), s, x, w, b, y);
+}
+
+void grouped_conv2d_backward_data(const Exec& ex, const GroupedConv2dShape& s, const float* dy,
+                                  const float* w, Write write, float* dx) {
+  run(ex, TRIFOLD_TWINS(grouped_conv2d_backward_data), s, dy, w, write, dx);
+}
+
+void grouped_conv2d_backward_weight(const Exec& ex, const GroupedConv2dShape& s, const float* x,
+                                    const float* dy, float* dw, float* db) {
+  run(ex, TRIFOLD_TWINS(grouped_conv2d_backward_weight), s, x, dy, dw, db);
+}
+
 void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,
                       const float* beta, float eps, float momentum, const float* residual,
                       Activation act, float* y, float* mean, float* inv_std, float* running_mean,

@@ -38,6 +38,19 @@ TEST_F(OpErrors, Conv2d) {
   refuses([&] { conv2d(tape, zeros({0, 4, 4, 3}), w, nullptr, {}); });
 }
 
+TEST_F(OpErrors, GroupedConv2d) {
+  const Var w = zeros({3, 3, 1, 6}), b = zeros({6}), wrong_b = zeros({3});
+  EXPECT_NO_THROW(grouped_conv2d(tape, image, w, &b, 3, {}));
+  refuses([&] { grouped_conv2d(tape, zeros({4, 4, 3}), w, nullptr, 3, {}); });
+  refuses([&] { grouped_conv2d(tape, image, zeros({3, 3, 6}), nullptr, 3, {}); });
+  refuses([&] { grouped_conv2d(tape, image, w, nullptr, 0, {}); });
+  refuses([&] { grouped_conv2d(tape, image, w, nullptr, 2, {}); });
+  refuses([&] { grouped_conv2d(tape, image, w, nullptr, 1, {}); });
+  refuses([&] { grouped_conv2d(tape, image, zeros({3, 3, 1, 5}), nullptr, 3, {}); });
+  refuses([&] { grouped_conv2d(tape, image, w, &wrong_b, 3, {}); });
+  refuses([&] { grouped_conv2d(tape, image, w, nullptr, 3, {.stride_w = 0}); });
+}
+
 TEST_F(OpErrors, DepthwiseConv2d) {
   const Var w = zeros({3, 3, 3}), b = zeros({3}), wrong_b = zeros({5});
   EXPECT_NO_THROW(depthwise_conv2d(tape, image, w, &b, {}));
