@@ -27,6 +27,7 @@ default_cases = [
     "resnet50:training:16:224",
     "resnet20:inference:128:32", "resnet56:inference:128:32", "densenet40:inference:128:32",
     "resnet20:inference:1:32", "resnet56:inference:1:32", "densenet40:inference:1:32",
+    "mobilenetv2:inference:128:32", "mobilenetv2:inference:1:32", "resnet50:inference:16:224",
 ]
 # glibc hands freed blocks of this size back to the system, and the next step pays for fresh pages.
 keep_pages = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 34),
