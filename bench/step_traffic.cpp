@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "bench/conv2d_work.h"
+#include "bench/grouped_work.h"
 #include "bench/launch_list.h"
 #include "bench/step_layout.h"
 #include "kernels/cuda/columns_plan.h"
@@ -16,6 +17,7 @@ namespace trifold::bench {
 namespace {
 
 using kernels::Conv2dShape;
+using kernels::GroupedConv2dShape;
 using nn::NodeId;
 
 class Step : private StepLayout, private LaunchList {
@@ -124,6 +126,12 @@ class Step : private StepLayout, private LaunchList {
               move("depthwise", {value(x), weights(id, count)}, {value(id)});
               last().macs = last().least_macs = depthwise_macs(id, op);
             },
+            [&](const nn::GroupedConv2d& op) {
+              const GroupedConv2dShape s = grouped_shape(id, op);
+              learn(s.w_size());
+              if (op.bias) learn(s.k);
+              add_grouped_forward(*this, s, value(x), weights(id, s.w_size()), value(id));
+            },
             [&](const nn::BatchNorm& op) { forward(id, op); },
             [&](const nn::Relu&) { move("ReLU", {value(x)}, {value(id)}); },
             [&](const nn::Relu6&) { move("ReLU", {value(x)}, {value(id)}); },
@@ -157,6 +165,12 @@ class Step : private StepLayout, private LaunchList {
 
   double depthwise_macs(NodeId id, const nn::DepthwiseConv2d& op) const {
     return static_cast<double>(pixels(id) * extent(id).c * op.window * op.window);
+  }
+
+  GroupedConv2dShape grouped_shape(NodeId id, const nn::GroupedConv2d& op) const {
+    const nn::Extent& in = extent(graph().node(id).inputs[0]);
+    return {batch_,    in.h,      in.w,      in.c,      op.filters, op.window,
+            op.window, op.groups, op.stride, op.stride, op.pad,     op.pad};
   }
 
   /// What a ChannelGather takes of x.
@@ -240,6 +254,7 @@ class Step : private StepLayout, private LaunchList {
                                  {gradient(id), weights(id, op.window * op.window * extent(id).c)});
                      last().macs = last().least_macs = depthwise_macs(id, op);
                    },
+                   [&](const nn::GroupedConv2d& op) { backward(id, op); },
                    [&](const nn::BatchNorm& op) { backward(id, op); },
                    [&](const nn::Relu&) {
                      hand_on_new("ReLU, gradient", {value(id), gradient(id)});
@@ -303,6 +318,16 @@ class Step : private StepLayout, private LaunchList {
       move_in_parts(std::move(launch), {{2 * cut.chunks, at_once * c}});
     }
     if (op.bias) sum_bias(id, pixels(id), c);
+  }
+
+  void backward(NodeId id, const nn::GroupedConv2d& op) {
+    const NodeId x = graph().node(id).inputs[0];
+    const GroupedConv2dShape s = grouped_shape(id, op);
+    add_grouped_backward_weight(*this, s, value(x), gradient(id), {fresh(), bytes(s.w_size())});
+    if (op.bias) sum_bias(id, pixels(id), s.k);
+    const bool adds = has_gradient(x);
+    add_grouped_backward_data(*this, s, gradient(id), weights(id, s.w_size()), own_gradient(x),
+                              adds);
   }
 
   /// The gradients of a linear layer's weights and bias.

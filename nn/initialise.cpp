@@ -16,8 +16,9 @@ void initialise(Network& network, std::uint64_t seed) {
     engine::Random random(seed, engine::random_streams::initialise, hash_name(parameter.name));
     switch (parameter.role) {
       case Role::conv_weight:
-      case Role::depthwise_weight: {
-        const std::int64_t filters = parameter.role == Role::conv_weight ? shape[3] : 1;
+      case Role::depthwise_weight:
+      case Role::grouped_weight: {
+        const std::int64_t filters = parameter.role == Role::depthwise_weight ? 1 : shape[3];
         const double deviation =
             std::sqrt(2.0 / static_cast<double>(shape[0] * shape[1] * filters));
         for (float& v : host.values()) v = static_cast<float>(deviation * random.normal());

@@ -14,8 +14,8 @@ namespace trifold::nn {
 /// Whether the optimiser updates it, or only the batch norms' running statistics do.
 bool is_trainable(Role role);
 
-/// One parameter that a graph needs: conv weights (r,s,c,k), depthwise ones (r,s,c), linear weights
-/// (in,out), the rest (c). Names are PyTorch's: <node>.weight, .bias, .running_mean, .running_var.
+/// One parameter that a graph needs: conv weights (r,s,c,k), in groups (r,s,c/groups,k), depthwise
+/// ones (r,s,c), linear weights (in,out), the rest (c). Names are PyTorch's: <node>.weight, .bias, .running_mean, .running_var.
 struct ParameterSpec {
   std::string name;
   Role role;

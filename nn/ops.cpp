@@ -13,6 +13,10 @@ namespace {
 
 bool in_range(std::int64_t value, std::int64_t low) { return value >= low && value <= max_extent; }
 
+bool is_valid_window(std::int64_t window, std::int64_t stride, std::int64_t pad) {
+  return in_range(window, 1) && in_range(stride, 1) && in_range(pad, 0) && pad < window;
+}
+
 // What a window yields that moves over its padded input.
 Extent windowed(const Extent& in, std::int64_t window, std::int64_t stride, std::int64_t pad,
                 std::int64_t channels) {
@@ -48,8 +52,7 @@ Extent common_extent(InputExtents in, std::int64_t channels) {
 bool Input::is_valid() const { return in_range(channels, 1); }
 
 bool Conv2d::is_valid() const {
-  return in_range(filters, 1) && in_range(window, 1) && in_range(stride, 1) && in_range(pad, 0) &&
-         pad < window;
+  return in_range(filters, 1) && is_valid_window(window, stride, pad);
 }
 
 Extent Conv2d::output_extent(InputExtents in, std::int64_t c) const {
@@ -62,9 +65,7 @@ OpParameters Conv2d::parameters(std::int64_t in) const {
   return all;
 }
 
-bool DepthwiseConv2d::is_valid() const {
-  return in_range(window, 1) && in_range(stride, 1) && in_range(pad, 0) && pad < window;
-}
+bool DepthwiseConv2d::is_valid() const { return is_valid_window(window, stride, pad); }
 
 Extent DepthwiseConv2d::output_extent(InputExtents in, std::int64_t c) const {
   return windowed(in[0], window, stride, pad, c);
@@ -73,6 +74,27 @@ Extent DepthwiseConv2d::output_extent(InputExtents in, std::int64_t c) const {
 OpParameters DepthwiseConv2d::parameters(std::int64_t in) const {
   OpParameters all{{".weight", Role::depthwise_weight, {window, window, in}}};
   if (bias) all.push_back({".bias", Role::bias, {in}});
+  return all;
+}
+
+bool GroupedConv2d::is_valid() const {
+  return in_range(filters, 1) && in_range(groups, 1) && filters % groups == 0 &&
+         is_valid_window(window, stride, pad);
+}
+
+std::int64_t GroupedConv2d::output_channels(InputChannels in) const {
+  require<ShapeError>(in[0] % groups == 0, "{} channels can't be divided into {} groups", in[0],
+                      groups);
+  return filters;
+}
+
+Extent GroupedConv2d::output_extent(InputExtents in, std::int64_t c) const {
+  return windowed(in[0], window, stride, pad, c);
+}
+
+OpParameters GroupedConv2d::parameters(std::int64_t in) const {
+  OpParameters all{{".weight", Role::grouped_weight, {window, window, in / groups, filters}}};
+  if (bias) all.push_back({".bias", Role::bias, {filters}});
   return all;
 }
 
@@ -161,6 +183,10 @@ OpParameters Linear::parameters(std::int64_t in) const {
   OpParameters all{{".weight", Role::linear_weight, {in, outputs}}};
   if (bias) all.push_back({".bias", Role::bias, {outputs}});
   return all;
+}
+
+bool is_convolution(const Op& op) {
+  return std::visit([]<class T>(const T&) { return Convolves<T>; }, op);
 }
 
 const char* op_name(const Op& op) {

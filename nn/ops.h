@@ -40,11 +40,13 @@ enum class ChannelFlow {
   passed,  ///< channel c comes from channel c of every input, which ties the inputs'
   joined,  ///< those of the inputs, one after the other
   spread,  ///< each channel of the input becomes equally many in a row, which stay together
+  grouped  ///< a group of them comes from a group of the input's; all of these stay together
 };
 
 enum class Role {
   conv_weight,
   depthwise_weight,
+  grouped_weight,
   linear_weight,
   bias,
   bn_gamma,
@@ -153,6 +155,33 @@ struct DepthwiseConv2d {
   OpParameters parameters(std::int64_t in) const;
   std::int64_t macs(const Extent&, const Extent& out) const { return out.size() * window * window; }
   bool operator==(const DepthwiseConv2d&) const = default;
+};
+
+/// kernels/grouped_conv2d.h; one input, whose channels the groups divide.
+struct GroupedConv2d {
+  std::int64_t filters, groups;
+  std::int64_t window = 1, stride = 1, pad = 0;
+  bool bias = false;
+
+  static const char* name() { return "grouped_conv2d"; }
+  static constexpr Arity arity{1, 1};
+  static constexpr ChannelFlow channel_flow = ChannelFlow::grouped;
+  bool is_valid() const;
+  static void attributes(auto& op, auto&& field) {
+    field("filters", op.filters);
+    field("groups", op.groups);
+    field("window", op.window);
+    field("stride", op.stride);
+    field("pad", op.pad);
+    field("bias", op.bias);
+  }
+  std::int64_t output_channels(InputChannels in) const;
+  Extent output_extent(InputExtents in, std::int64_t c) const;
+  OpParameters parameters(std::int64_t in) const;
+  std::int64_t macs(const Extent& in, const Extent& out) const {
+    return out.size() * window * window * (in.c / groups);
+  }
+  bool operator==(const GroupedConv2d&) const = default;
 };
 
 /// kernels/batch_norm.h; inputs: x and, optionally, the residual that is added before the ReLU.
@@ -408,8 +437,15 @@ consteval bool is_described() {
 template <class... Ops>
 requires(is_described<Ops>() && ...) using OpVariant = std::variant<Ops...>;
 
-using Op = OpVariant<Input, Conv2d, DepthwiseConv2d, BatchNorm, Relu, Relu6, Sigmoid, Dropout, Add,
-                     ChannelScale, Concat, ChannelGather, Pool, GlobalAvgPool, Flatten, Linear>;
+using Op = OpVariant<Input, Conv2d, DepthwiseConv2d, GroupedConv2d, BatchNorm, Relu, Relu6, Sigmoid,
+                     Dropout, Add, ChannelScale, Concat, ChannelGather, Pool, GlobalAvgPool,
+                     Flatten, Linear>;
+
+/// The ops that move a window of weights over their input.
+template <class T>
+concept Convolves =
+    std::same_as<T, Conv2d> || std::same_as<T, DepthwiseConv2d> || std::same_as<T, GroupedConv2d>;
+bool is_convolution(const Op& op);
 
 const char* op_name(const Op& op);
 ChannelFlow channel_flow(const Op& op);

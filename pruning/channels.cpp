@@ -101,10 +101,27 @@ class Tracer {
         }
         return spread;
       }
+      case nn::ChannelFlow::grouped: {
+        const std::int64_t groups = std::get<nn::GroupedConv2d>(node.op).groups;
+        return grouped(input(0), groups, channels);
+      }
       case nn::ChannelFlow::fixed:
         break;
     }
     return fixed(channels);
+  }
+
+  // Ties the channels of each group, and yields what is made of them.
+  std::vector<std::int64_t> grouped(const std::vector<std::int64_t>& in, std::int64_t groups,
+                                    std::int64_t channels) {
+    const auto count = static_cast<std::size_t>(groups), each = in.size() / count;
+    std::vector<std::int64_t> made;
+    for (std::size_t group = 0; group < count; ++group) {
+      const std::int64_t first = in[group * each];
+      for (std::size_t i = 1; i < each; ++i) sets_.unite(first, in[group * each + i]);
+      made.insert(made.end(), static_cast<std::size_t>(channels) / count, first);
+    }
+    return made;
   }
 
   void enter(ChannelClass& channels, nn::NodeId id, std::int64_t channel) const {

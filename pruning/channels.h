@@ -51,7 +51,8 @@ inline bool makes_by_weights(const nn::Op& op) {
 
 /// Finds the coupling by the ops' nn::ChannelFlow: a convolution's filters, a linear layer's outputs
 /// and a gather's start classes of their own; batch norm, ReLU, sigmoids, dropout, depthwise convolution
-/// and pooling pass channels on; flatten makes several of each; concat joins them in a row; a residual,
+/// and pooling pass channels on; flatten makes several of each; a convolution in groups ties those that
+/// a group reads to one another and to those that it makes; concat joins them in a row; a residual,
 /// Add and what scales channels tie them pairwise. A gather doesn't tie its outputs to their sources, since zeros can stand
 /// in for a source that is gone. The channels of the image and of the network's result are in no
 /// class. Classes are numbered by their first channel.

@@ -144,6 +144,7 @@ class Surgeon {
                          op.outputs = std::ssize(outputs);
                          return outputs;
                        },
+                       [&](nn::GroupedConv2d& op) { return cut_groups(id, op); },
                        [&](nn::ChannelGather& op) { return cut_gather(id, op); },
                        [&](nn::BatchNorm&) { return select_inputs(id, node); },
                        [&](const nn::FixesChannels auto&) { return all(id); },
@@ -186,6 +187,21 @@ class Surgeon {
           new_.add(node.name + ".select", std::move(gather), {node.inputs.front()});
     }
     return selected;
+  }
+
+  // What the groups make whose channels are still there; coupling has kept or removed each as a whole.
+  Channels cut_groups(nn::NodeId id, nn::GroupedConv2d& op) const {
+    const nn::NodeId input = old_.node(id).inputs.front();
+    const std::int64_t read = old_channels_[static_cast<std::size_t>(input)] / op.groups,
+                       made = op.filters / op.groups;
+    Channels filters;
+    for (std::int64_t c : kept(input)) {
+      if (c % read != 0) continue;
+      for (std::int64_t i = 0; i < made; ++i) filters.push_back(c / read * made + i);
+    }
+    op.filters = std::ssize(filters);
+    op.groups = op.filters / made;
+    return filters;
   }
 
   // The outputs of gather `id` that stay; numbers its sources by what is left of its input. An output
@@ -281,6 +297,8 @@ engine::Tensor slice_parameter(const nn::Parameter& parameter, const Channels& i
       return slice(slice(x, 2, in), 3, out);
     case nn::Role::depthwise_weight:
       return slice(x, 2, out);
+    case nn::Role::grouped_weight:
+      return slice(x, 3, out);
     case nn::Role::linear_weight:
       return slice(slice(x, 0, in), 1, out);
     case nn::Role::bias:

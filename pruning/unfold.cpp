@@ -9,6 +9,7 @@
 #include "kernels/runtime/error.h"
 #include "nn/data/device_loader.h"
 #include "nn/execute/executor.h"
+#include "nn/overloaded.h"
 #include "nn/train/network_input.h"
 #include "pruning/channels.h"
 
@@ -136,11 +137,7 @@ class Unfolding {
     }
     if (!convs_.contains(id)) return graph.add(node.name, node.op, std::move(inputs));
     nn::Op conv = node.op;
-    if (auto* const depthwise = std::get_if<nn::DepthwiseConv2d>(&conv)) {
-      depthwise->bias = false;
-    } else {
-      std::get<nn::Conv2d>(conv).bias = false;
-    }
+    std::visit(nn::Overloaded{[](nn::Convolves auto& op) { op.bias = false; }, [](auto&) {}}, conv);
     const NodeId made = graph.add(node.name, std::move(conv), std::move(inputs));
     if (const NodeId sum = only_reader<nn::Add>(id); sum != -1 && adder(sum) == id) return made;
     return add_norm(id, take_relu(id), {made});
@@ -182,9 +179,9 @@ std::vector<NodeId> without_norm(const Graph& graph) {
       }
     }
     for (const NodeId id : channels.nodes) {
-      if (std::holds_alternative<nn::DepthwiseConv2d>(graph.node(id).op) && id != graph.output()) {
-        found.insert(id);
-      }
+      const bool passes_on = nn::is_convolution(graph.node(id).op) &&
+                             nn::channel_flow(graph.node(id).op) != nn::ChannelFlow::made;
+      if (passes_on && id != graph.output()) found.insert(id);
     }
   }
   return {found.begin(), found.end()};

@@ -12,7 +12,7 @@
 
 namespace trifold::pruning {
 
-/// The convolutions whose channels no batch norm scales, depthwise ones among them, in ascending
+/// The convolutions whose channels no batch norm scales, depthwise ones and those in groups among them, in ascending
 /// order: those that an exporter has folded theirs into, and those that never had one.
 std::vector<nn::NodeId> without_norm(const nn::Graph& graph);
 

@@ -30,12 +30,25 @@ const engine::Tensor& UnitWeights::weights(nn::NodeId node) {
 }
 
 WeightSlice UnitWeights::filter(nn::NodeId layer, std::int64_t channel) {
-  // (r, s, c, k), (r, s, k) of a depthwise one, (c, k) of a linear one.
+  // Filters are the last axis of all weights.
   const engine::Tensor& w = weights(layer);
   const auto filters = static_cast<std::size_t>(w.shape().channels());
   WeightSlice slice{layer, {}};
   for (std::size_t i = static_cast<std::size_t>(channel); i < w.values().size(); i += filters) {
     slice.values.push_back(w.values()[i]);
+  }
+  return slice;
+}
+
+WeightSlice UnitWeights::of_group(nn::NodeId layer, const nn::GroupedConv2d& op,
+                                  std::int64_t channel) {
+  // (r, s, c / groups, k), of which the channel's group has k / groups.
+  const engine::Tensor& w = weights(layer);
+  const std::int64_t c = w.shape()[2], own = op.filters / op.groups;
+  WeightSlice slice{layer, {}};
+  for (std::int64_t row = channel % c; row * op.filters < w.size(); row += c) {
+    const auto begin = w.values().begin() + row * op.filters + channel / c * own;
+    slice.values.insert(slice.values.end(), begin, begin + own);
   }
   return slice;
 }
@@ -61,6 +74,11 @@ void UnitWeights::read_through(nn::NodeId node, const Range& channels,
                    [&](const nn::DepthwiseConv2d&) {
                      for (std::int64_t i = 0; i < channels.count; ++i) {
                        slices.push_back(filter(reader, channels.first + i));
+                     }
+                   },
+                   [&](const nn::GroupedConv2d& op) {
+                     for (std::int64_t i = 0; i < channels.count; ++i) {
+                       slices.push_back(of_group(reader, op, channels.first + i));
                      }
                    },
                    [&](const nn::Flatten& op) {

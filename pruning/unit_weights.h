@@ -32,6 +32,8 @@ class UnitWeights {
  private:
   const engine::Tensor& weights(nn::NodeId node);
   WeightSlice filter(nn::NodeId layer, std::int64_t channel);
+  /// What the filters of its group weigh a channel with.
+  WeightSlice of_group(nn::NodeId layer, const nn::GroupedConv2d& op, std::int64_t channel);
   struct Range {
     std::int64_t first, count;  ///< channels
   };

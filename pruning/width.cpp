@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "kernels/runtime/error.h"
 
@@ -41,11 +42,11 @@ std::vector<NodeId> selecting_readers(const nn::Graph& graph) {
 // Whether several nodes make the channels, as those of a residual stream; a linear layer that makes
 // but the factors of a convolution's channels doesn't count.
 bool is_stream(const nn::Graph& graph, const ChannelClass& channels) {
-  const auto linear = std::ranges::count_if(channels.producers, [&](const auto& producer) {
-    return std::holds_alternative<nn::Linear>(graph.node(producer.node).op);
-  });
-  const auto others = std::ssize(channels.producers) - linear;
-  return others > 1 || (others == 0 && linear > 1);
+  std::set<NodeId> linear, others;
+  for (const auto& [node, channel] : channels.producers) {
+    (std::holds_alternative<nn::Linear>(graph.node(node).op) ? linear : others).insert(node);
+  }
+  return others.size() > 1 || (others.empty() && linear.size() > 1);
 }
 
 // Whether a convolution or a linear layer makes the channels.
@@ -124,7 +125,9 @@ Units find_units(const nn::Graph& graph, WidthMode mode, bool without_norm) {
     for (NodeId reader : selecting_readers(graph)) {
       const auto& row = coupling.of[static_cast<std::size_t>(reader)];
       for (std::int64_t c = 0; c < std::ssize(row); ++c) {
-        if (row[static_cast<std::size_t>(c)] == unprunable) continue;
+        const ClassId own = row[static_cast<std::size_t>(c)];
+        // None that a group of channels needs can be left unread by itself.
+        if (own == unprunable || std::ranges::count(row, own) > 1) continue;
         by_node[reader].push_back({0, -1, reader, c});
         names[reader] = graph.node(reader).name;
       }

@@ -3,7 +3,7 @@
 
     tests/check_import.py [build/release]     a finished build
 
-torchvision's ResNets, a DenseNet, MobileNetV2 and V3, VGG-16 and EfficientNet-B0 with random values, by both of torch.onnx's exporters, batch
+torchvision's ResNets, ResNeXt and RegNet, a DenseNet, MobileNetV2 and V3, VGG-16 and EfficientNet-B0 with random values, by both of torch.onnx's exporters, batch
 norms folded and kept: read by this project and written again, they give PyTorch's logits in ONNX Runtime, and
 their blocks are found. Of those networks that are built in, the weights alone, too, as PyTorch saves them.
 Needs the packages torch, torchvision, onnx, onnxscript and onnxruntime; not part of .ci/run, for their size.
@@ -24,11 +24,12 @@ BOUND = 1e-4  # of the largest logit
 NORMALISATION = ["--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
 # By name: blocks that the graph shows, and the image side.
 NETWORKS = {"resnet18": (8, 64), "resnet50": (16, 64), "densenet121": (58, 64),
-            "mobilenet_v2": (10, 224), "vgg16_bn": (0, 224),
+            "mobilenet_v2": (10, 224), "vgg16_bn": (0, 224), "resnext50_32x4d": (16, 64), "regnet_x_400mf": (22, 64),
             "efficientnet_b0": (9, 224), "mobilenet_v3_small": (6, 224)}
 
 
-BUILT_IN = {"resnet18": "resnet18", "resnet50": "resnet50", "efficientnet_b0": "efficientnet-b0"}
+BUILT_IN = {"resnet18": "resnet18", "resnet50": "resnet50", "efficientnet_b0": "efficientnet-b0",
+            "resnext50_32x4d": "resnext50-32x4d"}
 
 
 def network(name):

@@ -52,6 +52,10 @@ json describe(const nn::Model& model, std::int64_t file_bytes) {
     };
     if (const auto* conv = std::get_if<nn::Conv2d>(&node.op)) add_window(*conv);
     if (const auto* conv = std::get_if<nn::DepthwiseConv2d>(&node.op)) add_window(*conv);
+    if (const auto* conv = std::get_if<nn::GroupedConv2d>(&node.op)) {
+      add_window(*conv);
+      layers.back()["groups"] = conv->groups;
+    }
   }
   for (const nn::Block& block : graph.blocks) {
     blocks.push_back(

@@ -53,11 +53,19 @@ Stream basic_block(const ConvBn& at, Stream x, std::int64_t width, std::int64_t 
   return {at.bn("bn2", {y, residual}, true), width};
 }
 
-Stream bottleneck_block(const ConvBn& at, Stream x, std::int64_t width, std::int64_t stride) {
-  const std::int64_t out = 4 * width;
-  NodeId y = at.conv("conv1", x.node, {.filters = width});
+// With groups, they have a share of 1/16 of the width each: 4 channels in the first stage.
+Stream bottleneck_block(const ConvBn& at, Stream x, std::int64_t width, std::int64_t stride,
+                        std::int64_t groups) {
+  const std::int64_t out = 4 * width, inner = groups == 1 ? width : width / 16 * groups;
+  NodeId y = at.conv("conv1", x.node, {.filters = inner});
   y = at.bn("bn1", {y}, true);
-  y = at.conv("conv2", y, {.filters = width, .window = 3, .stride = stride, .pad = 1});
+  if (groups == 1) {
+    y = at.conv("conv2", y, {.filters = inner, .window = 3, .stride = stride, .pad = 1});
+  } else {
+    const GroupedConv2d op{
+        .filters = inner, .groups = groups, .window = 3, .stride = stride, .pad = 1};
+    y = at.graph.add(at.prefix + "conv2", op, {y});
+  }
   y = at.bn("bn2", {y}, true);
   y = at.conv("conv3", y, {.filters = out});
   const NodeId residual = shortcut_of(at, x, out, stride, Shortcut::B, "downsample");
@@ -114,7 +122,8 @@ Graph cifar_resnet(std::int64_t depth, Shortcut shortcut, std::int64_t channels,
   return g;
 }
 
-Graph imagenet_resnet(std::int64_t depth, std::int64_t channels, std::int64_t classes) {
+Graph imagenet_resnet(std::int64_t depth, std::int64_t channels, std::int64_t classes,
+                      std::int64_t groups) {
   require<ConfigError>(depth == 18 || depth == 34 || depth == 50,
                        "a ResNet for large images has 18, 34 or 50 layers, not {}", depth);
   const std::vector<std::int64_t> blocks =
@@ -131,7 +140,7 @@ Graph imagenet_resnet(std::int64_t depth, std::int64_t channels, std::int64_t cl
       const ConvBn at{g, name + "."};
       const std::int64_t width = 64 << stage, stride = stage > 0 && i == 0 ? 2 : 1;
       const Stream in = stream;
-      stream = depth == 50 ? bottleneck_block(at, in, width, stride)
+      stream = depth == 50 ? bottleneck_block(at, in, width, stride, groups)
                            : basic_block(at, in, width, stride, Shortcut::B, "downsample");
       add_block_entry(g, name, stage, in.node, stream.node);
     }
@@ -159,10 +168,15 @@ ArchitectureFamily cifar_resnets() {
 }
 
 ArchitectureFamily imagenet_resnets() {
-  return {.names = {"resnet18", "resnet34", "resnet50"},
-          .help = "ResNets for large images",
+  return {.names = {"resnet18", "resnet34", "resnet50", "resnext50-32x4d"},
+          .help = "ResNets for large images; resnext50-32x4d has bottlenecks of 32 groups",
           .usual_side = 224,
           .find = [](const std::string& name) -> std::optional<MakeGraph> {
+            if (name == "resnext50-32x4d") {
+              return [](std::int64_t channels, std::int64_t classes) {
+                return imagenet_resnet(50, channels, classes, 32);
+              };
+            }
             const std::optional<ParsedName> parsed = parse_name(name);
             if (!parsed || parsed->suffix != "") return std::nullopt;
             return [depth = parsed->depth](std::int64_t channels, std::int64_t classes) {

@@ -21,14 +21,18 @@ Graph cifar_resnet(std::int64_t depth, Shortcut shortcut, std::int64_t channels,
 
 /// ResNet-18, 34 (basic blocks) or 50 (bottlenecks, stride in the 3x3 convolution) for larger
 /// images: a 7x7 stem of stride 2, max pooling, four stages; shortcut B. Names as in torchvision
-/// (fc).
+/// (fc). With `groups` the 3x3 convolutions of bottlenecks are in so many, each of 4, 8, 16 and 32
+/// channels by the stage: 32 make ResNeXt-50 (32x4d).
 /// Errors    ConfigError: another depth.
-Graph imagenet_resnet(std::int64_t depth, std::int64_t channels, std::int64_t classes);
+/// Source    He et al., "Deep Residual Learning", 2016, table 1; Xie et al., "Aggregated Residual
+///           Transformations for Deep Neural Networks", 2017, table 1.
+Graph imagenet_resnet(std::int64_t depth, std::int64_t channels, std::int64_t classes,
+                      std::int64_t groups = 1);
 
 /// resnet20 and the like of any depth 6n + 2, and with shortcut B as resnet20b.
 ArchitectureFamily cifar_resnets();
 
-/// resnet18, resnet34 and resnet50.
+/// resnet18, resnet34, resnet50 and resnext50-32x4d.
 ArchitectureFamily imagenet_resnets();
 
 }  // namespace trifold::nn

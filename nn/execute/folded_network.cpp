@@ -33,7 +33,7 @@ struct RunningNorm {
   }
 };
 
-/// Takes the norm into weights w (r,s,c,k), or (r,s,k) of a depthwise one, and bias b (k) of the
+/// Takes the norm into weights w, whose filters (k) are their last axis, and bias b (k) of the
 /// convolution in front of it.
 void fold(const RunningNorm& norm, Tensor& w, Tensor& b) {
   const std::int64_t filters = b.size();
@@ -52,18 +52,13 @@ kernels::Activation activation(const Node& node) {
   return norm && norm->relu ? kernels::Activation::relu : kernels::Activation::none;
 }
 
-bool is_convolution(const Node& node) {
-  return std::holds_alternative<Conv2d>(node.op) ||
-         std::holds_alternative<DepthwiseConv2d>(node.op);
-}
-
 }  // namespace
 
 Folding plan_folding(const Graph& graph, const NormFusion& fusion) {
   const std::vector<std::vector<NodeId>> readers = graph.readers();
   Folding folding{.convolutions = {}, .skipped = std::vector<bool>(graph.nodes.size(), false)};
   for (NodeId id = 0; id < graph.size(); ++id) {
-    if (!is_convolution(graph.node(id))) continue;
+    if (!is_convolution(graph.node(id).op)) continue;
     // A batch norm behind goes into the weights, and the convolution to its place.
     NodeId place = id;
     const std::vector<NodeId>& own_readers = readers[static_cast<std::size_t>(id)];
@@ -100,10 +95,18 @@ FoldedNetwork::FoldedNetwork(const Network& network)
     Tensor b = network.has_parameter(node.name + ".bias") ? copy(node.name + ".bias")
                                                           : Tensor::zeros({w.shape().channels()});
     if (place != folded.conv) fold(RunningNorm(network, graph.node(place)), w, b);
-    if (const auto* op = std::get_if<DepthwiseConv2d>(&node.op)) {
-      depthwise_.emplace(place, Depthwise{Var::constant(w.to(device)),
-                                          Var::constant(b.to(device)),
-                                          {op->stride, op->stride, op->pad, op->pad}});
+    const auto keep = [&](const auto& op, std::int64_t groups) {
+      unpacked_.emplace(place, Unpacked{Var::constant(w.to(device)),
+                                        Var::constant(b.to(device)),
+                                        {op.stride, op.stride, op.pad, op.pad},
+                                        groups});
+    };
+    if (const auto* depthwise = std::get_if<DepthwiseConv2d>(&node.op)) {
+      keep(*depthwise, 0);
+      continue;
+    }
+    if (const auto* grouped = std::get_if<GroupedConv2d>(&node.op)) {
+      keep(*grouped, grouped->groups);
       continue;
     }
     const auto& op = std::get<Conv2d>(node.op);
@@ -143,11 +146,13 @@ Tensor FoldedNetwork::forward(const kernels::Exec& ex, const Tensor& images) {
   for (NodeId id = 1; id < graph.size(); ++id) {
     if (folding_.skipped[static_cast<std::size_t>(id)]) continue;
     const auto found = convolutions_.find(id);
-    const auto depthwise = depthwise_.find(id);
+    const auto unpacked = unpacked_.find(id);
     const std::vector<NodeId> inputs = inputs_of(id);
-    if (depthwise != depthwise_.end()) {
-      const auto& [w, b, geometry] = depthwise->second;
-      Var y = engine::depthwise_conv2d(tape, pass.value(inputs[0]), w, &b, geometry);
+    if (unpacked != unpacked_.end()) {
+      const auto& [w, b, geometry, groups] = unpacked->second;
+      const Var& x = pass.value(inputs[0]);
+      Var y = groups == 0 ? engine::depthwise_conv2d(tape, x, w, &b, geometry)
+                          : engine::grouped_conv2d(tape, x, w, &b, groups, geometry);
       if (inputs.size() == 2) y = engine::add(tape, y, pass.value(inputs[1]));
       if (activation(graph.node(id)) == kernels::Activation::relu) y = engine::relu(tape, y);
       pass.value(id) = std::move(y);

@@ -20,7 +20,7 @@ struct FoldedConvolution {
   NodeId norm_in_front;  ///< that is worked as it reads; -1: none
 };
 
-/// Which batch norms become part of convolutions, depthwise ones among them, in inference.
+/// Which batch norms become part of convolutions, depthwise ones and those in groups among them, in inference.
 struct Folding {
   std::map<NodeId, FoldedConvolution> convolutions;  ///< by the node at whose place they run
   std::vector<bool> skipped;                         ///< nodes that are part of another
@@ -31,7 +31,7 @@ Folding plan_folding(const Graph& graph, const NormFusion& fusion);
 /// In inference a batch norm is a scale and a shift of each channel, so that one which alone reads a
 /// convolution disappears in it: w' = w s, b' = beta + (b - running_mean) s, with s = gamma /
 /// sqrt(running_var + eps). Its residual and its ReLU are worked while the convolution's result is
-/// still in registers; behind a depthwise convolution they are ops of their own. One that a
+/// still in registers; behind one that is depthwise or in groups they are ops of their own. One that a
 /// convolution alone reads is worked, with its ReLU, as that reads.
 /// Weights are packed once, and a dense block is written once. Results differ from the network's by
 /// rounding alone.
@@ -47,9 +47,11 @@ class FoldedNetwork {
   std::int64_t folded() const { return std::ranges::count(folding_.skipped, true); }
 
  private:
-  struct Depthwise {
+  /// A convolution that has no packed form: in groups, or depthwise, which has 0 of them here.
+  struct Unpacked {
     engine::Var w, b;
     engine::ConvGeometry geometry;
+    std::int64_t groups;
   };
 
   std::vector<NodeId> inputs_of(NodeId id) const;
@@ -59,7 +61,7 @@ class FoldedNetwork {
   Folding folding_;
   // By the node at whose place they run.
   std::map<NodeId, engine::PackedConv2d> convolutions_;
-  std::map<NodeId, Depthwise> depthwise_;
+  std::map<NodeId, Unpacked> unpacked_;
   std::vector<NodeId> last_reader_;
 };
 

@@ -67,6 +67,11 @@ Var ForwardPass::compute(NodeId id) {
             return engine::depthwise_conv2d(tape_, input(0), own(node, ".weight"),
                                             op.bias ? &own(node, ".bias") : nullptr, geometry(op));
           },
+          [&](const GroupedConv2d& op) {
+            return engine::grouped_conv2d(tape_, input(0), own(node, ".weight"),
+                                          op.bias ? &own(node, ".bias") : nullptr, op.groups,
+                                          geometry(op));
+          },
           [&](const BatchNorm& op) { return batch_norm(id, op); },
           [&](const Relu&) { return engine::relu(tape_, input(0)); },
           [&](const Relu6&) { return engine::relu6(tape_, input(0)); },

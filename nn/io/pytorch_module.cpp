@@ -38,6 +38,12 @@ std::string layer(const Node& node, std::int64_t in) {
                        "bias={4})",
                        in, op.window, op.stride, op.pad, op.bias ? "True" : "False");
                  },
+                 [&](const GroupedConv2d& op) {
+                   return fmt::format(
+                       "nn.Conv2d({}, {}, {}, stride={}, padding={}, groups={}, bias={})", in,
+                       op.filters, op.window, op.stride, op.pad, op.groups,
+                       op.bias ? "True" : "False");
+                 },
                  [&](const BatchNorm& op) {
                    return fmt::format("nn.BatchNorm2d({}, eps={})", in, op.eps);
                  },
@@ -71,8 +77,8 @@ std::string expression(const Node& node, const std::vector<std::string>& in) {
   const std::string call = fmt::format("self.get_submodule(\"{}\")({})", node.name, in.front());
   return std::visit(
       Overloaded{
-          [&](const Input&) { return in.front(); }, [&](const Conv2d&) { return call; },
-          [&](const DepthwiseConv2d&) { return call; }, [&](const Linear&) { return call; },
+          [&](const Input&) { return in.front(); }, [&](const Convolves auto&) { return call; },
+          [&](const Linear&) { return call; },
           [&](const BatchNorm& op) {
             const std::string sum = in.size() > 1 ? fmt::format("{} + {}", call, in[1]) : call;
             return op.relu ? fmt::format("F.relu({})", sum) : sum;

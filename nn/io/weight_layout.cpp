@@ -25,6 +25,7 @@ Tensor transposed(const Tensor& in, std::int64_t blocks, std::int64_t rows, std:
 Shape file_shape(Role role, const Shape& s) {
   switch (role) {
     case Role::conv_weight:
+    case Role::grouped_weight:
       return {s[3], s[2], s[0], s[1]};
     case Role::depthwise_weight:
       return {s[2], 1, s[0], s[1]};
@@ -39,7 +40,8 @@ Tensor to_file_layout(Role role, const Tensor& value) {
   const Tensor host = value.to(Device{});
   const Shape& s = host.shape();
   switch (role) {
-    case Role::conv_weight: {  // (rs, ck) -> (ck, rs), then (c,k) -> (k,c) in front of it
+    case Role::conv_weight:
+    case Role::grouped_weight: {  // (rs, ck) -> (ck, rs), then (c,k) -> (k,c) in front of it
       const std::int64_t window = s[0] * s[1];
       const Tensor swapped = transposed(host, window, s[2], s[3], s);  // (rs, k, c)
       return transposed(swapped, 1, window, s[2] * s[3], file_shape(role, s));
@@ -56,7 +58,8 @@ Tensor to_file_layout(Role role, const Tensor& value) {
 Tensor from_file_layout(Role role, const Tensor& stored) {
   const Shape& s = stored.shape();
   switch (role) {
-    case Role::conv_weight: {
+    case Role::conv_weight:
+    case Role::grouped_weight: {
       const std::int64_t window = s[2] * s[3];
       const Shape shape{s[2], s[3], s[1], s[0]};
       const Tensor swapped = transposed(stored, 1, s[0] * s[1], window, shape);  // (rs, k, c)

@@ -55,10 +55,7 @@ std::string common_name(const Graph& graph, const std::vector<NodeId>& nodes) {
   bool first = true;
   for (NodeId id : nodes) {
     const Op& op = graph.node(id).op;
-    if (!std::holds_alternative<Conv2d>(op) && !std::holds_alternative<DepthwiseConv2d>(op) &&
-        !std::holds_alternative<BatchNorm>(op)) {
-      continue;
-    }
+    if (!is_convolution(op) && !std::holds_alternative<BatchNorm>(op)) continue;
     const std::string& name = graph.node(id).name;
     if (first) common = name;
     first = false;

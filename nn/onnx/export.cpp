@@ -26,8 +26,7 @@ std::vector<NodeId> convolutions_to_fold(const Graph& graph, bool fold) {
     if (!std::holds_alternative<BatchNorm>(graph.node(id).op)) continue;
     const NodeId source = graph.node(id).inputs.front();
     const Op& op = graph.node(source).op;
-    if (!std::holds_alternative<Conv2d>(op) && !std::holds_alternative<DepthwiseConv2d>(op))
-      continue;
+    if (!is_convolution(op)) continue;
     if (readers[static_cast<std::size_t>(source)].size() == 1) {
       conv_of[static_cast<std::size_t>(id)] = source;
     }
@@ -91,8 +90,7 @@ class Exporter {
     for (NodeId in : n.inputs) inputs.push_back(value_of(in));
     return std::visit(
         Overloaded{[&](const Input& op) { return lower_input(op); },
-                   [&](const Conv2d&) { return unfolded_convolution(id); },
-                   [&](const DepthwiseConv2d&) { return unfolded_convolution(id); },
+                   [&](const Convolves auto&) { return unfolded_convolution(id); },
                    [&](const BatchNorm& op) { return batch_norm(id, op, inputs); },
                    [&](const Relu&) { return onnx_.add_node("Relu", n.name, inputs); },
                    [&](const Relu6&) {
@@ -221,6 +219,9 @@ class Exporter {
       attributes = window(op->window, op->stride, op->pad);
       const NodeId x = conv.inputs.front();
       attributes.push_back({"group", infer_channels(graph_)[static_cast<std::size_t>(x)]});
+    } else if (const auto* grouped = std::get_if<GroupedConv2d>(&conv.op)) {
+      attributes = window(grouped->window, grouped->stride, grouped->pad);
+      attributes.push_back({"group", grouped->groups});
     } else {
       const auto& plain = std::get<Conv2d>(conv.op);
       attributes = window(plain.window, plain.stride, plain.pad);

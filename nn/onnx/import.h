@@ -16,8 +16,7 @@ struct OnnxNetwork {
 };
 
 /// Lowers an ONNX graph to one of ours. Understood are, on one input (N, channels, side, side):
-///   Conv (square windows, equal strides, pads of one size; no dilation, no groups but one for each
-///   channel, with one filter),
+///   Conv (square windows, equal strides, pads of one size; no dilation), in groups or not,
 ///   BatchNormalization, Relu, Clip to [0, 6], Sigmoid, HardSigmoid of slope 1/6, HardSwish, Mul of a
 ///   value by one of the first two of itself (SiLU, HardSwish) or of an image by a factor a channel,
 ///   Add of two values, Concat along the channels, MaxPool,

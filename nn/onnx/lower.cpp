@@ -190,14 +190,19 @@ class Lowering : public OnnxSelections {
       return;
     }
     const std::int64_t groups = node.integer("group", 1), filters = weight.shape[0];
-    need(groups == 1 || (groups == draft(x).channels() && filters == groups),
-         "groups other than one for each channel, with one filter");
+    const std::int64_t channels = draft(x).channels();
+    need(groups >= 1 && channels % groups == 0 && filters % groups == 0,
+         "groups that don't divide its channels and filters");
     Op op = Conv2d{.filters = filters,
                    .window = w.extent,
                    .stride = w.stride,
                    .pad = w.pad,
                    .bias = bias != nullptr};
-    if (groups > 1) op = DepthwiseConv2d{w.extent, w.stride, w.pad, bias != nullptr};
+    if (groups > 1 && groups == channels && groups == filters) {
+      op = DepthwiseConv2d{w.extent, w.stride, w.pad, bias != nullptr};
+    } else if (groups > 1) {
+      op = GroupedConv2d{filters, groups, w.extent, w.stride, w.pad, bias != nullptr};
+    }
     add(name_by(node, 1), std::move(op), {x}, node.outputs.front());
     keep(last(), ".weight", weight);
     if (bias != nullptr) keep(last(), ".bias", *bias);

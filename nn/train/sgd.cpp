@@ -37,7 +37,7 @@ void Sgd::step(Network& network) {
     const Tensor gradient = p.var.gradient->take();
     if (!gradient.defined()) continue;
     const bool decays = p.role == Role::conv_weight || p.role == Role::depthwise_weight ||
-                        p.role == Role::linear_weight;
+                        p.role == Role::grouped_weight || p.role == Role::linear_weight;
     const kernels::SgdParams params{
         .lr = 0,  // lr_ instead
         .momentum = static_cast<float>(options_.momentum),

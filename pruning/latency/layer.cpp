@@ -21,9 +21,10 @@ std::int64_t copied_channels(const nn::Graph& graph, const nn::NormFusion& fusio
 }  // namespace
 
 std::string to_string(const Layer& l) {
-  return fmt::format("{} {}x{}x{} to {}, window {} stride {} pad {}{}{}", l.op, l.h, l.w, l.in,
-                     l.out, l.window, l.stride, l.pad, l.norm ? ", norm" : "",
-                     l.residual ? ", residual" : "");
+  return fmt::format("{} {}x{}x{} to {}, window {} stride {} pad {}{}{}{}", l.op, l.h, l.w, l.in,
+                     l.out, l.window, l.stride, l.pad,
+                     l.groups > 1 ? fmt::format(", {} groups", l.groups) : "",
+                     l.norm ? ", norm" : "", l.residual ? ", residual" : "");
 }
 
 std::vector<Layer> layers_of(const nn::Graph& graph, std::int64_t side) {
@@ -43,19 +44,21 @@ std::vector<Layer> layers_of(const nn::Graph& graph, std::int64_t side) {
                 .w = read.w,
                 .in = read.c,
                 .out = extents[static_cast<std::size_t>(id)].c};
+    const auto take_window = [&](const auto& op) {
+      layer.window = op.window;
+      layer.stride = op.stride;
+      layer.pad = op.pad;
+    };
     if (const auto* conv = std::get_if<nn::Conv2d>(&node.op)) {
-      layer.window = conv->window;
-      layer.stride = conv->stride;
-      layer.pad = conv->pad;
+      take_window(*conv);
       layer.norm = folded->second.norm_in_front != -1;
     } else if (const auto* depthwise = std::get_if<nn::DepthwiseConv2d>(&node.op)) {
-      layer.window = depthwise->window;
-      layer.stride = depthwise->stride;
-      layer.pad = depthwise->pad;
+      take_window(*depthwise);
+    } else if (const auto* grouped = std::get_if<nn::GroupedConv2d>(&node.op)) {
+      take_window(*grouped);
+      layer.groups = grouped->groups;
     } else if (const auto* pool = std::get_if<nn::Pool>(&node.op)) {
-      layer.window = pool->window;
-      layer.stride = pool->stride;
-      layer.pad = pool->pad;
+      take_window(*pool);
     } else if (const auto* gather = std::get_if<nn::ChannelGather>(&node.op)) {
       layer.stride = gather->stride;
     } else if (std::holds_alternative<nn::Concat>(node.op)) {

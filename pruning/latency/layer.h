@@ -18,8 +18,9 @@ struct Layer {
   std::int64_t in = 1;        ///< channels that it reads
   std::int64_t out = 1;       ///< channels that it writes
   std::int64_t window = 1, stride = 1, pad = 0;
-  bool norm = false;      ///< a batch norm is worked as it reads
-  bool residual = false;  ///< another value is added
+  std::int64_t groups = 1;  ///< of a convolution in groups
+  bool norm = false;        ///< a batch norm is worked as it reads
+  bool residual = false;    ///< another value is added
 
   auto operator<=>(const Layer&) const = default;
 };

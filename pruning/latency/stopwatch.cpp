@@ -151,6 +151,16 @@ std::function<void()> operation(const kernels::Exec& ex, std::int64_t batch, con
       if (residual) engine::add(tape, y, y);
     });
   }
+  if (layer.op == "grouped_conv2d") {
+    const Var w = Var::constant(Tensor::filled(
+        {layer.window, layer.window, layer.in / layer.groups, layer.out}, 0.01f, ex.device));
+    const Var b = Var::constant(constants(ex, layer.out));
+    const engine::ConvGeometry geometry{layer.stride, layer.stride, layer.pad, layer.pad};
+    return on_tape([=, groups = layer.groups, residual = layer.residual](auto& tape) {
+      const Var y = engine::grouped_conv2d(tape, x, w, &b, groups, geometry);
+      if (residual) engine::add(tape, y, y);
+    });
+  }
   if (layer.op == "batch_norm") {
     const Var values = Var::constant(constants(ex, layer.in));
     return on_tape([=, residual = layer.residual](auto& tape) {

@@ -65,6 +65,17 @@ double Times::seconds(const Layer& layer) {
     out = (out + multiple - 1) / multiple * multiple;
   }
   double sum = 0;
+  if (layer.op == "grouped_conv2d") {  // which is cut by whole groups
+    for (const Weighted& groups : around(layer.groups)) {
+      if (groups.weight == 0) continue;
+      Layer measured = layer;
+      measured.groups = groups.channels;
+      measured.in = layer.in / layer.groups * groups.channels;
+      measured.out = layer.out / layer.groups * groups.channels;
+      sum += groups.weight * at_measured_channels(measured);
+    }
+    return known_.emplace(layer, sum).first->second;
+  }
   for (const Weighted& written : around(out)) {
     if (written.weight == 0) continue;
     Layer measured = layer;

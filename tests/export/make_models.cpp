@@ -16,6 +16,7 @@
 #include "nn/train/network_input.h"
 #include "tests/nn/excited_network.h"
 #include "tests/nn/flatten_network.h"
+#include "tests/nn/grouped_network.h"
 #include "tests/nn/relu6_network.h"
 #include "tests/pruning/surgery_support.h"
 
@@ -98,6 +99,8 @@ int main(int argc, char** argv) {
   }
   write(folder, "flattened", pruning::testing::random_network(nn::flattened(classes), ++seed), 8,
         8);
+  write(folder, "grouped",
+        pruning::testing::random_network(nn::grouped_bottlenecks(classes), ++seed), 16, 16);
   const std::vector<std::string> cut = {"resnet20",    "densenet40", "resnet50", "resnet14",
                                         "resnet20",    "resnet18",   "resnet50", "densenet-bc100",
                                         "mobilenetv2", "vgg16"};

@@ -17,6 +17,7 @@
 #include "nn/train/trainer.h"
 #include "tests/nn/depthwise_network.h"
 #include "tests/nn/flatten_network.h"
+#include "tests/nn/grouped_network.h"
 
 namespace trifold::nn {
 namespace {
@@ -148,6 +149,10 @@ TEST_P(OnDevice, DenseNetTrainsAsOnTheCpu) {
 
 TEST_P(OnDevice, InvertedResidualsTrainAsOnTheCpu) {
   expect_the_cpus_training(inverted_residuals(classes), GetParam());
+}
+
+TEST_P(OnDevice, ConvolutionsInGroupsTrainAsOnTheCpu) {
+  expect_the_cpus_training(grouped_bottlenecks(classes), GetParam());
 }
 
 TEST_P(OnDevice, AFlattenedNetworkTrainsAsOnTheCpu) {

@@ -44,6 +44,9 @@ Graph sample() {
   g.add("hard_sigmoid", Sigmoid{kernels::SigmoidKind::hard_sigmoid}, {17});
   g.add("hard_swish", Sigmoid{kernels::SigmoidKind::hard_swish}, {18});
   g.add("scale", ChannelScale{}, {13, 19});
+  g.add("grouped",
+        GroupedConv2d{.filters = 10, .groups = 5, .window = 3, .stride = 2, .pad = 1, .bias = true},
+        {20});
   g.blocks.push_back({"block", 0, 4, 6, true});
   return g;
 }
@@ -61,7 +64,7 @@ TEST(Graph, InfersExtents) {
   EXPECT_EQ(extents[12], (Extent{1, 1, 5}));
   for (std::size_t i = 13; i < 21; ++i) EXPECT_EQ(extents[i], (Extent{1, 1, 5})) << i;
   EXPECT_EQ(infer_channels(g), (std::vector<std::int64_t>{3, 4, 4, 4, 4, 4, 4, 12, 12, 12, 12,
-                                                          5, 5, 5, 5, 5, 5, 5, 5,  5,  5}));
+                                                          5, 5, 5, 5, 5, 5, 5, 5,  5,  5,  10}));
 }
 
 TEST(Graph, TakesTheBytesOfItsLargestNodeAtLeast) {
@@ -175,12 +178,18 @@ TEST(Graph, ValidateNamesWhatIsWrong) {
       {"'depthwise'", attribute(13, DepthwiseConv2d{.window = 0})},
       {"'depthwise'", attribute(13, DepthwiseConv2d{.window = 3, .stride = 0})},
       {"'depthwise'", attribute(13, DepthwiseConv2d{.window = 3, .pad = 3})},
+      {"'grouped'", attribute(21, GroupedConv2d{.filters = 10, .groups = 0})},
+      {"'grouped'", attribute(21, GroupedConv2d{.filters = 12, .groups = 5})},
+      {"'grouped'",
+       attribute(21, GroupedConv2d{.filters = 10, .groups = 5, .window = 3, .pad = 3})},
+      {"5 channels can't be divided into 2 groups",
+       attribute(21, GroupedConv2d{.filters = 10, .groups = 2})},
       {"'dropout'", attribute(14, Dropout{1.0f})},
       {"'dropout'", attribute(14, Dropout{-0.5f})},
       {"'flatten'", attribute(15, Flatten{0})},
       {"'flatten'", attribute(15, Flatten{1025})},
       {"'flatten'", attribute(15, Flatten{1024})},  // of 5 channels
-      {"'block'", [](Graph& g) { g.blocks[0].output = 21; }},
+      {"'block'", [](Graph& g) { g.blocks[0].output = 22; }},
       {"'block'", [](Graph& g) { g.blocks[0].input = 6; }},
       {"'block'", [](Graph& g) { g.blocks[0].stage = -1; }},
       {"'block'", [](Graph& g) { g.blocks[0].stage = std::int64_t{1} << 62; }},

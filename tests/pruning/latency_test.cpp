@@ -16,6 +16,7 @@
 #include "pruning/space.h"
 #include "surgery_support.h"
 #include "tests/nn/depthwise_network.h"
+#include "tests/nn/grouped_network.h"
 
 namespace trifold::pruning {
 namespace {
@@ -120,6 +121,25 @@ TEST_F(LatencyTest, LayersAreThoseOfTheFoldedNetwork) {
                                                .stride = 1,
                                                .pad = 1}),
             2);
+}
+
+// What pruning leaves of a convolution in groups is between measured numbers of them.
+TEST_F(LatencyTest, MeasuresWholeGroups) {
+  const std::vector<Layer> layers = layers_of(nn::grouped_bottlenecks(), 32);
+  EXPECT_EQ(std::ranges::count(layers, "batch_norm", &Layer::op), 0);
+  const auto layer = std::ranges::find(layers, "grouped_conv2d", &Layer::op);
+  ASSERT_NE(layer, layers.end());
+  EXPECT_EQ(layer->groups, 6);
+  EXPECT_NE(to_string(*layer).find("6 groups"), std::string::npos);
+  Times measured = times("grouped");
+  const auto seconds = [&](std::int64_t groups) {
+    Layer cut = *layer;
+    cut.groups = groups;
+    cut.in = cut.out = 2 * groups;
+    return measured.seconds(cut);
+  };
+  EXPECT_NEAR(seconds(5), (seconds(4) + seconds(6)) / 2, 1e-12);
+  EXPECT_LT(seconds(4), seconds(6));
 }
 
 TEST_F(LatencyTest, PredictsWholeNetworks) {
@@ -340,6 +360,15 @@ TEST_F(LatencyTest, TheDeviceTakesTheTimeOfEveryLayer) {
         Layer{.op = "linear", .in = 8, .out = 3},
         Layer{.op = "depthwise_conv2d", .h = 4, .w = 4, .in = 8, .out = 8, .residual = true},
         Layer{.op = "batch_norm", .h = 4, .w = 4, .in = 8, .out = 8, .residual = true},
+        Layer{.op = "grouped_conv2d",
+        .h = 4,
+        .w = 4,
+        .in = 8,
+        .out = 12,
+        .window = 3,
+        .pad = 1,
+        .groups = 4,
+        .residual = true},
         Layer{.op = "conv2d",
         .h = 4,
         .w = 4,

@@ -13,6 +13,7 @@
 #include "surgery_support.h"
 #include "tests/nn/depthwise_network.h"
 #include "tests/nn/flatten_network.h"
+#include "tests/nn/grouped_network.h"
 #include "tests/nn/relu6_network.h"
 
 namespace trifold::pruning {
@@ -105,6 +106,20 @@ TEST_F(OnnxTest, DepthwiseConvolutionsComeBackWithTheSameBits) {
       return std::holds_alternative<nn::BatchNorm>(node.op);
     }));
   }
+}
+
+TEST_F(OnnxTest, GroupsComeBackWithTheSameBits) {
+  const nn::Graph graph = nn::grouped_bottlenecks(4);
+  const nn::Model model = model_of(testing::random_network(graph, 3), 32);
+  const engine::Tensor images = testing::random_images(1, 32, 5);
+  const nn::Model again = back(nn::to_onnx(model, {.fold = false}));
+  EXPECT_EQ(testing::logits(again.network, images), testing::logits(model.network, images));
+  EXPECT_EQ(count_cost(again.network.graph(), 32).macs, count_cost(graph, 32).macs);
+  EXPECT_EQ(find_units(again.network.graph(), WidthMode::stream).units.size(),
+            find_units(graph, WidthMode::stream).units.size());
+  const nn::Model folded = back(nn::to_onnx(model));
+  testing::expect_close(testing::logits(folded.network, images),
+                        testing::logits(model.network, images));
 }
 
 // Weights behind a flattened image are in PyTorch's order in the file and in memory.

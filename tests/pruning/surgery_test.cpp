@@ -11,6 +11,7 @@
 #include "surgery_support.h"
 #include "tests/nn/depthwise_network.h"
 #include "tests/nn/flatten_network.h"
+#include "tests/nn/grouped_network.h"
 #include "tests/nn/relu6_network.h"
 
 namespace trifold::pruning {
@@ -40,6 +41,7 @@ std::vector<Case> cases() {
           {"resnet14b", nn::cifar_resnet(14, Shortcut::B, 3, 10), 8, 10},
           {"inverted", nn::inverted_residuals(), 8, 8},
           {"inverted6", nn::with_relu6(nn::inverted_residuals()), 9, 4},
+          {"grouped", nn::grouped_bottlenecks(), 8, 8},
           {"flattened", nn::flattened(), 8, 8},
           {"relu6", nn::with_relu6(nn::cifar_resnet(14, Shortcut::B, 3, 10)), 8, 6},
           {"resnet18", nn::imagenet_resnet(18, 3, 7), 32, 1},
@@ -68,11 +70,12 @@ void expect_mapped(const nn::Network& original, const Cut& result) {
         }
       }
     }
-    if (std::holds_alternative<nn::DepthwiseConv2d>(node.op)) {
+    if (std::holds_alternative<nn::DepthwiseConv2d>(node.op) ||
+        std::holds_alternative<nn::GroupedConv2d>(node.op)) {
       const engine::Tensor w = result.network.parameter(node.name + ".weight").var.value;
       const engine::Tensor full = original.parameter(node.name + ".weight").var.value;
-      const std::int64_t taps = w.shape()[0] * w.shape()[1], channels = full.shape().channels();
-      ASSERT_EQ(w.size(), taps * std::ssize(out));
+      const std::int64_t channels = full.shape().channels();
+      ASSERT_EQ(w.size() / std::ssize(out), full.size() / channels);
       for (std::int64_t i = 0; i < w.size(); ++i) {
         const std::int64_t channel = out[static_cast<std::size_t>(i % std::ssize(out))];
         ASSERT_EQ(w.data()[i], full.data()[i / std::ssize(out) * channels + channel]) << node.name;
@@ -129,7 +132,7 @@ void expect_counted(const nn::Network& network, std::int64_t side) {
   for (const nn::Parameter& p : network.parameters()) {
     if (p.var.requires_grad()) params += p.var.value.size();
     if (p.role != nn::Role::conv_weight && p.role != nn::Role::depthwise_weight &&
-        p.role != nn::Role::linear_weight) {
+        p.role != nn::Role::grouped_weight && p.role != nn::Role::linear_weight) {
       continue;
     }
     for (std::size_t i = 0; i < extents.size(); ++i) {

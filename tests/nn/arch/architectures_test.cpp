@@ -71,6 +71,19 @@ TEST(Architectures, EfficientNetB0HasTheUsualParametersAndBlocks) {
             (Extent{7, 7, 320}));
 }
 
+// As torchvision's documentation of resnext50_32x4d says.
+TEST(Architectures, ResNeXt50HasTheUsualParametersAndBlocks) {
+  const Graph graph = make_architecture("resnext50-32x4d", 3, 1000);
+  EXPECT_EQ(graph.blocks.size(), 16u);
+  EXPECT_EQ(std::ranges::count(graph.blocks, true, &Block::skippable), 12);
+  const auto [count, names] = parameters_of(graph);
+  EXPECT_EQ(count, 25028904);
+  for (const char* name : {"conv1.weight", "layer1.0.conv2.weight", "layer1.0.downsample.0.weight",
+                           "layer4.2.bn3.running_var", "fc.bias"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+}
+
 // The PyTorch source has so many.
 TEST(Architectures, Vgg16HasTheUsualParametersAndNames) {
   const Graph graph = make_architecture("vgg16", 3, 10);
@@ -96,7 +109,7 @@ TEST(Architectures, AreFoundByEveryNameThatIsListed) {
     }
   }
   EXPECT_EQ(names.size(), architecture_names().size());
-  EXPECT_EQ(names.size(), 15u);
+  EXPECT_EQ(names.size(), 16u);
 }
 
 // 50 is 6n + 2, too.

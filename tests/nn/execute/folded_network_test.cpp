@@ -12,6 +12,7 @@
 #include "nn/execute/executor.h"
 #include "tests/nn/depthwise_network.h"
 #include "tests/nn/flatten_network.h"
+#include "tests/nn/grouped_network.h"
 #include "tests/nn/relu6_network.h"
 
 namespace trifold::nn {
@@ -56,6 +57,21 @@ Graph depthwise_alone() {
   return g;
 }
 
+// The same with convolutions in groups.
+Graph grouped_alone() {
+  Graph g;
+  g.add("input", Input{3}, {});
+  g.add("conv", Conv2d{.filters = 8, .window = 3, .pad = 1, .bias = true}, {0});
+  g.add("first", GroupedConv2d{.filters = 8, .groups = 4, .window = 5, .pad = 2, .bias = true},
+        {1});
+  g.add("norm", BatchNorm{.relu = true}, {2, 1});
+  g.add("second", GroupedConv2d{.filters = 12, .groups = 2, .window = 3, .stride = 2}, {3});
+  g.add("relu", Relu6{}, {4});
+  g.add("pool", GlobalAvgPool{}, {5});
+  g.add("fc", Linear{10}, {6});
+  return g;
+}
+
 class Folded : public testing::TestWithParam<Case> {};
 
 TEST_P(Folded, ComputesWhatTheNetworkDoes) {
@@ -88,6 +104,8 @@ INSTANTIATE_TEST_SUITE_P(
                     built_in("densenet40", 16, 38), built_in("densenet-bc100", 16, 98),
                     built_in("mobilenetv2", 16, 57), Case{"inverted", inverted_residuals(), 12, 14},
                     Case{"depthwise", depthwise_alone(), 11, 1},
+                    Case{"grouped", grouped_alone(), 11, 1},
+                    Case{"bottlenecks", grouped_bottlenecks(), 12, 13},
                     Case{"flattened", flattened(), 8, 2}, built_in("vgg16", 32, 13),
                     Case{"relu6", with_relu6(cifar_resnet(8, Shortcut::A, 3, 10)), 32, 7}),
     [](const auto& param) {

@@ -65,23 +65,23 @@ TEST_F(OnnxImport, ListsAllThatIsNotUnderstood) {
   EXPECT_NE(text.find(path.string()), std::string::npos) << text;
   EXPECT_NE(text.find("1 Tanh (unknown op; the first is 'first')"), std::string::npos) << text;
   EXPECT_EQ(text.find("third"), std::string::npos) << text;
-  EXPECT_NE(text.find("1 Conv (groups other than one for each channel, with one filter; the first "
+  EXPECT_NE(text.find("1 Conv (groups that don't divide its channels and filters; the first "
                       "is 'second')"),
             std::string::npos)
       << text;
 }
 
-// Weights of a depthwise convolution that don't fit its channels.
-TEST_F(OnnxImport, RefusesGroupsThatAreNotDepthwise) {
+TEST_F(OnnxImport, RefusesGroupsThatDoNotFit) {
   struct Case {
     engine::Shape weight;
     std::int64_t group;
     const char* told;
   };
-  for (const Case& c : {Case{{6, 1, 3, 3}, 3, "groups other"},   // two filters a channel
-                        Case{{6, 2, 3, 3}, 2, "groups other"},   // wider groups
-                        Case{{3, 1, 3, 3}, 0, "groups other"},   // none
-                        Case{{3, 1, 3, 3}, -3, "groups other"},  // fewer
+  for (const Case& c : {Case{{4, 1, 3, 3}, 3, "groups that"},   // of 4 filters
+                        Case{{6, 2, 3, 3}, 2, "groups that"},   // of 3 channels
+                        Case{{3, 1, 3, 3}, 0, "groups that"},   // none
+                        Case{{3, 1, 3, 3}, -3, "groups that"},  // fewer
+                        Case{{6, 2, 3, 3}, 3, "'w.weight' has the shape"},
                         Case{{3, 2, 3, 3}, 3, "'w.weight' has the shape"}}) {
     OnnxModel onnx;
     onnx.add_input("x", OnnxType::float32, {-1, 3, 8, 8});
