@@ -103,11 +103,11 @@ int run(int argc, char** argv) {
   settings.out = out;
   settings.config = line.resolved();
   Ranks ranks(ranks_options);
-  const kernels::Exec ex = ranks.exec(device);
-  if (ranks.leads()) profile.start();
   const StopSignal stop(minutes);
   std::optional<nlohmann::json> result;
   try {
+    const kernels::Exec ex = ranks.exec(device);
+    if (ranks.leads()) profile.start();
     result = naming_rate("--lr", [&] { return train(settings, ex, stop, ranks); });
   } catch (const kernels::RankLostError& e) {
     if (!ranks.leads() && ranks_options.one_machine()) return exit_stopped;
