@@ -8,6 +8,7 @@
 #include <span>
 
 #include "engine/tape.h"
+#include "kernels/activation.h"
 #include "kernels/batch_norm.h"
 #include "kernels/collective.h"
 #include "kernels/distillation.h"
@@ -26,7 +27,8 @@ Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeome
 
 /// x (n,h,w,c), w (r,s,c), b (c) or a null pointer -> (n,p,q,c).
 Var depthwise_conv2d(Tape& tape, const Var& x, const Var& w, const Var* b,
-                     const ConvGeometry& geometry);
+                     const ConvGeometry& geometry,
+                     kernels::Activation act = kernels::Activation::none);
 
 /// x (n,h,w,c), w (r,s,c/groups,k), b (k) or a null pointer -> (n,p,q,k).
 Var grouped_conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, std::int64_t groups,

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "kernels/activation.h"
 #include "kernels/runtime/exec.h"
 
 namespace trifold::kernels {
@@ -27,8 +28,8 @@ struct DepthwiseConv2dShape {
 /// output is not empty and every size is below 2^62.
 void check(const DepthwiseConv2dShape& s);
 
-/// y[n,p,q,c] = b[c]
-///   + sum over r,s of x[n, p stride - pad + r, q stride - pad + s, c] w[r,s,c];
+/// y[n,p,q,c] = act(b[c]
+///   + sum over r,s of x[n, p stride - pad + r, q stride - pad + s, c] w[r,s,c]);
 /// x is zero outside its extents.
 /// Shapes    x (n,h,w,c), w (r,s,c), b (c) or null, y (n,p,q,c); float32 on ex.device.
 /// Effects   overwrites y, which overlaps nothing else.
@@ -37,7 +38,7 @@ void check(const DepthwiseConv2dShape& s);
 ///           |y - exact| <= (r*s + 2) 2^-24 (|b| + sum |x||w|); the same bits for any thread count.
 /// Source    Howard et al., "MobileNets", 2017, equation 3.
 void depthwise_conv2d_forward(const Exec& ex, const DepthwiseConv2dShape& s, const float* x,
-                              const float* w, const float* b, float* y);
+                              const float* w, const float* b, Activation act, float* y);
 
 /// dx is the gradient of <dy, y> with respect to x.
 /// Shapes    dy (n,p,q,c), w (r,s,c), dx (n,h,w,c).

@@ -35,7 +35,7 @@ void add_depthwise(const Suite& suite, std::int64_t n, std::int64_t side, std::i
   suite.add({"depthwise_conv2d_forward", shape, "", work}, [=](const Exec& ex) {
     return [=] {
       kernels::depthwise_conv2d_forward(ex, s, cold_input(x), cold_input(w), nullptr,
-                                        cold_output(y));
+                                        kernels::Activation::none, cold_output(y));
     };
   });
   suite.add({"depthwise_conv2d_backward_data", shape, "", work}, [=](const Exec& ex) {

@@ -2,6 +2,7 @@
 
 #include "engine/ops.h"
 #include "engine/ops/weight_gradients.h"
+#include "kernels/elementwise.h"
 #include "kernels/runtime/error.h"
 
 namespace trifold::engine {
@@ -20,16 +21,23 @@ kernels::DepthwiseConv2dShape depthwise_shape(const Shape& xs, const Shape& ws, 
 
 }  // namespace
 
-Var depthwise_conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& g) {
+Var depthwise_conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeometry& g,
+                     kernels::Activation act) {
   const kernels::DepthwiseConv2dShape s =
       depthwise_shape(x.shape(), w.shape(), b ? &b->shape() : nullptr, g);
   Tensor y = Tensor::empty({s.n, s.p(), s.q(), s.c}, x.value.device());
   kernels::depthwise_conv2d_forward(tape.exec(), s, x.value.data(), w.value.data(),
-                                    b ? b->value.data() : nullptr, y.data());
+                                    b ? b->value.data() : nullptr, act, y.data());
 
   const Var none = Var::constant({});
   Var result = tape.result(std::move(y), {&x, &w, b ? b : &none});
-  tape.record(result, [ex = tape.exec(), s, x, w, bias = b ? *b : none](const Tensor& dy) {
+  const Tensor mask = act == kernels::Activation::relu ? result.value : Tensor();
+  tape.record(result, [ex = tape.exec(), s, x, w, bias = b ? *b : none, mask](const Tensor& g) {
+    Tensor dy = g;
+    if (mask.defined()) {
+      dy = Tensor::empty(g.shape(), g.device());
+      kernels::relu_backward(ex, g.size(), mask.data(), g.data(), dy.data());
+    }
     add_weight_gradients(ex, w, bias, [&](float* dw, float* db) {
       kernels::depthwise_conv2d_backward_weight(ex, s, x.value.data(), dy.data(), dw, db);
     });

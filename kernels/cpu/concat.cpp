@@ -13,10 +13,16 @@ namespace trifold::kernels::cpu::HWY_NAMESPACE {
 
 void copy_channels(const Exec& ex, const ChannelSlice& s, Write write, const float* src,
                    float* dst) {
+  constexpr std::int64_t ahead = 16;
   const auto rows = [&](std::int64_t begin, std::int64_t end, const auto& f) HWY_ATTR {
     for (std::int64_t m = begin; m < end; ++m) {
       const float* from = src + m * s.src_channels + s.src_offset;
       float* to = dst + m * s.dst_channels + s.dst_offset;
+      // A slice of wide rows is no stream for the processor, which would wait for each.
+      if (m + ahead < end) {
+        __builtin_prefetch(from + ahead * s.src_channels);
+        __builtin_prefetch(to + ahead * s.dst_channels, 1);
+      }
       for_lanes(0, s.channels, [&](auto d, std::int64_t j) HWY_ATTR { f(d, from + j, to + j); });
     }
   };

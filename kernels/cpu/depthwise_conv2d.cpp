@@ -9,6 +9,7 @@
 #include <hwy/foreach_target.h>
 
 #include "kernels/cpu/lanes-inl.h"
+#include "kernels/cpu/pointwise-inl.h"
 #include "kernels/cpu/pool_spans.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/runtime/backends.h"
@@ -16,11 +17,17 @@
 HWY_BEFORE_NAMESPACE();
 namespace trifold::kernels::cpu::HWY_NAMESPACE {
 
-/// What the sums of a row of outputs start from: a value a channel (pitch 0), or what they are added
-/// to (pitch c); zero where `values` is null.
-struct Start {
+/// What the sums of a row of outputs start from, a value a channel (pitch 0), or what they are added
+/// to (pitch c), zero where `values` is null; and what becomes of them.
+struct Epilogue {
   const float* values;
   std::int64_t pitch;
+  Activation act = Activation::none;
+
+  template <class V>
+  HWY_INLINE V finish(V sum) const {
+    return act == Activation::relu ? relu(sum) : sum;
+  }
 
   template <class D>
   HWY_INLINE hn::Vec<D> load(D d, std::int64_t j, std::int64_t l) const {
@@ -33,17 +40,49 @@ struct Row {
   const float* x;      ///< the image's
   std::int64_t first;  ///< the row of x, perhaps outside, that the window's first row lies on
   Span taps;           ///< the window's rows that lie on the image
+  /// The first row of the input, perhaps the next image's, that the outputs below read and these don't;
+  /// null behind the last.
+  const float* below;
+  bool is_last;  ///< of the batch
 
   HWY_INLINE Row(const DepthwiseConv2dShape& s, const float* array, std::int64_t row)
-      : x(array + row / s.p() * s.h * s.w * s.c), first(row % s.p() * s.stride_h - s.pad_h) {
+      : x(array + row / s.p() * s.h * s.w * s.c),
+        first(row % s.p() * s.stride_h - s.pad_h),
+        is_last(row + 1 == s.n * s.p()) {
     const Span pixels = pixels_of(row % s.p(), s.r, s.stride_h, s.pad_h, s.h);
     taps = {pixels.begin - first, pixels.end - first};
+    const std::int64_t next = row / s.p() * s.h + first + s.r;
+    below = next >= 0 && next + s.stride_h <= s.n * s.h ? array + next * s.w * s.c : nullptr;
   }
 };
 
-/// The outputs of a row that are worked together.
-template <int kWindow, int kStride, int kCount>
+/// Of `columns` columns of the row below, from the given one on: brings channels [l, l + 16) to the
+/// cache, which a tile of outputs reads (or writes) next. It goes through many columns at once, in
+/// which the processor sees no stream.
+template <int kWrites>
+HWY_INLINE void prefetch(const float* row, std::int64_t first, std::int64_t columns, std::int64_t c,
+                         std::int64_t l) {
+  for (std::int64_t j = first; j < first + columns; ++j) {
+    __builtin_prefetch(row + j * c + l, kWrites);
+  }
+}
+
+/// What a tile whose first output is in column j has to do with the input of the row below.
+HWY_INLINE void prefetch_input(const DepthwiseConv2dShape& s, const Row& row, std::int64_t j,
+                               std::int64_t count, std::int64_t l) {
+  if (row.below == nullptr) return;
+  const std::int64_t first = j * s.stride_w, columns = std::min(count * s.stride_w, s.w - first);
+  for (std::int64_t i = 0; i < s.stride_h; ++i) {
+    prefetch<0>(row.below + i * s.w * s.c, first, columns, s.c, l);
+  }
+}
+constexpr std::int64_t line_floats = 16;
+
+/// The outputs of a row that are worked together; where their windows lie on the image's columns alone
+/// it is known to be kInside.
+template <int kWindow, int kStride, int kCount, bool kInside>
 struct Tile {
+  static constexpr int count = kCount, stride = kStride, window = kWindow;
   /// Columns that the windows of the outputs cover together.
   static constexpr int columns = (kCount - 1) * kStride + kWindow;
 
@@ -54,8 +93,8 @@ struct Tile {
                                       const OnColumn& on_column, const F& f) {
 #pragma GCC unroll 16
     for (int i = 0; i < columns; ++i) {
-      if (first + i < 0 || first + i >= width) continue;
-      const auto value = on_column(first + i);
+      if (!kInside && (first + i < 0 || first + i >= width)) continue;
+      const auto value = on_column(i);
 #pragma GCC unroll 4
       for (int t = 0; t < kCount; ++t) {
         const int tap = i - t * kStride;
@@ -65,35 +104,42 @@ struct Tile {
   }
 };
 
-/// y of kCount outputs from column j on.
-template <int kWindow, int kStride, int kCount>
+/// y of a tile's outputs from column j on.
+template <class Tile>
 HWY_INLINE void forward_tile(const DepthwiseConv2dShape& s, const Row& row, const float* w,
-                             const Start& start, std::int64_t j, float* y) {
-  const std::int64_t first = j * kStride - s.pad_w;
-  for_lanes(0, s.c, [&](auto d, std::int64_t l) HWY_ATTR {
+                             const Epilogue& ends, std::int64_t j, float* y) {
+  constexpr int window = Tile::window;
+  const std::int64_t first = j * Tile::stride - s.pad_w, c = s.c;
+  for_lanes(0, c, [&](auto d, std::int64_t l) HWY_ATTR {
     using V = hn::Vec<decltype(d)>;
-    V sums[kCount];
-    for (int t = 0; t < kCount; ++t) sums[t] = start.load(d, j + t, l);
-    for (std::int64_t r = row.taps.begin; r < row.taps.end; ++r) {
-      V weights[kWindow];
-      for (int v = 0; v < kWindow; ++v) weights[v] = hn::LoadU(d, w + (r * kWindow + v) * s.c + l);
-      const float* from = row.x + (row.first + r) * s.w * s.c + l;
-      Tile<kWindow, kStride, kCount>::for_products(
-          first, s.w,
-          [&](std::int64_t column) HWY_ATTR { return hn::LoadU(d, from + column * s.c); },
-          [&](V x, int t, int tap) HWY_ATTR { sums[t] = hn::MulAdd(x, weights[tap], sums[t]); });
+    V sums[Tile::count];
+    for (int t = 0; t < Tile::count; ++t) sums[t] = ends.load(d, j + t, l);
+    if (l % line_floats == 0) {
+      prefetch_input(s, row, j, Tile::count, l);
+      if (!row.is_last) prefetch<1>(y + s.q() * c, j, Tile::count, c, l);
     }
-    for (int t = 0; t < kCount; ++t) hn::StoreU(sums[t], d, y + (j + t) * s.c + l);
+    const float* weights_at = w + row.taps.begin * window * c + l;
+    std::int64_t from = ((row.first + row.taps.begin) * s.w + first) * c + l;
+    for (std::int64_t r = row.taps.begin; r < row.taps.end; ++r) {
+      V weights[window];
+      for (int v = 0; v < window; ++v) weights[v] = hn::LoadU(d, weights_at + v * c);
+      Tile::for_products(
+          first, s.w, [&](std::int64_t i) HWY_ATTR { return hn::LoadU(d, row.x + from + i * c); },
+          [&](V x, int t, int tap) HWY_ATTR { sums[t] = hn::MulAdd(x, weights[tap], sums[t]); });
+      weights_at += window * c;
+      from += s.w * c;
+    }
+    for (int t = 0; t < Tile::count; ++t) hn::StoreU(ends.finish(sums[t]), d, y + (j + t) * c + l);
   });
 }
 
 /// The same for one output with any window and stride.
 HWY_INLINE void forward_output(const DepthwiseConv2dShape& s, const Row& row, const float* w,
-                               const Start& start, std::int64_t j, float* y) {
+                               const Epilogue& ends, std::int64_t j, float* y) {
   const std::int64_t first = j * s.stride_w - s.pad_w;
   const Span columns = pixels_of(j, s.s, s.stride_w, s.pad_w, s.w);
   for_lanes(0, s.c, [&](auto d, std::int64_t l) HWY_ATTR {
-    auto sum = start.load(d, j, l);
+    auto sum = ends.load(d, j, l);
     for (std::int64_t r = row.taps.begin; r < row.taps.end; ++r) {
       const float* from = row.x + (row.first + r) * s.w * s.c + l;
       const float* weights = w + (r * s.s - first) * s.c + l;
@@ -101,34 +147,40 @@ HWY_INLINE void forward_output(const DepthwiseConv2dShape& s, const Row& row, co
         sum = hn::MulAdd(hn::LoadU(d, from + i * s.c), hn::LoadU(d, weights + i * s.c), sum);
       }
     }
-    hn::StoreU(sum, d, y + j * s.c + l);
+    hn::StoreU(ends.finish(sum), d, y + j * s.c + l);
   });
 }
 
-/// Adds kCount outputs' share to the gradients of the weights, and of the bias if it is wanted.
-template <int kWindow, int kStride, int kCount>
+/// Adds a tile's share to the gradients of the weights, and of the bias if it is wanted.
+template <class Tile>
 HWY_INLINE void weight_tile(const DepthwiseConv2dShape& s, const Row& row, const float* dy,
                             std::int64_t j, float* dw, float* db) {
-  const std::int64_t first = j * kStride - s.pad_w;
-  for_lanes(0, s.c, [&](auto d, std::int64_t l) HWY_ATTR {
+  constexpr int window = Tile::window;
+  const std::int64_t first = j * Tile::stride - s.pad_w, c = s.c;
+  for_lanes(0, c, [&](auto d, std::int64_t l) HWY_ATTR {
     using V = hn::Vec<decltype(d)>;
-    V gradients[kCount];
-    for (int t = 0; t < kCount; ++t) gradients[t] = hn::LoadU(d, dy + (j + t) * s.c + l);
+    V gradients[Tile::count];
+    for (int t = 0; t < Tile::count; ++t) gradients[t] = hn::LoadU(d, dy + (j + t) * c + l);
+    if (l % line_floats == 0) {
+      prefetch_input(s, row, j, Tile::count, l);
+      if (!row.is_last) prefetch<0>(dy + s.q() * c, j, Tile::count, c, l);
+    }
+    float* to = dw + row.taps.begin * window * c + l;
+    std::int64_t from = ((row.first + row.taps.begin) * s.w + first) * c + l;
     for (std::int64_t r = row.taps.begin; r < row.taps.end; ++r) {
-      float* const to = dw + r * kWindow * s.c + l;
-      V sums[kWindow];
-      for (int v = 0; v < kWindow; ++v) sums[v] = hn::LoadU(d, to + v * s.c);
-      const float* from = row.x + (row.first + r) * s.w * s.c + l;
-      Tile<kWindow, kStride, kCount>::for_products(
-          first, s.w,
-          [&](std::int64_t column) HWY_ATTR { return hn::LoadU(d, from + column * s.c); },
+      V sums[window];
+      for (int v = 0; v < window; ++v) sums[v] = hn::LoadU(d, to + v * c);
+      Tile::for_products(
+          first, s.w, [&](std::int64_t i) HWY_ATTR { return hn::LoadU(d, row.x + from + i * c); },
           [&](V x, int t, int tap)
               HWY_ATTR { sums[tap] = hn::MulAdd(x, gradients[t], sums[tap]); });
-      for (int v = 0; v < kWindow; ++v) hn::StoreU(sums[v], d, to + v * s.c);
+      for (int v = 0; v < window; ++v) hn::StoreU(sums[v], d, to + v * c);
+      to += window * c;
+      from += s.w * c;
     }
     if (db == nullptr) return;
     V sum = hn::LoadU(d, db + l);
-    for (int t = 0; t < kCount; ++t) sum = hn::Add(sum, gradients[t]);
+    for (int t = 0; t < Tile::count; ++t) sum = hn::Add(sum, gradients[t]);
     hn::StoreU(sum, d, db + l);
   });
 }
@@ -152,16 +204,24 @@ HWY_INLINE void weight_output(const DepthwiseConv2dShape& s, const Row& row, con
   });
 }
 
-/// Calls on_tile of a Tile, with the column of its first output, for the outputs of a row; or
-/// on_output for each, where the window has no tiles.
+/// Calls on_tile for each Tile of a row's outputs, with the column of its first; or on_output for each
+/// output, where the window has no tiles.
 template <class OnTile, class OnOutput>
 HWY_INLINE void for_row(const DepthwiseConv2dShape& s, const OnTile& on_tile,
                         const OnOutput& on_output) {
   const std::int64_t q = s.q();
   const auto in_tiles = [&]<int kWindow, int kStride>() HWY_ATTR {
+    using Inner = Tile<kWindow, kStride, 4, true>;
     std::int64_t j = 0;
-    for (; j + 4 <= q; j += 4) on_tile.template operator()<kWindow, kStride, 4>(j);
-    for (; j < q; ++j) on_tile.template operator()<kWindow, kStride, 1>(j);
+    for (; j + 4 <= q; j += 4) {
+      const std::int64_t first = j * kStride - s.pad_w;
+      if (first >= 0 && first + Inner::columns <= s.w) {
+        on_tile.template operator()<Inner>(j);
+      } else {
+        on_tile.template operator()<Tile<kWindow, kStride, 4, false>>(j);
+      }
+    }
+    for (; j < q; ++j) on_tile.template operator()<Tile<kWindow, kStride, 1, false>>(j);
   };
   if (s.s == 3 && s.stride_w == 1) return in_tiles.template operator()<3, 1>();
   if (s.s == 3 && s.stride_w == 2) return in_tiles.template operator()<3, 2>();
@@ -170,20 +230,19 @@ HWY_INLINE void for_row(const DepthwiseConv2dShape& s, const OnTile& on_tile,
   for (std::int64_t j = 0; j < q; ++j) on_output(j);
 }
 
-/// y = the sums; each row starts from `bias`, or from what y holds if it `adds`.
+/// y = act(the sums); each row starts from `bias`, or from what y holds if it `adds`.
 void correlate(const Exec& ex, const DepthwiseConv2dShape& s, const float* x, const float* w,
-               const float* bias, bool adds, float* y) {
+               const float* bias, bool adds, Activation act, float* y) {
   const std::int64_t size = s.q() * s.c;
   for_ranges(ex, s.n * s.p(), grain_of(size), [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
     for (std::int64_t i = begin; i < end; ++i) {
       const Row row(s, x, i);
       float* const to = y + i * size;
-      const Start start = adds ? Start{to, s.c} : Start{bias, 0};
+      const Epilogue ends = adds ? Epilogue{to, s.c, act} : Epilogue{bias, 0, act};
       for_row(
           s,
-          [&]<int kWindow, int kStride, int kCount>(std::int64_t j)
-              HWY_ATTR { forward_tile<kWindow, kStride, kCount>(s, row, w, start, j, to); },
-          [&](std::int64_t j) HWY_ATTR { forward_output(s, row, w, start, j, to); });
+          [&]<class Tile>(std::int64_t j) HWY_ATTR { forward_tile<Tile>(s, row, w, ends, j, to); },
+          [&](std::int64_t j) HWY_ATTR { forward_output(s, row, w, ends, j, to); });
     }
   });
 }
@@ -198,9 +257,9 @@ void gather(const Exec& ex, const DepthwiseConv2dShape& s, const float* dy, cons
                columns = windows_of(j, s.s, s.stride_w, s.pad_w, q);
     const float* from = dy + row / s.h * p * q * s.c;
     float* const to = dx + (row * s.w + j) * s.c;
-    const Start start{adds ? to : nullptr, 0};
+    const Epilogue ends{adds ? to : nullptr, 0};
     for_lanes(0, s.c, [&](auto d, std::int64_t l) HWY_ATTR {
-      auto sum = start.load(d, 0, l);
+      auto sum = ends.load(d, 0, l);
       for (std::int64_t a = rows.begin; a < rows.end; ++a) {
         const std::int64_t r = i + s.pad_h - a * s.stride_h;
         for (std::int64_t b = columns.begin; b < columns.end; ++b) {
@@ -227,9 +286,7 @@ void add_weight_gradient(const DepthwiseConv2dShape& s, const float* x, const fl
     const Row row(s, x, i);
     const float* from = dy + i * s.q() * s.c;
     for_row(
-        s,
-        [&]<int kWindow, int kStride, int kCount>(std::int64_t j)
-            HWY_ATTR { weight_tile<kWindow, kStride, kCount>(s, row, from, j, dw, db); },
+        s, [&]<class Tile>(std::int64_t j) HWY_ATTR { weight_tile<Tile>(s, row, from, j, dw, db); },
         [&](std::int64_t j) HWY_ATTR { weight_output(s, row, from, j, dw, db); });
   }
 }
@@ -245,9 +302,9 @@ HWY_EXPORT(gather);
 HWY_EXPORT(add_weight_gradient);
 
 void depthwise_conv2d_forward(const Exec& ex, const DepthwiseConv2dShape& s, const float* x,
-                              const float* w, const float* b, float* y) {
+                              const float* w, const float* b, Activation act, float* y) {
   check(s);
-  TRIFOLD_DISPATCH(correlate)(ex, s, x, w, b, false, y);
+  TRIFOLD_DISPATCH(correlate)(ex, s, x, w, b, false, act, y);
 }
 
 /// With stride 1 the gradient is a correlation, too: of dy with the window turned round.
@@ -273,7 +330,7 @@ void depthwise_conv2d_backward_data(const Exec& ex, const DepthwiseConv2dShape& 
                                   .s = s.s,
                                   .pad_h = s.r - 1 - s.pad_h,
                                   .pad_w = s.s - 1 - s.pad_w};
-  TRIFOLD_DISPATCH(correlate)(ex, back, dy, turned, nullptr, adds, dx);
+  TRIFOLD_DISPATCH(correlate)(ex, back, dy, turned, nullptr, adds, Activation::none, dx);
 }
 
 void depthwise_conv2d_backward_weight(const Exec& ex, const DepthwiseConv2dShape& s, const float* x,

@@ -1,6 +1,7 @@
 /// Bound by memory. Forward and data gradient read what windows share from the caches, once from
 /// memory, and write their result once. The weight gradient goes over x and dy once for each nine
 /// taps of the window, which are all of the usual one.
+#include "kernels/cuda/affine.cuh"
 #include "kernels/cuda/channel_sums.cuh"
 #include "kernels/cuda/column_sums.cuh"
 #include "kernels/cuda/image_rows.cuh"
@@ -48,6 +49,7 @@ __device__ __forceinline__ void add_products(Floats<V>& sum, const Floats<V>& x,
 struct DepthwiseForward {
   Depthwise conv;
   const float *x, *w, *b;
+  bool relu;
   float* y;
 
   template <int V>
@@ -61,6 +63,9 @@ struct DepthwiseForward {
         add_products(sum, load<V>(x + conv.input(image, k, l, c)),
                      load<V>(w + conv.weight(k, l, i, j, c)));
       }
+    }
+    if (relu) {
+      for (int v = 0; v < V; ++v) sum.v[v] = relu_of(sum.v[v]);
     }
     store(y + conv.output(image, i, j, c), sum);
   }
@@ -150,10 +155,11 @@ struct StoreTaps {
 }  // namespace
 
 void depthwise_conv2d_forward(const Exec& ex, const DepthwiseConv2dShape& s, const float* x,
-                              const float* w, const float* b, float* y) {
+                              const float* w, const float* b, Activation act, float* y) {
   check(s);
   image_rows(ex, "depthwise_conv2d_forward", s.n * s.p(), s.q(), s.c,
-             s.c % 4 == 0 && aligned({x, w, b, y}), DepthwiseForward{Depthwise(s), x, w, b, y});
+             s.c % 4 == 0 && aligned({x, w, b, y}),
+             DepthwiseForward{Depthwise(s), x, w, b, act == Activation::relu, y});
 }
 
 void depthwise_conv2d_backward_data(const Exec& ex, const DepthwiseConv2dShape& s, const float* dy,

@@ -47,8 +47,8 @@ void norm_conv2d_backward(const Exec& ex, const Conv2dShape& s, const OutputGrad
 }
 
 void depthwise_conv2d_forward(const Exec& ex, const DepthwiseConv2dShape& s, const float* x,
-                              const float* w, const float* b, float* y) {
-  run(ex, TRIFOLD_TWINS(depthwise_conv2d_forward), s, x, w, b, y);
+                              const float* w, const float* b, Activation act, float* y) {
+  run(ex, TRIFOLD_TWINS(depthwise_conv2d_forward), s, x, w, b, act, y);
 }
 
 void depthwise_conv2d_backward_data(const Exec& ex, const DepthwiseConv2dShape& s, const float* dy,

@@ -1,10 +1,12 @@
 #include "nn/execute/folded_network.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <utility>
 
 #include "nn/execute/forward_pass.h"
+#include "nn/least_bytes.h"
 
 namespace trifold::nn {
 
@@ -45,6 +47,14 @@ void fold(const RunningNorm& norm, Tensor& w, Tensor& b) {
     b.data()[f] = static_cast<float>(norm.beta.data()[f] +
                                      (double{b.data()[f]} - norm.mean.data()[f]) * scale);
   }
+}
+
+/// Images that a CPU takes through all layers at once: as many as leave what the widest layer reads and
+/// writes in a level 3 cache, but enough to outweigh the weights and to be shared by threads.
+std::int64_t images_at_once(const Graph& graph, std::int64_t side) {
+  constexpr double cache_bytes = 16 << 20;
+  constexpr std::int64_t least = 8;
+  return std::max(least, static_cast<std::int64_t>(cache_bytes / least_bytes(graph, side)));
 }
 
 kernels::Activation activation(const Node& node) {
@@ -139,6 +149,31 @@ std::vector<NodeId> FoldedNetwork::inputs_of(NodeId id) const {
 }
 
 Tensor FoldedNetwork::forward(const kernels::Exec& ex, const Tensor& images) {
+  const engine::Shape& shape = images.shape();
+  const std::int64_t count = shape[0];
+  if (ex.device.kind != DeviceKind::cpu) return forward_at_once(ex, images);
+  const std::int64_t most = images_at_once(network_.graph(), shape[1]);
+  if (count <= most) return forward_at_once(ex, images);
+  const std::int64_t parts = (count + most - 1) / most, floats = images.size() / count;
+  Tensor logits;
+  float* to = nullptr;
+  for (std::int64_t part = 0; part < parts; ++part) {
+    const std::int64_t first = count * part / parts, own = count * (part + 1) / parts - first;
+    Tensor some = Tensor::empty({own, shape[1], shape[2], shape[3]});
+    std::ranges::copy(
+        images.values().subspan(static_cast<std::size_t>(first * floats), some.values().size()),
+        some.data());
+    const Tensor answers = forward_at_once(ex, some);
+    if (!logits.defined()) {
+      logits = Tensor::empty({count, answers.shape()[1]});
+      to = logits.data();
+    }
+    to = std::ranges::copy(answers.values(), to).out;
+  }
+  return logits;
+}
+
+Tensor FoldedNetwork::forward_at_once(const kernels::Exec& ex, const Tensor& images) {
   const Graph& graph = network_.graph();
   engine::Tape tape(ex, engine::Tape::Mode::no_grad);
   ForwardPass pass(network_, plan_, tape, Var::constant(images), inference);
@@ -151,10 +186,14 @@ Tensor FoldedNetwork::forward(const kernels::Exec& ex, const Tensor& images) {
     if (unpacked != unpacked_.end()) {
       const auto& [w, b, geometry, groups] = unpacked->second;
       const Var& x = pass.value(inputs[0]);
-      Var y = groups == 0 ? engine::depthwise_conv2d(tape, x, w, &b, geometry)
+      const bool relu = activation(graph.node(id)) == kernels::Activation::relu,
+                 at_once = relu && groups == 0 && inputs.size() == 1;
+      Var y = groups == 0 ? engine::depthwise_conv2d(
+                                tape, x, w, &b, geometry,
+                                at_once ? kernels::Activation::relu : kernels::Activation::none)
                           : engine::grouped_conv2d(tape, x, w, &b, groups, geometry);
       if (inputs.size() == 2) y = engine::add(tape, y, pass.value(inputs[1]));
-      if (activation(graph.node(id)) == kernels::Activation::relu) y = engine::relu(tape, y);
+      if (relu && !at_once) y = engine::relu(tape, y);
       pass.value(id) = std::move(y);
     } else if (found == convolutions_.end()) {
       pass.run(id);

@@ -31,7 +31,8 @@ Folding plan_folding(const Graph& graph, const NormFusion& fusion);
 /// In inference a batch norm is a scale and a shift of each channel, so that one which alone reads a
 /// convolution disappears in it: w' = w s, b' = beta + (b - running_mean) s, with s = gamma /
 /// sqrt(running_var + eps). Its residual and its ReLU are worked while the convolution's result is
-/// still in registers; behind one that is depthwise or in groups they are ops of their own. One that a
+/// still in registers; behind one in groups they are ops of their own, as the residual is behind a
+/// depthwise one. One that a
 /// convolution alone reads is worked, with its ReLU, as that reads.
 /// Weights are packed once, and a dense block is written once. Results differ from the network's by
 /// rounding alone.
@@ -40,7 +41,8 @@ class FoldedNetwork {
   /// `network` outlives this object and does not change meanwhile.
   explicit FoldedNetwork(const Network& network);
 
-  /// Images (n,h,w,c) to logits (n,classes).
+  /// Images (n,h,w,c) to logits (n,classes). A CPU takes a large batch in parts, whose layers lie in
+  /// its caches.
   engine::Tensor forward(const kernels::Exec& ex, const engine::Tensor& images);
 
   /// How many batch norms have become part of a convolution.
@@ -54,6 +56,7 @@ class FoldedNetwork {
     std::int64_t groups;
   };
 
+  engine::Tensor forward_at_once(const kernels::Exec& ex, const engine::Tensor& images);
   std::vector<NodeId> inputs_of(NodeId id) const;
 
   const Network& network_;

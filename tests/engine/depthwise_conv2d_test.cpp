@@ -61,5 +61,25 @@ TEST_P(DepthwiseConv2dOp, AddsItsGradientToOthers) {
   EXPECT_LT(relative_error(leaf.gradient->sum(), expected), tolerance);
 }
 
+// The ReLU's mask is that of its result.
+TEST_P(DepthwiseConv2dOp, MasksItsGradientBehindAReLU) {
+  const Device device = GetParam();
+  const Tensor x = uniform({2, 6, 5, 9}, 1), w = uniform({3, 3, 9}, 2), b = uniform({9}, 3),
+               dy = uniform(x.shape(), 4);
+  const auto gradients = [&](bool at_once) {
+    Tape tape({.device = device});
+    const Var leaf_x = Var::parameter(x.to(device)), leaf_w = Var::parameter(w.to(device)),
+              leaf_b = Var::parameter(b.to(device));
+    const ConvGeometry pad{.pad_h = 1, .pad_w = 1};
+    const Var y =
+        at_once ? depthwise_conv2d(tape, leaf_x, leaf_w, &leaf_b, pad, kernels::Activation::relu)
+                : relu(tape, depthwise_conv2d(tape, leaf_x, leaf_w, &leaf_b, pad));
+    tape.backward(inner_product(tape, y, dy.to(device)));
+    return std::vector<Doubles>{doubles(y.value), doubles(leaf_x.gradient->sum()),
+                                doubles(leaf_w.gradient->sum()), doubles(leaf_b.gradient->sum())};
+  };
+  EXPECT_EQ(gradients(true), gradients(false));
+}
+
 }  // namespace
 }  // namespace trifold::engine

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "kernels/runtime/error.h"
@@ -58,7 +59,7 @@ struct Inputs {
 
 void run_all(const Trial& ex, const Shape& s, const Inputs& in, const std::vector<float*>& out) {
   const float *x = ex.in(in.x), *w = ex.in(in.w), *b = ex.in(in.b), *dy = ex.in(in.dy);
-  depthwise_conv2d_forward(ex, s, x, w, b, out[0]);
+  depthwise_conv2d_forward(ex, s, x, w, b, Activation::none, out[0]);
   depthwise_conv2d_backward_data(ex, s, dy, w, Write::overwrite, out[1]);
   depthwise_conv2d_backward_weight(ex, s, x, dy, out[2], out[3]);
 }
@@ -121,13 +122,31 @@ TEST(DepthwiseConv2d, TakesNoBias) {
     run_everywhere(
         {nans(s.y_size()), nans(s.w_size())},
         [&](const Trial& ex, const std::vector<float*>& out) {
-          depthwise_conv2d_forward(ex, s, ex.in(in.x), ex.in(in.w), nullptr, out[0]);
+          depthwise_conv2d_forward(ex, s, ex.in(in.x), ex.in(in.w), nullptr, Activation::none,
+                                   out[0]);
           depthwise_conv2d_backward_weight(ex, s, ex.in(in.x), ex.in(in.dy), out[1], nullptr);
         },
         [&](const std::vector<Floats>& out) {
           expect_equal(out[0], y);
           expect_equal(out[1], dw);
         });
+  }
+}
+
+TEST(DepthwiseConv2d, AppliesAReLU) {
+  for (const Shape& s : shapes) {
+    SCOPED_TRACE(name(s));
+    Inputs in(s, true);
+    const oracle::DepthwiseCase t = to_oracle(s);
+    Doubles y = oracle::depthwise_forward(t, widen(in.x), widen(in.w), widen(in.b)).value;
+    for (double& v : y) v = std::max(v, 0.0);
+    run_everywhere(
+        {nans(s.y_size())},
+        [&](const Trial& ex, const std::vector<float*>& out) {
+          depthwise_conv2d_forward(ex, s, ex.in(in.x), ex.in(in.w), ex.in(in.b), Activation::relu,
+                                   out[0]);
+        },
+        [&](const std::vector<Floats>& out) { expect_equal(out[0], y); });
   }
 }
 
@@ -150,7 +169,7 @@ TEST(DepthwiseConv2d, TakesArraysAtAnyAddress) {
           [&](const Trial& ex, const std::vector<float*>& out) {
             const float *x = ex.in(shifted(in.x)) + 1, *w = ex.in(shifted(in.w)) + 1,
                         *b = ex.in(shifted(in.b)) + 1, *dy = ex.in(shifted(in.dy)) + 1;
-            depthwise_conv2d_forward(ex, s, x, w, b, out[0] + 1);
+            depthwise_conv2d_forward(ex, s, x, w, b, Activation::none, out[0] + 1);
             depthwise_conv2d_backward_data(ex, s, dy, w, Write::overwrite, out[1] + 1);
             depthwise_conv2d_backward_weight(ex, s, x, dy, out[2] + 1, out[3] + 1);
           });
@@ -211,7 +230,9 @@ TEST(DepthwiseConv2d, RefusesBadShapes) {
     const Exec ex{.device = device};
     const auto refuse = [&](const Shape& s, const char* part) {
       EXPECT_SHAPE_ERROR(check(s), part);
-      EXPECT_SHAPE_ERROR(depthwise_conv2d_forward(ex, s, nullptr, nullptr, nullptr, nullptr), part);
+      EXPECT_SHAPE_ERROR(
+          depthwise_conv2d_forward(ex, s, nullptr, nullptr, nullptr, Activation::none, nullptr),
+          part);
       EXPECT_SHAPE_ERROR(
           depthwise_conv2d_backward_data(ex, s, nullptr, nullptr, Write::overwrite, nullptr), part);
       EXPECT_SHAPE_ERROR(
