@@ -105,11 +105,11 @@ FoldedNetwork::FoldedNetwork(const Network& network)
     Tensor b = network.has_parameter(node.name + ".bias") ? copy(node.name + ".bias")
                                                           : Tensor::zeros({w.shape().channels()});
     if (place != folded.conv) fold(RunningNorm(network, graph.node(place)), w, b);
-    const auto keep = [&](const auto& op, std::int64_t groups) {
-      unpacked_.emplace(place, Unpacked{Var::constant(w.to(device)),
-                                        Var::constant(b.to(device)),
-                                        {op.stride, op.stride, op.pad, op.pad},
-                                        groups});
+    const auto keep = [&, at = place](const auto& op, std::int64_t groups) {
+      unpacked_.emplace(at, Unpacked{Var::constant(w.to(device)),
+                                     Var::constant(b.to(device)),
+                                     {op.stride, op.stride, op.pad, op.pad},
+                                     groups});
     };
     if (const auto* depthwise = std::get_if<DepthwiseConv2d>(&node.op)) {
       keep(*depthwise, 0);
