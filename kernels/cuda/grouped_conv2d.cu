@@ -31,17 +31,14 @@ struct Join {
   const float* w;
   float* dense;
 
-  __device__ float weight(int i) const {
+  template <int V>
+  __device__ void run(std::int64_t element) const {
+    static_assert(V == 1, "groups may be narrower than a vector");
+    const int i = static_cast<int>(element);
     const int filters = at.groups * at.k, row = i / filters, filter = i % filters;
     const int channel = row % (at.groups * at.c), tap = row / (at.groups * at.c);
-    if (channel / at.c != filter / at.k) return 0;
-    return w[std::int64_t{tap * at.c + channel % at.c} * at.all_k + at.first_k + filter];
-  }
-  template <int V>
-  __device__ void run(std::int64_t i) const {
-    Floats<V> a;
-    for (int v = 0; v < V; ++v) a.v[v] = weight(static_cast<int>(i) + v);
-    store(dense + i, a);
+    const std::int64_t own = std::int64_t{tap * at.c + channel % at.c} * at.all_k;
+    dense[i] = channel / at.c == filter / at.k ? w[own + at.first_k + filter] : 0;
   }
 };
 
@@ -52,26 +49,33 @@ struct Split {
   float* dw;
 
   template <int V>
-  __device__ void run(std::int64_t first) const {
-    const int filters = at.groups * at.k;
-    for (int v = 0; v < V; ++v) {
-      const int i = static_cast<int>(first) + v, row = i / filters, filter = i % filters;
-      const int tap = row / at.c, group = filter / at.k;
-      const int dense_row = (tap * at.groups + group) * at.c + row % at.c;
-      dw[std::int64_t{row} * at.all_k + at.first_k + filter] =
-          dense[std::int64_t{dense_row} * filters + filter];
-    }
+  __device__ void run(std::int64_t element) const {
+    static_assert(V == 1, "groups may be narrower than a vector");
+    const int i = static_cast<int>(element);
+    const int filters = at.groups * at.k, row = i / filters, filter = i % filters;
+    const int tap = row / at.c, group = filter / at.k;
+    const int dense_row = (tap * at.groups + group) * at.c + row % at.c;
+    dw[std::int64_t{row} * at.all_k + at.first_k + filter] =
+        dense[std::int64_t{dense_row} * filters + filter];
   }
 };
 
+/// Calls f.run<1>(i) for each i below count: the weights are few.
+template <class F>
+void for_each(const Exec& ex, const char* name, std::int64_t count, const F& f) {
+  to_int(count);
+  launch(ex, name, map_kernel<1, F>, blocks_in_row(div_up(count, map_threads)), map_threads, f,
+         count, std::int64_t{0});
+}
+
 void join(const Exec& ex, const Shape& s, const GroupBlock& block, const float* w, float* dense) {
-  map(ex, "grouped_conv2d, join", to_int(s.dense(1, block.groups).w_size()), false,
-      Join{Weights(s, block), w, dense});
+  for_each(ex, "grouped_conv2d, join", s.dense(1, block.groups).w_size(),
+           Join{Weights(s, block), w, dense});
 }
 
 void split(const Exec& ex, const Shape& s, const GroupBlock& block, const float* dense, float* dw) {
-  map(ex, "grouped_conv2d, split", to_int(s.r * s.s * s.group_c() * block.groups * s.group_k()),
-      false, Split{Weights(s, block), dense, dw});
+  for_each(ex, "grouped_conv2d, split", s.r * s.s * s.group_c() * block.groups * s.group_k(),
+           Split{Weights(s, block), dense, dw});
 }
 
 /// Images whose pixels have channels of all groups, and those which one block reads or writes.
