@@ -40,6 +40,23 @@ kernels::Conv2dShape StepLayout::shape(const nn::Node& node, const nn::Conv2d& o
           .pad_w = op.pad};
 }
 
+kernels::GroupedConv2dShape StepLayout::shape(const nn::Node& node,
+                                              const nn::GroupedConv2d& op) const {
+  const nn::Extent& x = extent(node.inputs[0]);
+  return {.n = batch_,
+          .h = x.h,
+          .w = x.w,
+          .c = x.c,
+          .k = op.filters,
+          .r = op.window,
+          .s = op.window,
+          .groups = op.groups,
+          .stride_h = op.stride,
+          .stride_w = op.stride,
+          .pad_h = op.pad,
+          .pad_w = op.pad};
+}
+
 bool StepLayout::brings_statistics(NodeId id) const {
   const auto* convolution = std::get_if<nn::Conv2d>(&graph_.node(id).op);
   return (convolution != nullptr && !convolution->bias) ||

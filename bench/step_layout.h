@@ -6,6 +6,7 @@
 
 #include "bench/step_traffic.h"
 #include "kernels/conv2d.h"
+#include "kernels/grouped_conv2d.h"
 #include "nn/execute/norm_fusion.h"
 
 namespace trifold::bench {
@@ -28,6 +29,7 @@ class StepLayout {
   /// Of the node's result in an array of its own.
   double size(NodeId id) const { return 4.0 * static_cast<double>(batch_ * extent(id).size()); }
   kernels::Conv2dShape shape(const nn::Node& node, const nn::Conv2d& op) const;
+  kernels::GroupedConv2dShape shape(const nn::Node& node, const nn::GroupedConv2d& op) const;
 
   bool is_part_of_convolution(NodeId id) const {
     return fused_ && plan_.part_of_convolution[static_cast<std::size_t>(id)];

@@ -127,7 +127,7 @@ class Step : private StepLayout, private LaunchList {
               last().macs = last().least_macs = depthwise_macs(id, op);
             },
             [&](const nn::GroupedConv2d& op) {
-              const GroupedConv2dShape s = grouped_shape(id, op);
+              const GroupedConv2dShape s = shape(graph().node(id), op);
               learn(s.w_size());
               if (op.bias) learn(s.k);
               add_grouped_forward(*this, s, value(x), weights(id, s.w_size()), value(id));
@@ -165,12 +165,6 @@ class Step : private StepLayout, private LaunchList {
 
   double depthwise_macs(NodeId id, const nn::DepthwiseConv2d& op) const {
     return static_cast<double>(pixels(id) * extent(id).c * op.window * op.window);
-  }
-
-  GroupedConv2dShape grouped_shape(NodeId id, const nn::GroupedConv2d& op) const {
-    const nn::Extent& in = extent(graph().node(id).inputs[0]);
-    return {batch_,    in.h,      in.w,      in.c,      op.filters, op.window,
-            op.window, op.groups, op.stride, op.stride, op.pad,     op.pad};
   }
 
   /// What a ChannelGather takes of x.
@@ -322,7 +316,7 @@ class Step : private StepLayout, private LaunchList {
 
   void backward(NodeId id, const nn::GroupedConv2d& op) {
     const NodeId x = graph().node(id).inputs[0];
-    const GroupedConv2dShape s = grouped_shape(id, op);
+    const GroupedConv2dShape s = shape(graph().node(id), op);
     add_grouped_backward_weight(*this, s, value(x), gradient(id), {fresh(), bytes(s.w_size())});
     if (op.bias) sum_bias(id, pixels(id), s.k);
     const bool adds = has_gradient(x);
