@@ -30,13 +30,9 @@ Var conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const ConvGeome
     add_weight_gradients(ex, w, bias, [&](float* dw, float* db) {
       kernels::conv2d_backward_weight(ex, s, x.value.data(), dy.data(), dw, db);
     });
-    if (x.requires_grad()) {
-      // A gradient that has already arrived, at a residual add, is added to where it lies.
-      auto [dx, write] =
-          x.gradient->take_destination([&] { return Tensor::empty(x.shape(), dy.device()); });
-      kernels::conv2d_backward_data(ex, s, dy.data(), w.value.data(), write, dx.data());
-      x.gradient->add(ex, std::move(dx));
-    }
+    add_input_gradient(ex, x, [&](kernels::Write write, float* dx) {
+      kernels::conv2d_backward_data(ex, s, dy.data(), w.value.data(), write, dx);
+    });
   });
   return result;
 }

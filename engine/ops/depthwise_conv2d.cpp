@@ -41,12 +41,9 @@ Var depthwise_conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, const
     add_weight_gradients(ex, w, bias, [&](float* dw, float* db) {
       kernels::depthwise_conv2d_backward_weight(ex, s, x.value.data(), dy.data(), dw, db);
     });
-    if (x.requires_grad()) {
-      auto [dx, write] =
-          x.gradient->take_destination([&] { return Tensor::empty(x.shape(), dy.device()); });
-      kernels::depthwise_conv2d_backward_data(ex, s, dy.data(), w.value.data(), write, dx.data());
-      x.gradient->add(ex, std::move(dx));
-    }
+    add_input_gradient(ex, x, [&](kernels::Write write, float* dx) {
+      kernels::depthwise_conv2d_backward_data(ex, s, dy.data(), w.value.data(), write, dx);
+    });
   });
   return result;
 }

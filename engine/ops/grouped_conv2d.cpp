@@ -35,12 +35,9 @@ Var grouped_conv2d(Tape& tape, const Var& x, const Var& w, const Var* b, std::in
     add_weight_gradients(ex, w, bias, [&](float* dw, float* db) {
       kernels::grouped_conv2d_backward_weight(ex, s, x.value.data(), dy.data(), dw, db);
     });
-    if (x.requires_grad()) {
-      auto [dx, write] =
-          x.gradient->take_destination([&] { return Tensor::empty(x.shape(), dy.device()); });
-      kernels::grouped_conv2d_backward_data(ex, s, dy.data(), w.value.data(), write, dx.data());
-      x.gradient->add(ex, std::move(dx));
-    }
+    add_input_gradient(ex, x, [&](kernels::Write write, float* dx) {
+      kernels::grouped_conv2d_backward_data(ex, s, dy.data(), w.value.data(), write, dx);
+    });
   });
   return result;
 }

@@ -19,4 +19,15 @@ void add_weight_gradients(const kernels::Exec& ex, const Var& w, const Var& bias
   if (db.defined()) bias.gradient->add(ex, std::move(db));
 }
 
+/// Hands on the gradient of what a layer reads, where it is wanted. `compute(write, dx)` fills dx or,
+/// where one has arrived already, as at a residual add, adds to it where it lies.
+template <class Compute>
+void add_input_gradient(const kernels::Exec& ex, const Var& x, const Compute& compute) {
+  if (!x.requires_grad()) return;
+  auto [dx, write] =
+      x.gradient->take_destination([&] { return Tensor::empty(x.shape(), x.value.device()); });
+  compute(write, dx.data());
+  x.gradient->add(ex, std::move(dx));
+}
+
 }  // namespace trifold::engine

@@ -141,23 +141,17 @@ std::function<void()> operation(const kernels::Exec& ex, std::int64_t batch, con
     return on_tape([=](auto& tape) { engine::global_avg_pool(tape, x); });
   }
   if (layer.op == "flatten") return on_tape([=](auto& tape) { engine::flatten(tape, x); });
-  if (layer.op == "depthwise_conv2d") {
-    const Var w =
-        Var::constant(Tensor::filled({layer.window, layer.window, layer.in}, 0.01f, ex.device));
-    const Var b = Var::constant(constants(ex, layer.in));
-    const engine::ConvGeometry geometry{layer.stride, layer.stride, layer.pad, layer.pad};
-    return on_tape([=, residual = layer.residual](auto& tape) {
-      const Var y = engine::depthwise_conv2d(tape, x, w, &b, geometry);
-      if (residual) engine::add(tape, y, y);
-    });
-  }
-  if (layer.op == "grouped_conv2d") {
-    const Var w = Var::constant(Tensor::filled(
-        {layer.window, layer.window, layer.in / layer.groups, layer.out}, 0.01f, ex.device));
+  if (layer.op == "depthwise_conv2d" || layer.op == "grouped_conv2d") {
+    const bool depthwise = layer.op == "depthwise_conv2d";
+    const engine::Shape shape =
+        depthwise ? engine::Shape{layer.window, layer.window, layer.in}
+                  : engine::Shape{layer.window, layer.window, layer.in / layer.groups, layer.out};
+    const Var w = Var::constant(Tensor::filled(shape, 0.01f, ex.device));
     const Var b = Var::constant(constants(ex, layer.out));
     const engine::ConvGeometry geometry{layer.stride, layer.stride, layer.pad, layer.pad};
     return on_tape([=, groups = layer.groups, residual = layer.residual](auto& tape) {
-      const Var y = engine::grouped_conv2d(tape, x, w, &b, groups, geometry);
+      const Var y = depthwise ? engine::depthwise_conv2d(tape, x, w, &b, geometry)
+                              : engine::grouped_conv2d(tape, x, w, &b, groups, geometry);
       if (residual) engine::add(tape, y, y);
     });
   }
