@@ -69,22 +69,22 @@ void decode_all(int fd, const Dataset& dataset, int threads, const fs::path& pat
   }
 }
 
-// Makes the file `path`, unless somebody else has by now.
+// Makes the file `path`, unless somebody else has by now. Whoever holds the lock of the partial file
+// takes its name away, by renaming or removing it: who waited for the lock finds it gone, and who came
+// later than that has made another one in vain.
 void make(const fs::path& path, const Dataset& dataset, int threads,
           const ImageCache::Progress& progress) {
   const fs::path partial = path.string() + ".partial";
-  for (;;) {
+  while (!fs::exists(path)) {
     const engine::Descriptor file = open_file(partial, O_RDWR | O_CREAT);
     if (file.number() < 0 || ::flock(file.number(), LOCK_EX) != 0) fail(path);
-    if (fs::exists(path)) return;
-    if (!engine::has_name(file.number(), partial))
-      continue;  // whoever held the lock has failed and removed it
+    if (!engine::has_name(file.number(), partial)) continue;
     engine::TemporaryFile made{partial.string()};
+    if (fs::exists(path)) return;
     if (::ftruncate(file.number(), 0) != 0) fail(path);
     decode_all(file.number(), dataset, threads, path, progress);
     if (::fsync(file.number()) != 0 || ::rename(partial.c_str(), path.c_str()) != 0) fail(path);
     made.renamed = true;
-    return;
   }
 }
 
@@ -97,7 +97,7 @@ std::shared_ptr<const ImageCache> ImageCache::open(const fs::path& folder, const
   const std::string split = dataset.files->folder.filename().string();
   const fs::path path =
       folder / fmt::format("{}-{}-{:08x}.images", dataset.name, split, checksum_of(dataset));
-  if (!fs::exists(path)) make(path, dataset, threads, progress);
+  make(path, dataset, threads, progress);
   engine::Descriptor file = open_file(path, O_RDONLY);
   require<FileError>(file.number() >= 0, "{}: the cache of images can't be read ({})",
                      path.string(), std::strerror(errno));

@@ -1,11 +1,14 @@
 /// Image folders whose images are decoded as they are needed.
+#include <fcntl.h>
 #include <malloc.h>
+#include <sys/file.h>
 
 #include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <thread>
 
+#include "engine/descriptor.h"
 #include "engine/file_io.h"
 #include "engine/random.h"
 #include "nn/data/image_folder.h"
@@ -226,6 +229,23 @@ TEST_F(CachedFolder, IsMadeByOneOfThoseWhoWantIt) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(decoded[0] + decoded[1] + decoded[2] + decoded[3], 44);
   EXPECT_EQ(cache_files().size(), 2u);
+}
+
+// The file comes to be after a look for it, and before the lock of a partial one is had.
+TEST_F(CachedFolder, LeavesNoPartialFileWhereAnotherWasFaster) {
+  load_cached();
+  const std::vector<fs::path> files = cache_files();
+  const fs::path aside = folder_ / "aside", partial = files[1].string() + ".partial";
+  fs::rename(files[1], aside);
+  const engine::Descriptor locked(::open(partial.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  ASSERT_EQ(::flock(locked.number(), LOCK_EX), 0);
+  std::thread late([&] { load_cached(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  fs::rename(aside, files[1]);
+  ::flock(locked.number(), LOCK_UN);
+  late.join();
+  EXPECT_EQ(decoded_, 0);
+  EXPECT_EQ(cache_files(), files);
 }
 
 TEST_F(StreamedFolder, AnyNumberOfThreadsGivesTheSameBits) {
