@@ -66,6 +66,20 @@ def resnet50(side=224):
     return layers
 
 
+def mobilenetv2(side=32):
+    """Its dense convolutions, in the form for small images."""
+    layers, channels = [conv(side, 3, 32, 3)], 32
+    for expansion, width, blocks, stride in ((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2),
+                                             (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)):
+        for block in range(blocks):
+            if expansion > 1:
+                layers.append(conv(side, channels, expansion * channels, 1))
+            side //= stride if block == 0 else 1
+            layers.append(conv(side, expansion * channels, width, 1))
+            channels = width
+    return layers + [conv(side, channels, 1280, 1)]
+
+
 def pruned():
     return [conv(side, width, width, 3)
             for width in (5, 11, 13, 16, 23, 45, 48) for side in (32, 24, 16)]
@@ -102,6 +116,7 @@ def write_all(folder):
         "densenet40": table("DenseNet-40 of growth 12, 32 x 32 pixels: of each stage only the first, the "
                             "middle and the last layer", densenet40(), BATCHES),
         "resnet50": table("ResNet-50, 224 x 224 pixels", resnet50(), [1, 16]),
+        "mobilenetv2": table("MobileNetV2, 32 x 32 pixels: what is not depthwise", mobilenetv2(), [1, 128]),
         "pruned": table("pruned widths on 16 to 32 pixels, with 16 and 48 to compare", pruned(), BATCHES),
         "narrow": table("3 to 8 channels on either side, where the algorithms' order changes",
                         narrow(), [1, 128]),

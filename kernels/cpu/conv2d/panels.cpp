@@ -39,6 +39,27 @@ void output_in_parts(const RegisterTiles& tiles, const Correlation& s, const Ban
   }
 }
 
+/// Where windows are single pixels, so that they meet no edges, images that follow each other are one
+/// high image, whose bands are as large as any: each goes through all weights.
+Correlation joined_images(Correlation s) {
+  const bool pointwise = s.r == 1 && s.s == 1 && s.stride_h == 1 && s.pad_top == 0;
+  if (pointwise && s.p == s.h && s.y_image == s.p * s.y_row) {
+    s.h *= s.n;
+    s.p *= s.n;
+    s.y_image *= s.n;
+    s.n = 1;
+  }
+  return s;
+}
+
+/// Into how many shares of panels a band is cut, where there are too few bands to keep the threads
+/// busy: of one image of a deep layer there is one.
+std::int64_t shares_of_band(const Exec& ex, std::int64_t bands, const Panels& panels) {
+  const std::int64_t threads = ex.pool != nullptr ? ex.pool->threads() : 1;
+  if (threads == 1 || bands >= 2 * threads) return 1;
+  return std::min(panels.count(), (2 * threads + bands - 1) / bands);
+}
+
 }  // namespace
 
 std::int64_t band_rows(const Correlation& s) {
@@ -92,21 +113,25 @@ Band padded_band(const Correlation& s, const Operand& operand, std::int64_t imag
   return {band, width * pixel, pixel};
 }
 
-void correlate(const Exec& ex, const RegisterTiles& tiles, const Correlation& s,
+void correlate(const Exec& ex, const RegisterTiles& tiles, const Correlation& correlation,
                const Operand& operand, const float* packed, const Epilogue& epilogue, float* y) {
+  const Correlation s = joined_images(correlation);
   const Panels panels{s.k, tiles.lanes};
   std::vector<float> bias(static_cast<std::size_t>(panels.padded()), 0.0f);
   if (epilogue.b != nullptr) std::copy(epilogue.b, epilogue.b + s.k, bias.begin());
   const std::int64_t rows_a_band = band_rows(s);
-  const std::int64_t bands = (s.p + rows_a_band - 1) / rows_a_band;
+  const std::int64_t image_bands = (s.p + rows_a_band - 1) / rows_a_band;
+  const std::int64_t bands = s.n * image_bands;
+  const std::int64_t shares = epilogue.parts == nullptr ? shares_of_band(ex, bands, panels) : 1;
   const bool wide = s.c >= kWideChannels;
   const std::int64_t pixel = wide ? odd_lines(s.c) : s.c;
-  if (epilogue.parts != nullptr) epilogue.parts->start(s.n * bands);
+  if (epilogue.parts != nullptr) epilogue.parts->start(bands);
 
-  parallel(ex, s.n * bands, [&](std::int64_t begin, std::int64_t end) {
+  parallel(ex, bands * shares, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::int64_t> x_offset, y_offset;
     for (std::int64_t task = begin; task < end; ++task) {
-      const std::int64_t image = task / bands, first = task % bands * rows_a_band;
+      const std::int64_t index = task / shares, share = task % shares;
+      const std::int64_t image = index / image_bands, first = index % image_bands * rows_a_band;
       const std::int64_t rows = std::min(rows_a_band, s.p - first);
       const Band band = padded_band(s, operand, image, first, rows, pixel);
       x_offset.clear();
@@ -117,7 +142,8 @@ void correlate(const Exec& ex, const RegisterTiles& tiles, const Correlation& s,
           y_offset.push_back(i * s.y_row + j * s.y_pixel);
         }
       const std::int64_t y_band = image * s.y_image + first * s.y_row;
-      for (std::int64_t panel = 0; panel < panels.count(); ++panel) {
+      const std::int64_t last_panel = panels.count() * (share + 1) / shares;
+      for (std::int64_t panel = panels.count() * share / shares; panel < last_panel; ++panel) {
         const std::int64_t f = panels.begin(panel);
         const OutputPanel part{.x = band.x,
                                .x_offset = x_offset.data(),
@@ -140,7 +166,7 @@ void correlate(const Exec& ex, const RegisterTiles& tiles, const Correlation& s,
         }
       }
       if (epilogue.parts != nullptr) {
-        epilogue.parts->apply(task, y + y_band, {y_offset.data(), rows * s.q});
+        epilogue.parts->apply(index, y + y_band, {y_offset.data(), rows * s.q});
       }
     }
   });

@@ -95,19 +95,38 @@ void output_tile(const OutputPanel& t, std::int64_t first) {
     for (; j < end; ++j, w += vectors * lanes) multiply_add<pixels, vectors, 1>(at, w, sum);
   }
 
-  TRIFOLD_UNROLL(pixels, i) {
-    const std::int64_t at = t.y_offset[first + i];
-    float* y = t.y + at;
-    TRIFOLD_UNROLL(vectors, v) {
-      const std::int64_t left = t.filters - v * lanes;
-      Vec result = sum[i][v];
-      if (t.addend) result = hn::Add(load_first(left, t.addend + at + v * lanes), result);
-      if (t.relu) result = relu(result);
-      store_first(result, left, y + v * lanes);
+  if (t.addend != nullptr) {
+    TRIFOLD_UNROLL(pixels, i) {
+      const float* addend = t.addend + t.y_offset[first + i];
+      TRIFOLD_UNROLL(vectors, v) {
+        sum[i][v] = hn::Add(load_first(t.filters - v * lanes, addend + v * lanes), sum[i][v]);
+      }
+      TRIFOLD_UNROLL_END;
     }
     TRIFOLD_UNROLL_END;
   }
-  TRIFOLD_UNROLL_END;
+  if (t.relu) {
+    TRIFOLD_UNROLL(pixels, i) {
+      TRIFOLD_UNROLL(vectors, v) { sum[i][v] = relu(sum[i][v]); }
+      TRIFOLD_UNROLL_END;
+    }
+    TRIFOLD_UNROLL_END;
+  }
+  if (t.filters >= vectors * lanes) {
+    TRIFOLD_UNROLL(pixels, i) {
+      float* y = t.y + t.y_offset[first + i];
+      TRIFOLD_UNROLL(vectors, v) { hn::StoreU(sum[i][v], d, y + v * lanes); }
+      TRIFOLD_UNROLL_END;
+    }
+    TRIFOLD_UNROLL_END;
+  } else {
+    TRIFOLD_UNROLL(pixels, i) {
+      float* y = t.y + t.y_offset[first + i];
+      TRIFOLD_UNROLL(vectors, v) { store_first(sum[i][v], t.filters - v * lanes, y + v * lanes); }
+      TRIFOLD_UNROLL_END;
+    }
+    TRIFOLD_UNROLL_END;
+  }
 }
 
 template <int rows, int vectors>
@@ -187,17 +206,24 @@ void with_size(std::int64_t size, const Run& run) {
   if constexpr (most > 1) with_size<most - 1>(size, run);
 }
 
-/// Cuts `total` rows into the fewest tiles, of sizes that differ by one at most, and calls
-/// tile<size, vectors>(first) for each.
+/// Cuts `total` rows into the fewest tiles, of sizes that differ by one at most, the larger ones in
+/// front, and calls tile<size, vectors>(first) for each.
 template <int vectors, class Tile>
 void cut(std::int64_t total, const Tile& tile) {
   constexpr int most = rows<vectors>();
   const std::int64_t count = (total + most - 1) / most;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t first = total * i / count;
-    with_size<most>(total * (i + 1) / count - first,
-                    [&]<int size>() { tile.template operator()<size, vectors>(first); });
-  }
+  if (count == 0) return;
+  const std::int64_t smaller = total / count, larger = total % count;
+  std::int64_t first = 0;
+  const auto run = [&](std::int64_t tiles, std::int64_t rows) {
+    with_size<most>(rows, [&]<int size>() {
+      for (std::int64_t i = 0; i < tiles; ++i, first += size) {
+        tile.template operator()<size, vectors>(first);
+      }
+    });
+  };
+  if (larger > 0) run(larger, smaller + 1);
+  run(count - larger, smaller);
 }
 
 template <class Tile>
