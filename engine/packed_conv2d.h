@@ -34,6 +34,13 @@ class PackedConv2d {
   Tensor run(const kernels::Exec& ex, const Tensor& x, const Tensor* residual,
              kernels::Activation act);
 
+  /// What run() works for an x of that shape.
+  kernels::Conv2dShape shape(const Shape& x) const;
+  /// The weights in the form for a shape, packed at the first call; and the bias.
+  const float* packed(const kernels::Exec& ex, const kernels::Conv2dShape& s);
+  const float* bias() const { return b_.data(); }
+  bool has_norm() const { return norm_.has_value(); }
+
  private:
   Tensor w_, b_;
   ConvGeometry geometry_;

@@ -12,6 +12,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/flatten.h"
 #include "kernels/grouped_conv2d.h"
+#include "kernels/inverted_residual.h"
 #include "kernels/linear.h"
 #include "kernels/norm_conv2d.h"
 #include "kernels/pool.h"
@@ -92,6 +93,25 @@ void check(const DepthwiseConv2dShape& s) {
   // One filter each: but for the output's size, a convolution's demands.
   check(Conv2dShape{s.n, s.h, s.w, s.c, 1, s.r, s.s, s.stride_h, s.stride_w, s.pad_h, s.pad_w});
   check_product({s.n, s.p(), s.q(), s.c});
+}
+
+void check(const InvertedResidualShape& s) {
+  for (const Conv2dShape& c : {s.expand, s.project}) {
+    check(c);
+    require<ShapeError>(c.r == 1 && c.s == 1 && c.stride_h == 1 && c.stride_w == 1,
+                        "an inverted residual's convolution with a window {}x{} of stride {}x{}; "
+                        "it must be 1x1 and 1x1",
+                        c.r, c.s, c.stride_h, c.stride_w);
+  }
+  const DepthwiseConv2dShape& d = s.depthwise;
+  check(d);
+  require<ShapeError>(
+      d.n == s.expand.n && d.h == s.expand.h && d.w == s.expand.w && d.c == s.expand.k &&
+          s.project.n == d.n && s.project.h == d.p() && s.project.w == d.q() && s.project.c == d.c,
+      "an inverted residual's convolutions don't fit together: {}x{}x{}x{} is expanded, "
+      "{}x{}x{}x{} convolved, and {}x{}x{}x{} of {}x{}x{}x{} projected",
+      s.expand.n, s.expand.h, s.expand.w, s.expand.k, d.n, d.h, d.w, d.c, s.project.n, s.project.h,
+      s.project.w, s.project.c, d.n, d.p(), d.q(), d.c);
 }
 
 void check(const GroupedConv2dShape& s) {

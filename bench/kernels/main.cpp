@@ -71,6 +71,7 @@ int run(int argc, char** argv) {
   const Suite suite(threads);
   add_conv2d_rows(suite, shapes);
   add_depthwise_conv2d_rows(suite);
+  add_inverted_residual_rows(suite);
   add_grouped_conv2d_rows(suite);
   add_norm_conv2d_rows(suite);
   add_batch_norm_rows(suite);

@@ -10,6 +10,7 @@ namespace trifold::bench {
 
 void add_conv2d_rows(const Suite& suite, const std::vector<kernels::Conv2dShape>& shapes);
 void add_depthwise_conv2d_rows(const Suite& suite);
+void add_inverted_residual_rows(const Suite& suite);
 void add_grouped_conv2d_rows(const Suite& suite);
 void add_norm_conv2d_rows(const Suite& suite);
 void add_batch_norm_rows(const Suite& suite);

@@ -14,6 +14,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/flatten.h"
 #include "kernels/grouped_conv2d.h"
+#include "kernels/inverted_residual.h"
 #include "kernels/linear.h"
 #include "kernels/norm_conv2d.h"
 #include "kernels/optimizer.h"
@@ -43,6 +44,8 @@
   X(grouped_conv2d_forward)           \
   X(grouped_conv2d_backward_data)     \
   X(grouped_conv2d_backward_weight)   \
+  X(inverted_residual_workspace)      \
+  X(inverted_residual_forward)        \
   X(batch_norm_train)                 \
   X(batch_norm_statistics)            \
   X(batch_norm_factors)               \

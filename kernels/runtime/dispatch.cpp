@@ -76,6 +76,16 @@ void grouped_conv2d_backward_weight(const Exec& ex, const GroupedConv2dShape& s,
   run(ex, TRIFOLD_TWINS(grouped_conv2d_backward_weight), s, x, dy, dw, db);
 }
 
+std::int64_t inverted_residual_workspace(const Exec& ex, const InvertedResidualShape& s) {
+  return run_on(ex.device, TRIFOLD_TWINS(inverted_residual_workspace), ex, s);
+}
+
+void inverted_residual_forward(const Exec& ex, const InvertedResidualShape& s, const float* x,
+                               const InvertedResidualWeights& w, const float* residual,
+                               Activation act, float* workspace, float* y) {
+  run(ex, TRIFOLD_TWINS(inverted_residual_forward), s, x, w, residual, act, workspace, y);
+}
+
 void batch_norm_train(const Exec& ex, const BatchNormShape& s, const float* x, const float* gamma,
                       const float* beta, float eps, float momentum, const float* residual,
                       Activation act, float* y, float* mean, float* inv_std, float* running_mean,

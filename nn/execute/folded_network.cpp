@@ -62,11 +62,49 @@ kernels::Activation activation(const Node& node) {
   return norm && norm->relu ? kernels::Activation::relu : kernels::Activation::none;
 }
 
+bool is_pointwise(const Graph& graph, const FoldedConvolution& folded) {
+  const auto* conv = std::get_if<Conv2d>(&graph.node(folded.conv).op);
+  return conv != nullptr && conv->window == 1 && conv->stride == 1 && conv->pad == 0 &&
+         folded.norm_in_front == -1;
+}
+
+/// The convolution that alone writes, and whose reader `by` alone reads, what lies at `place`: null
+/// where there is none.
+const FoldedConvolution* read_once(const Graph& graph, const Folding& folding,
+                                   const std::vector<std::vector<NodeId>>& readers, NodeId place,
+                                   NodeId by) {
+  const auto found = folding.convolutions.find(place);
+  const bool alone = found != folding.convolutions.end() && graph.node(place).inputs.size() == 1 &&
+                     readers[static_cast<std::size_t>(place)] == std::vector{by};
+  return alone ? &found->second : nullptr;
+}
+
+void find_inverted_residuals(const Graph& graph, const std::vector<std::vector<NodeId>>& readers,
+                             Folding& folding) {
+  for (const auto& [place, project] : folding.convolutions) {
+    if (!is_pointwise(graph, project)) continue;
+    const FoldedConvolution* depthwise =
+        read_once(graph, folding, readers, project.source, project.conv);
+    if (depthwise == nullptr || depthwise->norm_in_front != -1 ||
+        !std::holds_alternative<DepthwiseConv2d>(graph.node(depthwise->conv).op)) {
+      continue;
+    }
+    const FoldedConvolution* expand =
+        read_once(graph, folding, readers, depthwise->source, depthwise->conv);
+    if (expand != nullptr && is_pointwise(graph, *expand)) {
+      folding.inverted_residuals.emplace(place,
+                                         FoldedInvertedResidual{depthwise->source, project.source});
+    }
+  }
+}
+
 }  // namespace
 
 Folding plan_folding(const Graph& graph, const NormFusion& fusion) {
   const std::vector<std::vector<NodeId>> readers = graph.readers();
-  Folding folding{.convolutions = {}, .skipped = std::vector<bool>(graph.nodes.size(), false)};
+  Folding folding{.convolutions = {},
+                  .skipped = std::vector<bool>(graph.nodes.size(), false),
+                  .inverted_residuals = {}};
   for (NodeId id = 0; id < graph.size(); ++id) {
     if (!is_convolution(graph.node(id).op)) continue;
     // A batch norm behind goes into the weights, and the convolution to its place.
@@ -87,6 +125,7 @@ Folding plan_folding(const Graph& graph, const NormFusion& fusion) {
     }
     folding.convolutions.emplace(place, folded);
   }
+  find_inverted_residuals(graph, readers, folding);
   return folding;
 }
 
@@ -131,10 +170,31 @@ FoldedNetwork::FoldedNetwork(const Network& network)
         place, engine::PackedConv2d(w.to(device), b.to(device),
                                     {op.stride, op.stride, op.pad, op.pad}, std::move(norm)));
   }
+  take_inverted_residuals();
   last_reader_.assign(graph.nodes.size(), -1);
   for (NodeId id = 0; id < graph.size(); ++id) {
-    if (folding_.skipped[static_cast<std::size_t>(id)]) continue;
+    if (worked_elsewhere_[static_cast<std::size_t>(id)]) continue;
     for (NodeId input : inputs_of(id)) last_reader_[static_cast<std::size_t>(input)] = id;
+  }
+}
+
+void FoldedNetwork::take_inverted_residuals() {
+  const Graph& graph = network_.graph();
+  worked_elsewhere_ = folding_.skipped;
+  const auto take = [](auto& from, NodeId place) {
+    return std::move(from.extract(place).mapped());
+  };
+  for (const auto& [place, block] : folding_.inverted_residuals) {
+    const Unpacked depthwise = take(unpacked_, block.depthwise);
+    inverted_residuals_.emplace(
+        place, engine::PackedInvertedResidual(
+                   take(convolutions_, block.expand), activation(graph.node(block.expand)),
+                   {depthwise.w.value, depthwise.b.value, depthwise.geometry,
+                    activation(graph.node(block.depthwise))},
+                   take(convolutions_, place)));
+    for (const NodeId inside : {block.expand, block.depthwise}) {
+      worked_elsewhere_[static_cast<std::size_t>(inside)] = true;
+    }
   }
 }
 
@@ -144,6 +204,10 @@ std::vector<NodeId> FoldedNetwork::inputs_of(NodeId id) const {
   const auto found = folding_.convolutions.find(id);
   if (found != folding_.convolutions.end()) {
     inputs.front() = found->second.source;
+  }
+  const auto block = folding_.inverted_residuals.find(id);
+  if (block != folding_.inverted_residuals.end()) {
+    inputs.front() = folding_.convolutions.at(block->second.expand).source;
   }
   return inputs;
 }
@@ -179,9 +243,10 @@ Tensor FoldedNetwork::forward_at_once(const kernels::Exec& ex, const Tensor& ima
   ForwardPass pass(network_, plan_, tape, Var::constant(images), inference);
   pass.concat_in_place();  // what reads them before their end are convolutions with norms
   for (NodeId id = 1; id < graph.size(); ++id) {
-    if (folding_.skipped[static_cast<std::size_t>(id)]) continue;
+    if (worked_elsewhere_[static_cast<std::size_t>(id)]) continue;
     const auto found = convolutions_.find(id);
     const auto unpacked = unpacked_.find(id);
+    const auto block = inverted_residuals_.find(id);
     const std::vector<NodeId> inputs = inputs_of(id);
     if (unpacked != unpacked_.end()) {
       const auto& [w, b, geometry, groups] = unpacked->second;
@@ -195,12 +260,16 @@ Tensor FoldedNetwork::forward_at_once(const kernels::Exec& ex, const Tensor& ima
       if (inputs.size() == 2) y = engine::add(tape, y, pass.value(inputs[1]));
       if (relu && !at_once) y = engine::relu(tape, y);
       pass.value(id) = std::move(y);
-    } else if (found == convolutions_.end()) {
+    } else if (found == convolutions_.end() && block == inverted_residuals_.end()) {
       pass.run(id);
     } else {
-      pass.value(id) = Var::constant(found->second.run(
-          ex, pass.value(inputs[0]).value,
-          inputs.size() == 2 ? &pass.value(inputs[1]).value : nullptr, activation(graph.node(id))));
+      const auto run = [&](auto& packed) {
+        pass.value(id) =
+            Var::constant(packed.run(ex, pass.value(inputs[0]).value,
+                                     inputs.size() == 2 ? &pass.value(inputs[1]).value : nullptr,
+                                     activation(graph.node(id))));
+      };
+      found != convolutions_.end() ? run(found->second) : run(block->second);
     }
     for (NodeId input : inputs) {
       if (last_reader_[static_cast<std::size_t>(input)] == id) pass.release(input);

@@ -7,6 +7,7 @@
 
 #include "engine/ops.h"
 #include "engine/packed_conv2d.h"
+#include "engine/packed_inverted_residual.h"
 #include "nn/execute/execution_plan.h"
 #include "nn/network.h"
 
@@ -20,10 +21,17 @@ struct FoldedConvolution {
   NodeId norm_in_front;  ///< that is worked as it reads; -1: none
 };
 
-/// Which batch norms become part of convolutions, depthwise ones and those in groups among them, in inference.
+/// A depthwise convolution between two of 1 x 1 windows, by the nodes at whose places the first two run.
+struct FoldedInvertedResidual {
+  NodeId expand, depthwise;
+};
+
+/// Which batch norms become part of convolutions, depthwise ones and those in groups among them, in
+/// inference, and which convolutions are worked together.
 struct Folding {
   std::map<NodeId, FoldedConvolution> convolutions;  ///< by the node at whose place they run
   std::vector<bool> skipped;                         ///< nodes that are part of another
+  std::map<NodeId, FoldedInvertedResidual> inverted_residuals;  ///< by the place of the last
 };
 
 Folding plan_folding(const Graph& graph, const NormFusion& fusion);
@@ -34,6 +42,7 @@ Folding plan_folding(const Graph& graph, const NormFusion& fusion);
 /// still in registers; behind one in groups they are ops of their own, as the residual is behind a
 /// depthwise one. One that a
 /// convolution alone reads is worked, with its ReLU, as that reads.
+/// The convolutions of an inverted residual are one op, what lies between them not being read by others.
 /// Weights are packed once, and a dense block is written once. Results differ from the network's by
 /// rounding alone.
 class FoldedNetwork {
@@ -56,6 +65,7 @@ class FoldedNetwork {
     std::int64_t groups;
   };
 
+  void take_inverted_residuals();
   engine::Tensor forward_at_once(const kernels::Exec& ex, const engine::Tensor& images);
   std::vector<NodeId> inputs_of(NodeId id) const;
 
@@ -65,6 +75,9 @@ class FoldedNetwork {
   // By the node at whose place they run.
   std::map<NodeId, engine::PackedConv2d> convolutions_;
   std::map<NodeId, Unpacked> unpacked_;
+  std::map<NodeId, engine::PackedInvertedResidual> inverted_residuals_;
+  std::vector<bool>
+      worked_elsewhere_;  // nodes that are part of another, or inside an inverted residual
   std::vector<NodeId> last_reader_;
 };
 

@@ -96,6 +96,31 @@ TEST_P(Folded, ComputesWhatTheNetworkDoes) {
   }
 }
 
+std::size_t inverted_residuals_of(const Graph& graph) {
+  return plan_folding(graph, ExecutionPlan(graph, Device{}).fusion).inverted_residuals.size();
+}
+
+TEST(Folding, FindsInvertedResidualsThatNothingElseReads) {
+  EXPECT_EQ(inverted_residuals_of(make_architecture("mobilenetv2", 3, 10)), 17u);
+  EXPECT_EQ(inverted_residuals_of(depthwise_alone()), 0u);
+  EXPECT_EQ(inverted_residuals_of(make_architecture("resnet50", 3, 10)), 0u);
+
+  const auto with_sum = [](NodeId more) {
+    Graph g;
+    g.add("input", Input{3}, {});
+    g.add("expand", Conv2d{.filters = 8}, {0});
+    g.add("depthwise", DepthwiseConv2d{.window = 3, .pad = 1}, {1});
+    g.add("project", Conv2d{.filters = 8}, {2});
+    g.add("sum", Add{}, {3, more});
+    g.add("pool", GlobalAvgPool{}, {4});
+    g.add("fc", Linear{10}, {5});
+    return g;
+  };
+  EXPECT_EQ(inverted_residuals_of(with_sum(3)), 1u);
+  EXPECT_EQ(inverted_residuals_of(with_sum(1)), 0u);
+  EXPECT_EQ(inverted_residuals_of(with_sum(2)), 0u);
+}
+
 // A large batch is taken in parts.
 TEST(FoldedBatch, AnswersForEveryImage) {
   Network network(make_architecture("resnet8", 3, 10));
