@@ -39,7 +39,6 @@ class PackedConv2d {
   /// The weights in the form for a shape, packed at the first call; and the bias.
   const float* packed(const kernels::Exec& ex, const kernels::Conv2dShape& s);
   const float* bias() const { return b_.data(); }
-  bool has_norm() const { return norm_.has_value(); }
 
  private:
   Tensor w_, b_;

@@ -36,9 +36,9 @@ struct InvertedResidualWeights {
 /// Floats of working memory that inverted_residual_forward asks for.
 std::int64_t inverted_residual_workspace(const Exec& ex, const InvertedResidualShape& s);
 
-/// y = act(project(depthwise(expand(x))) [+ residual]), each with its bias and activation, as
-/// conv2d_packed_forward and depthwise_conv2d_forward say, and with their bits. The wide arrays between
-/// them, which a CPU's level 2 cache doesn't hold, are worked by it a band of rows at a time.
+/// y = act(project(depthwise(expand(x))) [+ residual]), each with its bias and activation, equal to what
+/// conv2d_packed_forward and depthwise_conv2d_forward give for finite weights. Where the wide arrays
+/// between them are too large for a CPU's level 2 cache, they are worked a band of rows at a time.
 /// Shapes    x as expand's, y as project's; residual as y, or null; workspace of
 ///           inverted_residual_workspace(ex, s) floats.
 /// Effects   overwrites y, which may be residual but not x, and workspace.
