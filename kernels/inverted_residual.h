@@ -43,8 +43,8 @@ std::int64_t inverted_residual_workspace(const Exec& ex, const InvertedResidualS
 ///           inverted_residual_workspace(ex, s) floats.
 /// Effects   overwrites y, which may be residual but not x, and workspace.
 /// Errors    ShapeError as check() says.
-/// Source    Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018,
-///           section 5, which works it by groups of channels instead.
+/// Source    Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018, which
+///           also keeps the wide arrays out of memory, by groups of channels instead of rows.
 void inverted_residual_forward(const Exec& ex, const InvertedResidualShape& s, const float* x,
                                const InvertedResidualWeights& w, const float* residual,
                                Activation act, float* workspace, float* y);

@@ -7,7 +7,7 @@
 #include "bench/kernels/arrays.h"
 #include "bench/kernels/conv2d_shapes.h"
 #include "bench/kernels/rows.h"
-#include "kernels/depthwise_conv2d.h"
+#include "kernels/inverted_residual_steps.h"
 
 namespace trifold::bench {
 namespace {
@@ -36,8 +36,8 @@ void add_inverted_residual(const Suite& suite, std::int64_t n, std::int64_t side
   struct Memory {
     std::vector<float> expand, depthwise, project, workspace;
   };
-  const auto prepare = [s](const Exec& ex, std::int64_t workspace) {
-    auto memory = std::make_shared<Memory>();
+  const auto timed = [=](const Exec& ex, std::int64_t workspace, const auto& forward) {
+    const auto memory = std::make_shared<Memory>();
     const auto pack = [&](const Conv2dShape& conv, std::vector<float>& to) {
       to.resize(static_cast<std::size_t>(kernels::conv2d_packing(ex, conv).floats));
       kernels::conv2d_pack(ex, conv, noise(conv.w_size()).data(), to.data());
@@ -46,30 +46,21 @@ void add_inverted_residual(const Suite& suite, std::int64_t n, std::int64_t side
     pack(s.project, memory->project);
     memory->depthwise = noise(s.depthwise.w_size());
     memory->workspace.resize(static_cast<std::size_t>(workspace));
-    return memory;
-  };
-  const auto together = [=](const Exec& ex) -> std::function<void()> {
-    const auto memory = prepare(ex, kernels::inverted_residual_workspace(ex, s));
     return [=] {
-      kernels::inverted_residual_forward(
-          ex, s, cold_input(x),
-          {memory->expand.data(), nullptr, Activation::relu, memory->depthwise.data(), nullptr,
-           Activation::relu, memory->project.data(), nullptr},
-          nullptr, Activation::none, memory->workspace.data(), cold_output(y));
+      forward(ex, s, cold_input(x),
+              {memory->expand.data(), nullptr, Activation::relu, memory->depthwise.data(), nullptr,
+               Activation::relu, memory->project.data(), nullptr},
+              nullptr, Activation::none, memory->workspace.data(), cold_output(y));
     };
   };
-  const auto in_steps = [=](const Exec& ex) -> std::function<void()> {
-    const std::int64_t expanded = s.depthwise.x_size();
-    const auto memory = prepare(ex, expanded + s.depthwise.y_size());
-    return [=] {
-      float *const first = memory->workspace.data(), *const second = first + expanded;
-      kernels::conv2d_packed_forward(ex, s.expand, cold_input(x), nullptr, memory->expand.data(),
-                                     nullptr, nullptr, Activation::relu, first);
-      kernels::depthwise_conv2d_forward(ex, s.depthwise, first, memory->depthwise.data(), nullptr,
-                                        Activation::relu, second);
-      kernels::conv2d_packed_forward(ex, s.project, second, nullptr, memory->project.data(),
-                                     nullptr, nullptr, Activation::none, cold_output(y));
-    };
+  const auto together = [=](const Exec& ex) {
+    return timed(ex, kernels::inverted_residual_workspace(ex, s),
+                 kernels::inverted_residual_forward);
+  };
+  const auto in_steps = [=](const Exec& ex) {
+    return timed(ex, kernels::inverted_residual_step_floats(s),
+                 kernels::inverted_residual_in_steps<kernels::conv2d_packed_forward,
+                                                     kernels::depthwise_conv2d_forward>);
   };
   suite.add({{{"inverted_residual_forward", name, "", work}, together},
              {{"inverted_residual_forward", name, "steps", work}, in_steps}});

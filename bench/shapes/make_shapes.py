@@ -116,7 +116,7 @@ def write_all(folder):
         "densenet40": table("DenseNet-40 of growth 12, 32 x 32 pixels: of each stage only the first, the "
                             "middle and the last layer", densenet40(), BATCHES),
         "resnet50": table("ResNet-50, 224 x 224 pixels", resnet50(), [1, 16]),
-        "mobilenetv2": table("MobileNetV2, 32 x 32 pixels: what is not depthwise", mobilenetv2(), [1, 128]),
+        "mobilenetv2": table("MobileNetV2, 32 x 32 pixels: what is not depthwise", mobilenetv2(), [1, 8, 128]),
         "pruned": table("pruned widths on 16 to 32 pixels, with 16 and 48 to compare", pruned(), BATCHES),
         "narrow": table("3 to 8 channels on either side, where the algorithms' order changes",
                         narrow(), [1, 128]),

@@ -11,11 +11,11 @@
 namespace trifold::kernels::cpu {
 namespace {
 
-/// What a band's expanded rows and those of the depthwise convolution may take, beside weights in a
-/// level 2 cache of 512 KiB.
+/// What a band's expanded rows and those of the depthwise convolution take, if they are more than one
+/// row: they lie beside the weights in a level 2 cache of 512 KiB.
 constexpr std::int64_t band_floats = 80 << 10;
-/// An expanded image that takes no more than this is in the cache without bands, too, whose first rows
-/// are worked twice where threads share an image.
+/// An expanded image of no more than this stays in the cache anyway; by bands, threads that share it
+/// would work the rows that both read twice.
 constexpr std::int64_t small_floats = 40 << 10;
 
 /// Rows of the depthwise convolution's output that are worked together.

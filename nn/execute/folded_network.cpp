@@ -7,6 +7,7 @@
 
 #include "nn/execute/forward_pass.h"
 #include "nn/least_bytes.h"
+#include "nn/overloaded.h"
 
 namespace trifold::nn {
 
@@ -145,10 +146,10 @@ FoldedNetwork::FoldedNetwork(const Network& network)
                                                           : Tensor::zeros({w.shape().channels()});
     if (place != folded.conv) fold(RunningNorm(network, graph.node(place)), w, b);
     const auto keep = [&, at = place](const auto& op, std::int64_t groups) {
-      unpacked_.emplace(at, Unpacked{Var::constant(w.to(device)),
-                                     Var::constant(b.to(device)),
-                                     {op.stride, op.stride, op.pad, op.pad},
-                                     groups});
+      convolutions_.emplace(at, Unpacked{Var::constant(w.to(device)),
+                                         Var::constant(b.to(device)),
+                                         {op.stride, op.stride, op.pad, op.pad},
+                                         groups});
     };
     if (const auto* depthwise = std::get_if<DepthwiseConv2d>(&node.op)) {
       keep(*depthwise, 0);
@@ -170,7 +171,7 @@ FoldedNetwork::FoldedNetwork(const Network& network)
         place, engine::PackedConv2d(w.to(device), b.to(device),
                                     {op.stride, op.stride, op.pad, op.pad}, std::move(norm)));
   }
-  take_inverted_residuals();
+  join_inverted_residuals();
   last_reader_.assign(graph.nodes.size(), -1);
   for (NodeId id = 0; id < graph.size(); ++id) {
     if (worked_elsewhere_[static_cast<std::size_t>(id)]) continue;
@@ -178,20 +179,21 @@ FoldedNetwork::FoldedNetwork(const Network& network)
   }
 }
 
-void FoldedNetwork::take_inverted_residuals() {
+void FoldedNetwork::join_inverted_residuals() {
   const Graph& graph = network_.graph();
   worked_elsewhere_ = folding_.skipped;
-  const auto take = [](auto& from, NodeId place) {
-    return std::move(from.extract(place).mapped());
+  const auto take = [&]<class Kind>(NodeId place) {
+    return std::get<Kind>(std::move(convolutions_.extract(place).mapped()));
   };
   for (const auto& [place, block] : folding_.inverted_residuals) {
-    const Unpacked depthwise = take(unpacked_, block.depthwise);
-    inverted_residuals_.emplace(
-        place, engine::PackedInvertedResidual(
-                   take(convolutions_, block.expand), activation(graph.node(block.expand)),
-                   {depthwise.w.value, depthwise.b.value, depthwise.geometry,
-                    activation(graph.node(block.depthwise))},
-                   take(convolutions_, place)));
+    auto expand = take.template operator()<engine::PackedConv2d>(block.expand);
+    auto project = take.template operator()<engine::PackedConv2d>(place);
+    const auto depthwise = take.template operator()<Unpacked>(block.depthwise);
+    convolutions_.emplace(place, engine::PackedInvertedResidual(
+                                     std::move(expand), activation(graph.node(block.expand)),
+                                     {depthwise.w.value, depthwise.b.value, depthwise.geometry,
+                                      activation(graph.node(block.depthwise))},
+                                     std::move(project)));
     for (const NodeId inside : {block.expand, block.depthwise}) {
       worked_elsewhere_[static_cast<std::size_t>(inside)] = true;
     }
@@ -210,6 +212,19 @@ std::vector<NodeId> FoldedNetwork::inputs_of(NodeId id) const {
     inputs.front() = folding_.convolutions.at(block->second.expand).source;
   }
   return inputs;
+}
+
+Var FoldedNetwork::Unpacked::run(engine::Tape& tape, const Var& x, const Var* residual,
+                                 kernels::Activation act) const {
+  constexpr auto none = kernels::Activation::none;
+  const bool depthwise = groups == 0;
+  // A depthwise convolution has its ReLU in the registers where nothing comes in between.
+  const kernels::Activation at_once = depthwise && residual == nullptr ? act : none;
+  Var y = depthwise ? engine::depthwise_conv2d(tape, x, w, &b, geometry, at_once)
+                    : engine::grouped_conv2d(tape, x, w, &b, groups, geometry);
+  if (residual != nullptr) y = engine::add(tape, y, *residual);
+  if (act == kernels::Activation::relu && at_once == none) y = engine::relu(tape, y);
+  return y;
 }
 
 Tensor FoldedNetwork::forward(const kernels::Exec& ex, const Tensor& images) {
@@ -244,32 +259,21 @@ Tensor FoldedNetwork::forward_at_once(const kernels::Exec& ex, const Tensor& ima
   pass.concat_in_place();  // what reads them before their end are convolutions with norms
   for (NodeId id = 1; id < graph.size(); ++id) {
     if (worked_elsewhere_[static_cast<std::size_t>(id)]) continue;
-    const auto found = convolutions_.find(id);
-    const auto unpacked = unpacked_.find(id);
-    const auto block = inverted_residuals_.find(id);
     const std::vector<NodeId> inputs = inputs_of(id);
-    if (unpacked != unpacked_.end()) {
-      const auto& [w, b, geometry, groups] = unpacked->second;
-      const Var& x = pass.value(inputs[0]);
-      const bool relu = activation(graph.node(id)) == kernels::Activation::relu,
-                 at_once = relu && groups == 0 && inputs.size() == 1;
-      Var y = groups == 0 ? engine::depthwise_conv2d(
-                                tape, x, w, &b, geometry,
-                                at_once ? kernels::Activation::relu : kernels::Activation::none)
-                          : engine::grouped_conv2d(tape, x, w, &b, groups, geometry);
-      if (inputs.size() == 2) y = engine::add(tape, y, pass.value(inputs[1]));
-      if (relu && !at_once) y = engine::relu(tape, y);
-      pass.value(id) = std::move(y);
-    } else if (found == convolutions_.end() && block == inverted_residuals_.end()) {
+    const auto found = convolutions_.find(id);
+    if (found == convolutions_.end()) {
       pass.run(id);
     } else {
-      const auto run = [&](auto& packed) {
-        pass.value(id) =
-            Var::constant(packed.run(ex, pass.value(inputs[0]).value,
-                                     inputs.size() == 2 ? &pass.value(inputs[1]).value : nullptr,
-                                     activation(graph.node(id))));
-      };
-      found != convolutions_.end() ? run(found->second) : run(block->second);
+      const Var& x = pass.value(inputs[0]);
+      const Var* const residual = inputs.size() == 2 ? &pass.value(inputs[1]) : nullptr;
+      const kernels::Activation act = activation(graph.node(id));
+      pass.value(id) = std::visit(
+          Overloaded{[&](Unpacked& unpacked) { return unpacked.run(tape, x, residual, act); },
+                     [&](auto& packed) {
+                       return Var::constant(
+                           packed.run(ex, x.value, residual ? &residual->value : nullptr, act));
+                     }},
+          found->second);
     }
     for (NodeId input : inputs) {
       if (last_reader_[static_cast<std::size_t>(input)] == id) pass.release(input);

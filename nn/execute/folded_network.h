@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <variant>
 #include <vector>
 
 #include "engine/ops.h"
@@ -40,9 +41,8 @@ Folding plan_folding(const Graph& graph, const NormFusion& fusion);
 /// convolution disappears in it: w' = w s, b' = beta + (b - running_mean) s, with s = gamma /
 /// sqrt(running_var + eps). Its residual and its ReLU are worked while the convolution's result is
 /// still in registers; behind one in groups they are ops of their own, as the residual is behind a
-/// depthwise one. One that a
-/// convolution alone reads is worked, with its ReLU, as that reads.
-/// The convolutions of an inverted residual are one op, what lies between them not being read by others.
+/// depthwise one. One that a convolution alone reads is worked, with its ReLU, as that reads. The
+/// convolutions of an inverted residual are one op where nothing else reads what lies between them.
 /// Weights are packed once, and a dense block is written once. Results differ from the network's by
 /// rounding alone.
 class FoldedNetwork {
@@ -63,9 +63,14 @@ class FoldedNetwork {
     engine::Var w, b;
     engine::ConvGeometry geometry;
     std::int64_t groups;
+
+    engine::Var run(engine::Tape& tape, const engine::Var& x, const engine::Var* residual,
+                    kernels::Activation act) const;
   };
 
-  void take_inverted_residuals();
+  using Convolution = std::variant<engine::PackedConv2d, Unpacked, engine::PackedInvertedResidual>;
+
+  void join_inverted_residuals();
   engine::Tensor forward_at_once(const kernels::Exec& ex, const engine::Tensor& images);
   std::vector<NodeId> inputs_of(NodeId id) const;
 
@@ -73,11 +78,9 @@ class FoldedNetwork {
   ExecutionPlan plan_;
   Folding folding_;
   // By the node at whose place they run.
-  std::map<NodeId, engine::PackedConv2d> convolutions_;
-  std::map<NodeId, Unpacked> unpacked_;
-  std::map<NodeId, engine::PackedInvertedResidual> inverted_residuals_;
-  std::vector<bool>
-      worked_elsewhere_;  // nodes that are part of another, or inside an inverted residual
+  std::map<NodeId, Convolution> convolutions_;
+  // Nodes that are part of another, or inside an inverted residual.
+  std::vector<bool> worked_elsewhere_;
   std::vector<NodeId> last_reader_;
 };
 

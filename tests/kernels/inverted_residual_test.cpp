@@ -80,7 +80,7 @@ TEST(InvertedResidual, EqualsTheOracleOnIntegers) {
     const Inputs in(s);
     for (const Activation act : {Activation::relu, Activation::none}) {
       const Activation other = act == Activation::relu ? Activation::none : Activation::relu;
-      const oracle::Sums projected = exact(s, in, act, act);
+      const oracle::Sums projected = exact(s, in, act, other);
       const std::int64_t y = s.project.y_size();
       run_everywhere(
           {nans(y), nans(y), in.residual},
@@ -91,7 +91,7 @@ TEST(InvertedResidual, EqualsTheOracleOnIntegers) {
             conv2d_pack(ex, s.expand, ex.in(in.w0), expand.data());
             conv2d_pack(ex, s.project, ex.in(in.w2), project.data());
             const InvertedResidualWeights w{expand.data(),  ex.in(in.b0), act,
-                                            ex.in(in.w1),   ex.in(in.b1), act,
+                                            ex.in(in.w1),   ex.in(in.b1), other,
                                             project.data(), ex.in(in.b2)};
             const float* x = ex.in(in.x);
             inverted_residual_forward(ex, s, x, w, nullptr, other, workspace.data(), out[0]);

@@ -430,7 +430,7 @@ class PeakMemory {
   }
 };
 
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 TEST_F(StreamedFolder, MemoryHoldsAFewPicturesAtATime) {
   // 24 pictures of 24 MB each when they are decoded, of a few kB in their files.
   const TempFolder folder;
